@@ -1,0 +1,1 @@
+"""The tile store, the front that answers hits, seeding and invalidation."""

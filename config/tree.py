@@ -1,0 +1,219 @@
+"""The settings of a server, as one frozen tree.
+
+    Settings
+    ├── home                     folder of the catalogue and caches
+    ├── catalogue                url
+    ├── serve                    where and how the server listens
+    ├── limits                   what one request may cost
+    ├── pygeoapi                 the rest of the file, as pygeoapi wants it
+    └── path                     the file it came from
+
+`load` in `config.settings` makes it from a file and the environment. The descriptions below are the documentation:
+`describe` lists them, and a test holds them against docs/reference/settings.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator
+
+ROOT = "prismcube"
+"""The top key of our part of the file, and the first part of every dotted name."""
+
+PositiveBytes = Annotated[ByteSize, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("must not be true or false")
+        return value
+
+
+class Catalogue(Section):
+    """Where the catalogue is."""
+
+    url: str | None = Field(
+        None,
+        description="Address of the database, as SQLAlchemy writes it: `sqlite:///path`; no other database works yet. "
+        "Null: `catalogue.sqlite` in the home folder.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str | None) -> str | None:
+        # The value is not repeated in the message: it may hold a password.
+        if url is not None and not url.startswith("sqlite:///"):
+            raise ValueError("must begin with sqlite:///, the only database that works yet")
+        return url
+
+
+class Serve(Section):
+    """Where and how the server listens."""
+
+    # First, because the check of `host` needs it.
+    open_to_network: bool = Field(
+        False,
+        description="Whether `host` may be anything but loopback. There is no authentication yet: "
+        "whoever reaches the port may read everything.",
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address or host name to listen on.")
+    port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on.")
+    workers: PositiveInt = Field(2, description="Processes that answer requests.")
+    threads: PositiveInt = Field(4, description="Threads of one worker that read and compute pixels.")
+    timeout: PositiveInt = Field(
+        120, description="Seconds after which a worker that no longer answers is replaced, with its requests."
+    )
+    public_url: str | None = Field(
+        None,
+        description="Address under which clients see the server, put into links, such as `https://eo.example.org/api`. "
+        "Null: taken from the request, or from `host` and `port` where there is none.",
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_unless_told(cls, host: str, info: ValidationInfo) -> str:
+        if info.data.get("open_to_network") is False and not is_loopback(host):
+            raise ValueError(
+                "is not a loopback address, and there is no authentication yet: whoever reaches the port may read "
+                f"everything; set {ROOT}.serve.open_to_network to true if that is wanted"
+            )
+        return host
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://eo.example.org/api, without query or fragment")
+        return url.rstrip("/")
+
+
+class Limits(Section):
+    """What one request may cost; a request beyond is refused before anything is read."""
+
+    answer_bytes: PositiveBytes = Field(
+        ByteSize(512 * 2**20), description="Bytes of decoded pixels in one answer, before it is packed."
+    )
+    working_bytes: PositiveBytes = Field(
+        ByteSize(2**30), description="Bytes of memory that computing one request may use."
+    )
+    slices: PositiveInt = Field(1000, description="Time steps in one answer.")
+    read_bytes: PositiveBytes = Field(
+        ByteSize(4 * 2**30), description="Bytes of decoded source pixels that one request may read."
+    )
+    json_values: PositiveInt = Field(2_000_000, description="Values in one CoverageJSON or CSV answer.")
+    items: PositiveInt = Field(1000, description="Items on one page, at most.")
+    default_items: PositiveInt = Field(
+        10, validate_default=True, description="Items on one page when a request does not say how many."
+    )
+    vertices: PositiveInt = Field(10_000, description="Vertices of a geometry in a request.")
+    url_bytes: PositiveInt = Field(16_384, description="Bytes of a request's address with its query.")
+
+    @field_validator("default_items")
+    @classmethod
+    def _within_a_page(cls, default: int, info: ValidationInfo) -> int:
+        if default > info.data.get("items", default):
+            raise ValueError(f"must be at most {ROOT}.limits.items ({info.data['items']})")
+        return default
+
+
+class Ours(Section):
+    """What stands under `prismcube:` in the file, and what the environment may override."""
+
+    home: Path = Field(
+        Path(".prismcube"),
+        description="Folder of the catalogue and caches; a relative one starts at the working directory.",
+    )
+    catalogue: Catalogue = Field(default_factory=Catalogue)
+    serve: Serve = Field(default_factory=Serve)
+    limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, home: Path) -> Path:
+        return home.expanduser()
+
+    @property
+    def catalogue_url(self) -> str:
+        """The database's address, with the default filled in; absolute, so it holds in every working directory."""
+        return self.catalogue.url or f"sqlite:///{(self.home.absolute() / 'catalogue.sqlite').as_posix()}"
+
+
+class Settings(Ours):
+    """Everything a server is told at start."""
+
+    pygeoapi: dict[str, Any]
+    """The file without our part: what pygeoapi itself reads."""
+    path: Path
+    """The file."""
+
+
+class Setting(NamedTuple):
+    """One line of the settings' reference."""
+
+    name: str
+    """Dotted, from `prismcube.` on."""
+    type: str
+    default: str
+    """As one would write it in the file."""
+    description: str
+
+
+def describe() -> list[Setting]:
+    """Every setting, in the order of the tree."""
+    return list(_lines(Ours, ROOT))
+
+
+def _lines(section: type[Section], prefix: str) -> list[Setting]:
+    lines: list[Setting] = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            lines += _lines(kind, f"{prefix}.{name}")
+        else:
+            lines.append(Setting(f"{prefix}.{name}", _TYPES[kind], _written(field.default), str(field.description)))
+    return lines
+
+
+_TYPES: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    str: "text",
+    str | None: "text or null",
+    Path: "path",
+    ByteSize: "bytes, such as 536870912 or 512 MiB",
+}
+
+
+def _written(default: Any) -> str:
+    match default:
+        case None:
+            return "null"
+        case bool():
+            return str(default).lower()
+        case ByteSize():
+            return default.human_readable(separator=" ").replace(".0 ", " ")
+        case _:
+            return str(default)
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine can reach a server that listens on `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

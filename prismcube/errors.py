@@ -1,0 +1,92 @@
+"""Every error Prismcube raises on purpose, as one tree.
+
+    PrismcubeError
+    ├── InvalidInput            the caller's value is wrong; names the parameter
+    │   ├── UnknownParameter    the parameter itself is not known
+    │   └── OutsideExtent       the area or time asked for does not touch the data
+    ├── NotFound                no such entity
+    ├── Conflict                the entity exists already, and differs
+    ├── BudgetExceeded          the answer would be larger than this server allows
+    ├── SourceError             a file of the archive can't be used; names the file
+    └── ConfigurationError      settings or mapping files are wrong; lists every mistake
+
+Errors carry facts as attributes; `server/problems.py` alone turns them into HTTP answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class PrismcubeError(Exception):
+    """The base of all errors Prismcube raises on purpose."""
+
+
+class InvalidInput(PrismcubeError):
+    """A value from the caller that can't be used."""
+
+    def __init__(self, parameter: str, reason: str) -> None:
+        super().__init__(f"{parameter}: {reason}")
+        self.parameter = parameter
+        self.reason = reason
+
+
+class UnknownParameter(InvalidInput):
+    """A parameter that the operation does not have; `known` lists those it has."""
+
+    def __init__(self, parameter: str, *, known: Sequence[str]) -> None:
+        super().__init__(parameter, f"unknown parameter; this operation knows {', '.join(sorted(known))}")
+        self.known = tuple(sorted(known))
+
+
+class OutsideExtent(InvalidInput):
+    """An area or time that touches no data of the collection."""
+
+
+class NotFound(PrismcubeError):
+    """No entity of this kind has this key."""
+
+    def __init__(self, entity: str, key: object) -> None:
+        super().__init__(f"no {entity} {key!r}")
+        self.entity = entity
+        self.key = key
+
+
+class Conflict(PrismcubeError):
+    """The entity exists already and differs from what was given."""
+
+    def __init__(self, entity: str, key: object, reason: str) -> None:
+        super().__init__(f"{entity} {key!r}: {reason}")
+        self.entity = entity
+        self.key = key
+        self.reason = reason
+
+
+class BudgetExceeded(PrismcubeError):
+    """The answer would need more than the server allows; nothing was read or allocated."""
+
+    def __init__(self, what: str, *, asked: int, allowed: int, advice: str) -> None:
+        super().__init__(f"{what}: asked for {asked:,}, at most {allowed:,} allowed; {advice}")
+        self.what = what
+        self.asked = asked
+        self.allowed = allowed
+        self.advice = advice
+
+
+class SourceError(PrismcubeError):
+    """A file of the archive that can't be used, and why."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"{uri}: {reason}")
+        self.uri = uri
+        self.reason = reason
+
+
+class ConfigurationError(PrismcubeError):
+    """Settings or a mapping file with mistakes; `mistakes` maps each dotted name to its reason."""
+
+    def __init__(self, source: str, mistakes: Sequence[tuple[str, str]]) -> None:
+        lines = "\n".join(f"  {name}: {reason}" for name, reason in mistakes)
+        super().__init__(f"{source}: {len(mistakes)} mistake(s)\n{lines}")
+        self.source = source
+        self.mistakes = tuple(mistakes)
