@@ -1,0 +1,1 @@
+"""The entities and value types of Prismcube. Pure: see README.md."""

@@ -1,0 +1,81 @@
+"""What comes out of the pixel engine: a header, then one slice a time step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prismcube.model.formats import DataFormat
+from prismcube.model.grid import Grid
+
+
+class SliceStatus(StrEnum):
+    """How the reading of one time step ended."""
+
+    OK = "ok"  # at least one valid pixel
+    EMPTY = "empty"  # read without trouble, but no pixel is valid
+    FAILED = "failed"  # a file could not be read; the whole step is empty and says why
+
+
+@dataclass(frozen=True)
+class OutputField:
+    """A field as it is handed out."""
+
+    name: str
+    format: DataFormat
+    unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One place on the time axis."""
+
+    start: datetime
+    """Earliest acquisition; the coordinate."""
+    end: datetime
+    records: tuple[str, ...]
+    """Names of the records, in mosaic order."""
+
+
+@dataclass(frozen=True)
+class CubeHeader:
+    """Everything about a cube but its pixels."""
+
+    grid: Grid
+    fields: tuple[OutputField, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The pixels of one time step."""
+
+    index: int
+    """Position in `CubeHeader.steps`."""
+    data: tuple[npt.NDArray[Any], ...]
+    """One (height, width) array a field, in the field's own type; empty pixels hold its nodata."""
+    valid: tuple[npt.NDArray[np.bool_], ...]
+    """One (height, width) array a field; True where the pixel counts."""
+    status: SliceStatus = SliceStatus.OK
+    message: str = ""
+    """Why a step failed; empty otherwise."""
+
+
+def common_format(fields: Sequence[OutputField]) -> DataFormat:
+    """One format that holds all of `fields` without loss, for files with a single number type and nodata.
+
+    Fields of one type and nodata keep them. Otherwise floats with NaN: float32 where it holds every integer exactly
+    (8 and 16 bits), float64 where it doesn't.
+    """
+    first = fields[0].format
+    if all(f.format.stores_like(first) for f in fields):
+        return DataFormat(dtype=first.dtype, nodata=first.nodata)
+    wide = any(f.format.dtype in ("float64", "int32", "uint32") for f in fields)
+    return DataFormat(dtype="float64" if wide else "float32", nodata=float("nan"))

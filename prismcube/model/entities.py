@@ -1,0 +1,154 @@
+"""The entities of the catalogue, in Geocube's vocabulary (docs/concepts/glossary.md).
+
+Entities carry `id: int | None`: None until the catalogue has stored them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from prismcube.errors import InvalidInput
+from prismcube.model.formats import DataFormat, ValueMapping
+from prismcube.model.grid import Grid
+
+RESAMPLINGS = (
+    "nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode",
+    "max", "min", "med", "q1", "q3", "sum", "rms",
+)  # fmt: skip
+"""All resamplings of rasterio's warper, by its names (`gauss` works for overviews only)."""
+
+
+def _no_tags() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+def footprint_hash(geometry: BaseGeometry) -> str:
+    """SHA-256 of the normalised geometry: the same area has the same hash, however its rings begin."""
+    return hashlib.sha256(shapely.to_wkb(shapely.normalize(geometry), byte_order=1)).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AOI:
+    """An area of interest in longitude and latitude, shared by records and identified by its hash."""
+
+    geometry: MultiPolygon | Polygon
+    """Longitude, latitude (OGC:CRS84)."""
+    id: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.geometry, Polygon):
+            object.__setattr__(self, "geometry", MultiPolygon([self.geometry]))
+        if not isinstance(self.geometry, MultiPolygon) or self.geometry.is_empty or not self.geometry.is_valid:
+            raise InvalidInput("aoi", "must be a valid, non-empty polygon or multipolygon")
+
+    @property
+    def hash(self) -> str:
+        return footprint_hash(self.geometry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One acquisition: a name, a time and tags, unique together."""
+
+    name: str
+    time: datetime
+    """Aware, UTC."""
+    tags: Mapping[str, str] = field(default_factory=_no_tags)
+    aoi_id: int | None = None
+    id: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InvalidInput("record.name", "must not be empty")
+        if self.time.tzinfo is None:
+            raise InvalidInput("record.time", "must carry a time zone")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """What is measured. Its bands and data format never change once it is stored."""
+
+    name: str
+    bands: tuple[str, ...]
+    """Names of the bands, in order; a dataset stores one file band for each."""
+    format: DataFormat
+    """In which values are handed out."""
+    unit: str = ""
+    """UCUM symbol; empty for pure numbers."""
+    description: str = ""
+    resampling: str = "nearest"
+    """One of `RESAMPLINGS`, used when a request names none."""
+    id: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.bands or len(set(self.bands)) != len(self.bands):
+            raise InvalidInput("variable.bands", f"must be distinct names, got {list(self.bands)}")
+        if self.resampling not in RESAMPLINGS:
+            raise InvalidInput("variable.resampling", f"{self.resampling!r} is not one of {', '.join(RESAMPLINGS)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """A variable processed one way: the unit of access."""
+
+    variable_id: int
+    name: str
+    metadata: Mapping[str, str] = field(default_factory=_no_tags)
+    id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """A file of the archive."""
+
+    uri: str
+    managed: bool = False
+    """True: we own the file and delete it with its last dataset."""
+    storage_class: str = ""
+    etag: str = ""
+    """What tells a changed file: the store's ETag, or size and modification time of a local file."""
+    id: int | None = None
+
+
+class DatasetStatus(StrEnum):
+    """Whether readers see a dataset."""
+
+    ACTIVE = "active"  # seen by every reader
+    INACTIVE = "inactive"  # written by a job that has not yet been published
+    TO_DELETE = "to-delete"  # replaced; its file goes with the next deletion job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Some bands of one file, holding one instance for one record."""
+
+    record_id: int
+    instance_id: int
+    container_id: int
+    time: datetime
+    """The record's time, copied: the index (instance, time) answers most searches alone."""
+    uri: str
+    """The container's."""
+    bands: tuple[int, ...]
+    """1-based band of the file for each band of the variable."""
+    format: DataFormat
+    """Of the stored (internal) values."""
+    mapping: ValueMapping
+    """Stored to external values."""
+    grid: Grid
+    """Of the file."""
+    footprint: MultiPolygon
+    """Longitude, latitude."""
+    subdir: str = ""
+    """GDAL subdataset or TIFF directory inside the file; empty for the file itself."""
+    status: DatasetStatus = DatasetStatus.ACTIVE
+    id: int | None = None

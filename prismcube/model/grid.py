@@ -1,0 +1,219 @@
+"""Grids: where pixels lie on the ground.
+
+A grid is north-up: rows go down along y, columns right along x, cell (row 0, col 0) touches the origin corner.
+Coordinates are always (x, y) = (east, north) or (longitude, latitude) inside; the axis order of a CRS is dealt with
+once, where a request is parsed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from prismcube.errors import InvalidInput
+
+ALIGNED_PX = 1e-6
+"""Two grids are aligned when their origins differ by a whole number of pixels, to this fraction of a pixel."""
+
+CRS84 = "OGC:CRS84"
+
+
+@lru_cache(maxsize=512)
+def parse_crs(text: str) -> CRS:
+    """A CRS from an authority code, a URN, an OGC URI, PROJ or WKT text.
+
+    Raises InvalidInput when it is not one, or has no horizontal axes.
+    """
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError as error:
+        raise InvalidInput("crs", f"{text[:80]!r} is not a coordinate reference system") from error
+    if len(crs.axis_info) < 2:
+        raise InvalidInput("crs", f"{text[:80]!r} has no horizontal axes")
+    return crs
+
+
+@lru_cache(maxsize=512)
+def crs_name(text: str) -> str:
+    """The shortest text that stands for the same CRS: its authority code where it has one, else WKT."""
+    authority = parse_crs(text).to_authority(min_confidence=100)
+    return ":".join(authority) if authority else parse_crs(text).to_wkt()
+
+
+def crs_uri(text: str) -> str:
+    """The OGC URI of a CRS with an authority code (OGC 09-048r3), else its WKT."""
+    name = crs_name(text)
+    if name == CRS84:
+        return "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+    authority, _, code = name.partition(":")
+    return f"http://www.opengis.net/def/crs/{authority}/0/{code}" if code.isalnum() else name
+
+
+def is_north_first(text: str) -> bool:
+    """True when the CRS's own definition puts the northing or latitude first (EPSG:4326, EPSG:3035, ...)."""
+    return parse_crs(text).axis_info[0].direction.lower() in ("north", "south")
+
+
+@lru_cache(maxsize=512)
+def transformer(source: str, target: str) -> Transformer:
+    """A cached transformer in (x, y) order on both sides."""
+    return Transformer.from_crs(parse_crs(source), parse_crs(target), always_xy=True)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A box `[west, east] x [south, north]` in the units of some CRS; x/y order."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(v) for v in self.as_tuple()):
+            raise InvalidInput("bbox", "coordinates must be finite numbers")
+        if self.west > self.east or self.south > self.north:
+            raise InvalidInput("bbox", f"lower corner must not exceed the upper one, got {self.as_tuple()}")
+
+    def as_tuple(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north)"""
+        return self.west, self.south, self.east, self.north
+
+    def intersection(self, other: Bounds) -> Bounds | None:
+        """The common part; None when it has no area."""
+        west, south = max(self.west, other.west), max(self.south, other.south)
+        east, north = min(self.east, other.east), min(self.north, other.north)
+        return Bounds(west, south, east, north) if west < east and south < north else None
+
+    def union(self, other: Bounds) -> Bounds:
+        return Bounds(
+            min(self.west, other.west),
+            min(self.south, other.south),
+            max(self.east, other.east),
+            max(self.north, other.north),
+        )
+
+    def to_crs(self, source: str, target: str) -> Bounds:
+        """The box around this box in another CRS, its edges densified (21 points a side).
+
+        Raises InvalidInput when the box can't be expressed there.
+        """
+        if parse_crs(source) == parse_crs(target):
+            return self
+        try:
+            return Bounds(*transformer(source, target).transform_bounds(*self.as_tuple(), densify_pts=21))
+        except (ProjError, InvalidInput) as error:
+            raise InvalidInput(
+                "bbox", f"{self.as_tuple()} of {crs_name(source)} has no place in {crs_name(target)}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A north-up raster of square-cornered pixels: CRS, transform and shape, kept together.
+
+    Invariant: pixel (row, col) covers `[x0 + col*dx, x0 + (col+1)*dx) x (y0 - (row+1)*dy, y0 - row*dy]`.
+    """
+
+    crs: str
+    """Authority code or WKT, see `crs_name`."""
+    transform: Affine
+    """Pixel (col, row) to CRS (x, y) of its upper left corner; no rotation, rows go down."""
+    height: int
+    """Rows."""
+    width: int
+    """Columns."""
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise InvalidInput("size", f"width and height must be positive, got {self.width} x {self.height}")
+        t = self.transform
+        if t.b != 0 or t.d != 0 or t.a <= 0 or t.e >= 0:
+            raise InvalidInput("transform", f"must be north-up without rotation, got {tuple(t)[:6]}")
+
+    @classmethod
+    def from_bounds(cls, crs: str, bounds: Bounds, *, width: int, height: int) -> Grid:
+        """The grid of `width` x `height` pixels that fills `bounds` exactly."""
+        if bounds.west == bounds.east or bounds.south == bounds.north:
+            raise InvalidInput("bbox", "the area is empty")
+        if width < 1 or height < 1:
+            raise InvalidInput("size", f"width and height must be positive, got {width} x {height}")
+        dx, dy = (bounds.east - bounds.west) / width, (bounds.north - bounds.south) / height
+        return cls(crs, Affine(dx, 0, bounds.west, 0, -dy, bounds.north), height, width)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.height, self.width
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+    @property
+    def resolution(self) -> tuple[float, float]:
+        """Pixel size (dx, dy) in CRS units, both positive."""
+        return self.transform.a, -self.transform.e
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        west, north = self.transform @ (0, 0)
+        east, south = self.transform @ (self.width, self.height)
+        return Bounds(west, south, east, north)
+
+    def xs(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """x of the pixel centres, shape (width,)."""
+        return np.asarray(self.transform.c + (np.arange(self.width) + 0.5) * self.transform.a, dtype=np.float64)
+
+    def ys(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """y of the pixel centres, north to south, shape (height,)."""
+        return np.asarray(self.transform.f + (np.arange(self.height) + 0.5) * self.transform.e, dtype=np.float64)
+
+    def window(self, bounds: Bounds) -> Grid:
+        """The part of this grid's lattice that covers `bounds`: whole pixels, also beyond this grid's own edge.
+
+        A bound within `ALIGNED_PX` of a pixel edge counts as on it.
+        """
+        dx, dy = self.resolution
+        col0 = math.floor((bounds.west - self.transform.c) / dx + ALIGNED_PX)
+        col1 = math.ceil((bounds.east - self.transform.c) / dx - ALIGNED_PX)
+        row0 = math.floor((self.transform.f - bounds.north) / dy + ALIGNED_PX)
+        row1 = math.ceil((self.transform.f - bounds.south) / dy - ALIGNED_PX)
+        return self.shifted(row0, col0, height=max(1, row1 - row0), width=max(1, col1 - col0))
+
+    def shifted(self, row: int, col: int, *, height: int, width: int) -> Grid:
+        """The grid of the same lattice whose first pixel is this grid's (row, col)."""
+        return Grid(self.crs, self.transform @ Affine.translation(col, row), height, width)
+
+    def pixel_offset(self, other: Grid) -> tuple[int, int] | None:
+        """(row, col) of `other`'s first pixel in this grid when both share CRS, pixel size and lattice; else None."""
+        if parse_crs(self.crs) != parse_crs(other.crs):
+            return None
+        (dx, dy), (ox, oy) = self.resolution, other.resolution
+        # The sizes may differ by so little that they still agree to ALIGNED_PX at the far edge.
+        if abs(dx - ox) * other.width > ALIGNED_PX * dx or abs(dy - oy) * other.height > ALIGNED_PX * dy:
+            return None
+        col = (other.transform.c - self.transform.c) / dx
+        row = (self.transform.f - other.transform.f) / dy
+        if abs(col - round(col)) > ALIGNED_PX or abs(row - round(row)) > ALIGNED_PX:
+            return None
+        return round(row), round(col)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "crs": crs_name(self.crs),
+            "transform": list(self.transform)[:6],
+            "width": self.width,
+            "height": self.height,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Grid:
+        return cls(document["crs"], Affine(*document["transform"]), int(document["height"]), int(document["width"]))
