@@ -1,0 +1,1 @@
+"""The pixel engine: CubeRequest → plan → slices. See README.md."""

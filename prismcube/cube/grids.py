@@ -1,0 +1,131 @@
+"""The output grid of a request. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from pyproj.exceptions import ProjError
+
+from prismcube.errors import InvalidInput
+from prismcube.model.grid import Bounds, Grid, parse_crs, transformer
+
+MAX_SIDE = 2**31 - 1
+"""Pixels a side may have before the cost is even computed (GDAL's own limit)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridRequest:
+    """What a caller may say about the output grid; everything has a default."""
+
+    crs: str | None = None
+    """Output CRS; None: the collection's own."""
+    bounds: Bounds | None = None
+    """Area; None: all the collection covers."""
+    bounds_crs: str | None = None
+    """CRS of `bounds`; None: the output CRS."""
+    width: int | None = None
+    height: int | None = None
+    """With one of them the other follows from the area's shape."""
+    resolution: tuple[float, float] | None = None
+    """Pixel size (dx, dy) in units of the output CRS."""
+    scale_factor: float | None = None
+    """How many native pixels one output pixel is wide: 2 halves the resolution (OGC API - Coverages, scale-factor)."""
+
+
+def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
+    """The grid a request asks for, None when its area does not touch `native`.
+
+    - On the native CRS without any size: the window of the native lattice that covers the area, whole pixels.
+    - `scale_factor`: that window, divided into pixels so many times larger.
+    - `resolution`, `width`, `height`: the area exactly as asked (clipped to the data only when none is given).
+    - Another CRS without a size: pixels as large as keeps the count along the diagonal (GDAL's
+      GDALSuggestedWarpOutput rule).
+
+    Raises InvalidInput for contradictions and areas that have no place in the output CRS.
+    """
+    sizes = [wanted.width or wanted.height, wanted.resolution, wanted.scale_factor]
+    if sum(size is not None for size in sizes) > 1:
+        raise InvalidInput("scale-factor", "width/height, resolution and scale-factor exclude each other")
+    crs = wanted.crs or native.crs
+    covered = native.bounds.to_crs(native.crs, crs)
+    area = covered
+    if wanted.bounds is not None:
+        asked = wanted.bounds.to_crs(wanted.bounds_crs or crs, crs)
+        asked = _with_area(asked, native if parse_crs(crs) == parse_crs(native.crs) else None)
+        common = asked.intersection(covered)
+        if common is None:
+            return None
+        # An explicit size means exactly the area asked for; else pixels beyond the data would only be empty.
+        area = asked if wanted.width or wanted.height or wanted.resolution else common
+    if wanted.resolution:
+        dx, dy = wanted.resolution
+        return _sized(crs, area, (area.east - area.west) / dx, (area.north - area.south) / dy, exact=(dx, dy))
+    if wanted.width or wanted.height:
+        return _shaped(crs, area, wanted.width, wanted.height)
+    factor = wanted.scale_factor or 1.0
+    if parse_crs(crs) == parse_crs(native.crs):
+        window = native.window(area)
+        if factor == 1:
+            return window
+        return _sized(crs, window.bounds, window.width / factor, window.height / factor)
+    size = _suggested_pixel_size(native, crs, area) * factor
+    return _sized(crs, area, (area.east - area.west) / size, (area.north - area.south) / size, exact=(size, size))
+
+
+def _with_area(asked: Bounds, native: Grid | None) -> Bounds:
+    """A box with some area: a single position on an axis stands for the native pixel it lies in."""
+    if asked.west < asked.east and asked.south < asked.north:
+        return asked
+    if native is None:
+        raise InvalidInput("subset", "a single position on an axis needs the collection's own CRS; give low:high")
+    dx, dy = native.resolution
+    west, east, south, north = asked.west, asked.east, asked.south, asked.north
+    if west == east:
+        west = native.transform.c + math.floor((west - native.transform.c) / dx) * dx
+        east = west + dx
+    if south == north:
+        south = native.transform.f - (math.floor((native.transform.f - south) / dy) + 1) * dy
+        north = south + dy
+    return Bounds(west, south, east, north)
+
+
+def _sized(crs: str, area: Bounds, columns: float, rows: float, *, exact: tuple[float, float] | None = None) -> Grid:
+    """A grid of about `columns` x `rows`; with `exact` pixel sizes it may reach beyond the area's south-east edges."""
+    if exact:
+        width, height = _count(math.ceil(columns - 1e-6)), _count(math.ceil(rows - 1e-6))
+        area = Bounds(area.west, area.north - height * exact[1], area.west + width * exact[0], area.north)
+    else:
+        width, height = _count(round(columns)), _count(round(rows))
+    return Grid.from_bounds(crs, area, width=width, height=height)
+
+
+def _shaped(crs: str, area: Bounds, width: int | None, height: int | None) -> Grid:
+    ratio = (area.east - area.west) / max(area.north - area.south, 1e-300)
+    if width is None and height is not None:
+        width = _count(round(height * ratio))
+    elif height is None and width is not None:
+        height = _count(round(width / ratio)) if ratio else 1
+    return Grid.from_bounds(crs, area, width=_count(width or 1), height=_count(height or 1))
+
+
+def _count(pixels: int) -> int:
+    if pixels > MAX_SIDE:
+        raise InvalidInput("size", f"a side of {pixels:,} pixels is beyond {MAX_SIDE:,}")
+    return max(1, pixels)
+
+
+def _suggested_pixel_size(native: Grid, crs: str, area: Bounds) -> float:
+    """Size of an output pixel such that the area's falling diagonal has as many pixels as it has in `native`."""
+    back = area.to_crs(crs, native.crs)
+    window = back.intersection(native.bounds) or native.bounds
+    dx, dy = native.resolution
+    pixels = math.hypot((window.east - window.west) / dx, (window.north - window.south) / dy)
+    try:
+        x, y = transformer(native.crs, crs).transform(
+            np.array([window.west, window.east]), np.array([window.north, window.south]), errcheck=True
+        )
+    except ProjError as error:
+        raise InvalidInput("crs", "the area has no place in this CRS") from error
+    return math.hypot(x[1] - x[0], y[1] - y[0]) / pixels

@@ -1,0 +1,316 @@
+"""The plan of a cube: every file, band and mode, in order, and what it costs. Pure.
+
+    make_plan(request, datasets) -> CubePlan      nothing is opened
+    CubePlan.to_json()                            the `f=plan` document
+    check_budget(plan, ...)                       before anything is read or allocated
+
+The plan holds all that execution needs; the catalogue is not asked again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prismcube.cube.mosaic import mosaic_rule
+from prismcube.cube.request import CubeRequest
+from prismcube.errors import BudgetExceeded, InvalidInput
+from prismcube.model.collection import ComputedField, StoredField
+from prismcube.model.cube import CubeHeader, OutputField, Step
+from prismcube.model.entities import Dataset
+from prismcube.model.formats import DataFormat, ValueMapping
+from prismcube.model.grid import Bounds, Grid
+from prismcube.model.mask import MaskRule
+from prismcube.model.period import format_instant
+
+QUALITY = "quality:"
+"""Prefix of the name under which a mask's field is read by nearest neighbour."""
+
+
+@dataclass(frozen=True)
+class BandRead:
+    """One band of a file, read for one field."""
+
+    target: str
+    """Name of the stored field; with the prefix `QUALITY` when read to judge a mask."""
+    band: int
+    """1-based band of the file."""
+    mapping: ValueMapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadStep:
+    """One visit to one file."""
+
+    dataset_ids: tuple[int, ...]
+    uri: str
+    subdir: str
+    grid: Grid
+    """Of the file."""
+    format: DataFormat
+    """Of the stored values."""
+    mode: Literal["copy", "warp"]
+    resampling: str
+    """Of a warp; `nearest` for a copy, where it has no effect."""
+    bands: tuple[BandRead, ...]
+    offset: tuple[int, int] | None
+    """For a copy: (row, col) in the file of the output's first pixel."""
+    read_bytes: int
+    """Decoded bytes the visit needs at least."""
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One record: its visits in mosaic order (by time then id, the last on top)."""
+
+    record_id: int
+    record: str
+    steps: tuple[ReadStep, ...]
+
+
+@dataclass(frozen=True)
+class SlicePlan:
+    """One time step: its records in mosaic order."""
+
+    step: Step
+    layers: tuple[LayerPlan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubePlan:
+    """A cube, ready to be executed."""
+
+    grid: Grid
+    fields: tuple[OutputField, ...]
+    computed: tuple[ComputedField, ...]
+    """Computed fields to evaluate, each after those it uses."""
+    masks: Mapping[str, MaskRule]
+    mosaic: str
+    slices: tuple[SlicePlan, ...]
+
+    @property
+    def header(self) -> CubeHeader:
+        return CubeHeader(self.grid, self.fields, tuple(one.step for one in self.slices))
+
+    @property
+    def steps(self) -> Iterable[ReadStep]:
+        """Every visit to a file, in the order of execution."""
+        return (step for one in self.slices for layer in one.layers for step in layer.steps)
+
+    @property
+    def output_bytes(self) -> int:
+        """Size of the uncompressed cube."""
+        return len(self.slices) * self.grid.pixels * sum(f.format.itemsize for f in self.fields)
+
+    @property
+    def read_bytes(self) -> int:
+        """Decoded source bytes that are read."""
+        return sum(step.read_bytes for step in self.steps)
+
+    @property
+    def working_bytes(self) -> int:
+        """Memory that the dearest slice needs while it is computed (float64 values and a byte of validity each)."""
+        per_array = self.grid.pixels * 9
+        kept = mosaic_rule(self.mosaic).arrays_per_layer
+        dearest = 0
+        for one in self.slices:
+            bands = max((sum(len(step.bands) for step in layer.steps) for layer in one.layers), default=0)
+            layers = 2 * len(one.layers) if kept else 2
+            dearest = max(dearest, bands + len(self.computed) + layers * len(self.fields))
+        return dearest * per_array
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as a document: all that is needed to read the same cube elsewhere."""
+        return {
+            "type": "CubePlan",
+            "grid": self.grid.to_json(),
+            "fields": [_field_json(f) for f in self.fields],
+            "computed": [{"name": c.name, "expression": c.expression.text} for c in self.computed],
+            "masks": {name: str(rule) for name, rule in self.masks.items()},
+            "mosaic": self.mosaic,
+            "cost": {
+                "slices": len(self.slices),
+                "files": len({(step.uri, step.subdir) for step in self.steps}),
+                "readBytes": self.read_bytes,
+                "outputBytes": self.output_bytes,
+                "workingBytes": self.working_bytes,
+            },
+            "slices": [_slice_json(one) for one in self.slices],
+        }
+
+
+def make_plan(request: CubeRequest, datasets: Sequence[Dataset]) -> CubePlan:
+    """The plan of `request` over `datasets` (already those of its fields, time and area; any order).
+
+    Steps without any dataset that touches the grid vanish, as in Geocube; so do datasets beside the grid.
+    """
+    planner = _Planner(request, datasets)
+    rule = mosaic_rule(request.mosaic)
+    fields = tuple(
+        OutputField(f.name, rule.format(f.format), "" if request.mosaic == "count" else f.unit, f.description)
+        for f in map(request.collection.field, request.fields)
+    )
+    return CubePlan(
+        grid=request.grid,
+        fields=fields,
+        computed=planner.computed,
+        masks={name: rule for name, rule in request.masks.items() if name in request.fields},
+        mosaic=request.mosaic,
+        slices=tuple(planner.slices()),
+    )
+
+
+class _Planner:
+    def __init__(self, request: CubeRequest, datasets: Sequence[Dataset]) -> None:
+        self.request = request
+        collection = request.collection
+        needed = set(request.fields)
+        for one in reversed(collection.fields):
+            if one.name in needed and isinstance(one, ComputedField):
+                needed |= one.expression.names
+        self.computed = tuple(f for f in collection.fields if isinstance(f, ComputedField) and f.name in needed)
+        sources = collection.sources(request.fields)
+        self.targets: list[tuple[str, StoredField, str]] = [
+            (f.name, f, request.resampling or f.resampling) for f in sources
+        ]
+        """(target name, field, resampling) of everything that is read."""
+        for name in sorted({rule.field for field, rule in request.masks.items() if field in request.fields}):
+            quality = collection.field(name)
+            if not isinstance(quality, StoredField):
+                raise InvalidInput("mask", f"{name!r} is not a stored field")
+            self.targets.append((QUALITY + name, quality, "nearest"))
+        self.by_record: dict[int, list[Dataset]] = defaultdict(list)
+        for dataset in sorted(datasets, key=lambda d: (d.time, d.id or 0)):
+            self.by_record[dataset.record_id].append(dataset)
+        self._bounds: dict[str, Bounds] = {}
+
+    def slices(self) -> Iterable[SlicePlan]:
+        for group in self.request.groups:
+            layers = []
+            for record in group.records:
+                steps = self._record_steps(self.by_record.get(record.id or 0, ()))
+                if any(not band.target.startswith(QUALITY) for step in steps for band in step.bands):
+                    layers.append(LayerPlan(record.id or 0, record.name, steps))
+            if layers:
+                step = Step(group.start, group.end, tuple(layer.record for layer in layers))
+                yield SlicePlan(step, tuple(layers))
+
+    def _record_steps(self, datasets: Sequence[Dataset]) -> tuple[ReadStep, ...]:
+        """One visit a (file, mode, resampling), in the datasets' order."""
+        visits: dict[tuple[Any, ...], list[tuple[Dataset, str, StoredField]]] = {}
+        for dataset in datasets:
+            if self._window_pixels(dataset.grid) == 0:
+                continue
+            offset = dataset.grid.pixel_offset(self.request.grid)
+            for target, field, resampling in self.targets:
+                if field.instance_id != dataset.instance_id:
+                    continue
+                how = "nearest" if offset is not None else resampling
+                # float nodata: NaN differs from itself, its text does not
+                key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how)
+                visits.setdefault(key, []).append((dataset, target, field))
+        return tuple(self._visit(key[-1], wanted) for key, wanted in visits.items())
+
+    def _visit(self, resampling: str, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
+        first = wanted[0][0]
+        bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
+        offset = first.grid.pixel_offset(self.request.grid)
+        distinct = len({band.band for band in bands})
+        return ReadStep(
+            dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
+            uri=first.uri,
+            subdir=first.subdir,
+            grid=first.grid,
+            format=first.format,
+            mode="warp" if offset is None else "copy",
+            resampling=resampling,
+            bands=bands,
+            offset=offset,
+            read_bytes=self._window_pixels(first.grid) * distinct * first.format.itemsize,
+        )
+
+    def _window_pixels(self, source: Grid) -> int:
+        """Pixels of the file that lie in the output's box; 0 when they don't touch."""
+        if source.crs not in self._bounds:
+            self._bounds[source.crs] = self.request.grid.bounds.to_crs(self.request.grid.crs, source.crs)
+        common = self._bounds[source.crs].intersection(source.bounds)
+        return source.window(common).pixels if common else 0
+
+
+def check_budget(plan: CubePlan, *, output_bytes: int, read_bytes: int, working_bytes: int, slices: int) -> None:
+    """Refuse a plan that costs more than allowed. Raises BudgetExceeded, saying what would fit."""
+    if len(plan.slices) > slices:
+        raise BudgetExceeded(
+            "time steps", asked=len(plan.slices), allowed=slices, advice="ask for a shorter datetime, or group"
+        )
+    for what, asked, allowed in (
+        ("bytes of answer", plan.output_bytes, output_bytes),
+        ("bytes of working memory", plan.working_bytes, working_bytes),
+    ):
+        if asked > allowed:
+            raise BudgetExceeded(what, asked=asked, allowed=allowed, advice=coarser_advice(plan.grid, asked, allowed))
+    if plan.read_bytes > read_bytes:
+        advice = "ask for a smaller area or a shorter datetime"
+        raise BudgetExceeded("bytes to read", asked=plan.read_bytes, allowed=read_bytes, advice=advice)
+
+
+def coarser_advice(grid: Grid, asked: int, allowed: int) -> str:
+    """The resolution that would fit, in words; pixels fall with the square of their size."""
+    factor = math.ceil(math.sqrt(asked / allowed) * 100) / 100
+    width, height = max(1, int(grid.width / factor)), max(1, int(grid.height / factor))
+    dx, dy = grid.resolution
+    return (
+        f"pixels of {dx * factor:.6g} x {dy * factor:.6g} in place of {dx:.6g} x {dy:.6g} would fit "
+        f"(width={width}&height={height}), as would a smaller area or a shorter datetime"
+    )
+
+
+def _field_json(field: OutputField) -> dict[str, Any]:
+    return {"name": field.name, "unit": field.unit, "format": _format_json(field.format)}
+
+
+def _format_json(format: DataFormat) -> dict[str, Any]:
+    nodata = format.nodata
+    return {"dtype": format.dtype, "nodata": "NaN" if nodata is not None and math.isnan(nodata) else nodata}
+
+
+def _slice_json(one: SlicePlan) -> dict[str, Any]:
+    return {
+        "start": format_instant(one.step.start),
+        "end": format_instant(one.step.end),
+        "layers": [
+            {"record": layer.record, "recordId": layer.record_id, "steps": [_step_json(s) for s in layer.steps]}
+            for layer in one.layers
+        ],
+    }
+
+
+def _step_json(step: ReadStep) -> dict[str, Any]:
+    return {
+        "datasetIds": list(step.dataset_ids),
+        "uri": step.uri,
+        "subdir": step.subdir,
+        "grid": step.grid.to_json(),
+        "format": _format_json(step.format),
+        "mode": step.mode,
+        "resampling": step.resampling,
+        "offset": list(step.offset) if step.offset else None,
+        "bands": [
+            {
+                "target": band.target,
+                "band": band.band,
+                "mapping": {
+                    "imin": band.mapping.imin,
+                    "imax": band.mapping.imax,
+                    "emin": band.mapping.emin,
+                    "emax": band.mapping.emax,
+                    "exponent": band.mapping.exponent,
+                },
+            }
+            for band in step.bands
+        ],
+        "readBytes": step.read_bytes,
+    }

@@ -1,0 +1,121 @@
+"""Pixels of one file on a grid, by rasterio.
+
+Rules (docs/concepts/pixels.md):
+
+- a grid on the file's own lattice is copied pixel for pixel, no resampling takes place;
+- any other grid is warped by GDAL with a transformer tolerance of 0.001 pixel and its own kernel scaling;
+- each band is judged by its own nodata, never by that of the bands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject
+from rasterio.windows import Window
+
+from prismcube.errors import SourceError
+from prismcube.model.formats import DataFormat
+from prismcube.model.grid import Grid
+from prismcube.storage.uri import gdal_path
+
+WARP_TOLERANCE_PX = 0.001
+"""GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges."""
+
+GDAL_SETTINGS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # no folder listing; an .aux.xml is still looked for by name
+    "GDAL_NUM_THREADS": "1",  # requests are parallel, not reads
+}
+
+
+class Source(Protocol):
+    """What the reader needs to know of a file."""
+
+    @property
+    def uri(self) -> str: ...
+    @property
+    def subdir(self) -> str: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def format(self) -> DataFormat: ...
+
+
+Pixels = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
+"""Values in the stored type and validity, both of shape (bands, height, width)."""
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[rasterio.DatasetReader]:
+    path = source.subdir or gdal_path(source.uri)
+    try:
+        with rasterio.Env(**GDAL_SETTINGS), rasterio.open(path) as dataset:
+            yield dataset
+    except RasterioError as error:
+        raise SourceError(source.uri, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int, col: int) -> Pixels:
+    """Pixels of `target`, whose first pixel is the file's (row, col); empty beyond the file's edge.
+
+    Raises SourceError when the file can't be opened or read.
+    """
+    data = np.zeros((len(bands), *target.shape), dtype=source.format.dtype)
+    valid = np.zeros(data.shape, dtype=bool)
+    row0, row1 = max(row, 0), min(row + target.height, source.grid.height)
+    col0, col1 = max(col, 0), min(col + target.width, source.grid.width)
+    if row0 >= row1 or col0 >= col1:
+        return data, valid
+    with _opened(source) as dataset:
+        read = dataset.read(list(bands), window=Window(col0, row0, col1 - col0, row1 - row0))
+    _check_type(source, read.dtype)
+    inside = (slice(None), slice(row0 - row, row1 - row), slice(col0 - col, col1 - col))
+    data[inside] = read
+    valid[inside] = source.format.valid(read)
+    return data, valid
+
+
+def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resampling: str) -> Pixels:
+    """Pixels of `target`, resampled from the file by one of rasterio's warp resamplings.
+
+    Raises SourceError when the file can't be opened, read or warped.
+    """
+    nodata = source.format.nodata
+    if nodata is None and source.format.is_floating:
+        nodata = float("nan")
+    count = len(bands) + (nodata is None)  # without a nodata value GDAL reports validity in an alpha band
+    data = np.zeros((count, *target.shape), dtype=source.format.dtype)
+    options: dict[str, Any] = {"dst_alpha": count} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
+    with _opened(source) as dataset:
+        _check_type(source, np.dtype(dataset.dtypes[bands[0] - 1]))
+        reproject(
+            rasterio.band(dataset, list(bands)),
+            data,
+            src_transform=source.grid.transform,
+            src_crs=dataset.crs,
+            dst_transform=target.transform,
+            dst_crs=target.crs,
+            resampling=Resampling[resampling],
+            tolerance=WARP_TOLERANCE_PX,
+            num_threads=1,
+            UNIFIED_SRC_NODATA="NO",
+            **options,
+        )
+    if nodata is None:
+        valid = np.broadcast_to(data[-1] != 0, (len(bands), *target.shape)).copy()
+        return data[:-1], valid
+    return data, source.format.valid(data)
+
+
+def _check_type(source: Source, found: np.dtype[Any]) -> None:
+    if found != np.dtype(source.format.dtype):
+        raise SourceError(
+            source.uri, f"holds {found}, catalogued as {source.format.dtype}: the file was replaced; index it again"
+        )

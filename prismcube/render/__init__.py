@@ -1,0 +1,1 @@
+"""Pictures of slices: styles and what they do to values."""

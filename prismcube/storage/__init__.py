@@ -1,0 +1,1 @@
+"""Where files lie: URIs, and what opens them. Remote storage comes here."""
