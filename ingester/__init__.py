@@ -1,0 +1,1 @@
+"""Search, download, preprocessing and indexing of images: how an archive enters the catalogue."""

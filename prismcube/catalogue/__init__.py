@@ -1,0 +1,13 @@
+"""The catalogue: what lies in the archive, where and when.
+
+Catalogue (catalogue.py)      one repository an entity
+  -> filters.py, spatial.py   the conditions that queries share
+  -> tables.py, types.py      the schema; migrations/ brings a file to it
+  -> engine.py                connections and transactions
+"""
+
+from prismcube.catalogue.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue.engine import Change
+from prismcube.catalogue.migrations import current_revision, is_current, migrate
+
+__all__ = ["Catalogue", "Change", "UnitOfWork", "current_revision", "is_current", "migrate"]

@@ -1,0 +1,72 @@
+"""The catalogue as the rest of the program sees it: one repository an entity, and transactions over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from sqlalchemy import Connection
+
+from prismcube.catalogue.aois import AOIs
+from prismcube.catalogue.collections import Collections
+from prismcube.catalogue.containers import Containers
+from prismcube.catalogue.datasets import Datasets
+from prismcube.catalogue.engine import BoundSession, PooledSession, Session, create_engine
+from prismcube.catalogue.migrations import is_current
+from prismcube.catalogue.records import Records
+from prismcube.catalogue.variables import Instances, Variables
+
+
+class Repositories:
+    """One repository an entity, all on the same session."""
+
+    def __init__(self, session: Session) -> None:
+        self.aois = AOIs(session)
+        self.records = Records(session)
+        self.variables = Variables(session)
+        self.instances = Instances(session)
+        self.containers = Containers(session)
+        self.datasets = Datasets(session)
+        self.collections = Collections(session)
+
+
+class UnitOfWork(Repositories):
+    """Repositories within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(BoundSession(connection))
+        self.connection = connection
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        """A part that fails alone: what was written in the block is undone when it raises."""
+        return self.connection.begin_nested()
+
+
+class Catalogue(Repositories):
+    """The catalogue behind a URL; every call is a transaction of its own. Safe to share between threads, not forks.
+
+    Opens nothing until it is used; `prismcube.catalogue.migrate` creates the file and its tables.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises ConfigurationError for a URL that can't hold a catalogue."""
+        self.engine = create_engine(url)
+        self._session = PooledSession(self.engine)
+        super().__init__(self._session)
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self.engine.dispose()
+
+    def ready(self) -> bool:
+        """True when the catalogue can be reached and has this version's schema."""
+        return is_current(self.engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[UnitOfWork]:
+        """Several calls as one: all of them are seen by others at the end of the block, or none when it raises.
+
+        Other writers wait meanwhile, so read files and the network before.
+        """
+        with self._session.write() as connection:
+            yield UnitOfWork(connection)
