@@ -1,0 +1,136 @@
+"""`/collections` and `/collections/{c}`: OGC API - Common part 2, with what Coverages, EDR and Features add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from prismcube.encode import covjson, geotiff, png, table
+from prismcube.model.collection import Collection, ComputedField, StoredField
+from prismcube.model.cube import OutputField
+from prismcube.model.grid import CRS84, Grid, crs_uri
+from prismcube.model.period import format_instant
+from providers.ogc.answer import JSON, Context, link
+from providers.ogc.items import MEDIA_TYPE as GEOJSON
+from providers.ogc.params import Query
+
+REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+HTML = "text/html"
+
+
+def collections_document(context: Context, pairs: Sequence[tuple[str, str]], *, base: str) -> dict[str, Any]:
+    """Every collection, by name. Raises UnknownParameter."""
+    Query(pairs, known=("f", "lang"))
+    entries = []
+    after: str | None = None
+    while page := context.catalogue.collections.list(after=after, limit=200):
+        entries += [collection_entry(one, base=base) for one in page]
+        after = page[-1].name
+    here = f"{base}/collections"
+    return {
+        "collections": entries,
+        "links": [link(here, "self", JSON, "This document"), link(f"{here}?f=html", "alternate", HTML, "As HTML")],
+    }
+
+
+def collection_document(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> dict[str, Any]:
+    """One collection. Raises NotFound, UnknownParameter."""
+    Query(pairs, known=("f", "lang"))
+    return collection_entry(context.catalogue.collections.get(name), base=base)
+
+
+def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
+    """The collection object; one without data has no extent and no grid."""
+    here = f"{base}/collections/{quote(collection.name)}"
+    entry: dict[str, Any] = {
+        "id": collection.name,
+        "title": collection.title or collection.name,
+        "description": collection.description,
+        "attribution": collection.attribution,
+        "license": collection.license,
+        "keywords": list(collection.keywords),
+        "itemType": "feature",
+        "crs": [crs_uri(CRS84), crs_uri("EPSG:4326"), crs_uri("EPSG:3857")],
+        "parameter_names": {one.name: _parameter(one) for one in collection.fields},
+        "prismcube:masks": {
+            rule.name: {"rule": str(rule), "defaultFor": list(rule.default_for)} for rule in collection.masks
+        },
+        "prismcube:group": collection.group,
+        "data_queries": _data_queries(here),
+        "output_formats": ["CoverageJSON", "CSV"],
+        "links": _links(collection, here),
+    }
+    if collection.extent:
+        extent = collection.extent
+        native = extent.native
+        entry["storageCrs"] = crs_uri(native.crs)
+        entry["crs"] = list(dict.fromkeys([*entry["crs"], crs_uri(native.crs)]))
+        interval = [format_instant(extent.start), format_instant(extent.end)]
+        entry["extent"] = {
+            "spatial": {
+                "bbox": [list(extent.bounds.as_tuple())],
+                "crs": crs_uri(CRS84),
+                "storageCrsBbox": [list(native.bounds.as_tuple())],
+                "grid": _grid(native),
+            },
+            "temporal": {"interval": [interval], "trs": "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"},
+        }
+    return entry
+
+
+def _grid(native: Grid) -> list[dict[str, Any]]:
+    """Axes x and y: cells and their size in the storage CRS (`extent.spatial.grid` of OGC API - Common part 2)."""
+    return [
+        {"cellsCount": native.width, "resolution": native.resolution[0]},
+        {"cellsCount": native.height, "resolution": native.resolution[1]},
+    ]
+
+
+def _parameter(field: StoredField | ComputedField) -> dict[str, Any]:
+    document = covjson.parameter(OutputField(field.name, field.format, field.unit, field.description))
+    document["description"] = field.description or field.name  # EDR wants text here, CoverageJSON a language map
+    document["observedProperty"] = {"id": field.name, "label": field.description or field.name}
+    if "unit" in document:
+        document["unit"]["label"] = field.unit
+    document["data-type"] = "float" if field.format.is_floating else "integer"
+    document["prismcube:computed"] = isinstance(field, ComputedField)
+    if isinstance(field, ComputedField):
+        document["prismcube:expression"] = field.expression.text
+    if field.format.minimum is not None and field.format.maximum is not None:
+        document["prismcube:range"] = [field.format.minimum, field.format.maximum]
+    return document
+
+
+def _data_queries(here: str) -> dict[str, Any]:
+    def query(kind: str, title: str) -> dict[str, Any]:
+        variables = {
+            "title": title,
+            "query_type": kind,
+            "output_formats": ["CoverageJSON", "CSV"],
+            "default_output_format": "CoverageJSON",
+        }
+        return {"link": {"href": f"{here}/{kind}", "rel": "data", "variables": variables}}
+
+    return {
+        "position": query("position", "Series of the pixel at a point"),
+        "area": query("area", "Cube or series of a polygon"),
+        "items": {"link": {"href": f"{here}/items", "rel": "data", "variables": {"query_type": "items"}}},
+    }
+
+
+def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
+    title = collection.title or collection.name
+    tile = link(
+        f"{here}/map/tiles/WebMercatorQuad/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", "item", png.MEDIA_TYPE, "Map tiles"
+    )
+    return [
+        link(here, "self", JSON, title),
+        link(f"{here}?f=html", "alternate", HTML, "As HTML"),
+        link(f"{here}/items", "items", GEOJSON, "Time steps and their footprints"),
+        link(f"{here}/coverage", f"{REL}coverage", geotiff.MEDIA_TYPE, "Pixels as GeoTIFF"),
+        link(f"{here}/coverage?f=json", f"{REL}coverage", covjson.MEDIA_TYPE, "Pixels as CoverageJSON"),
+        link(f"{here}/position", "data", covjson.MEDIA_TYPE, "Series of a point (EDR)"),
+        link(f"{here}/area?f=csv", "data", table.MEDIA_TYPE.partition(";")[0], "Series of an area (EDR)"),
+        {**tile, "templated": True},
+    ]

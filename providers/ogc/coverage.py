@@ -1,0 +1,172 @@
+"""`/collections/{c}/coverage`: OGC API - Coverages (OGC 19-087)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from prismcube.cube.engine import execute
+from prismcube.cube.grids import GridRequest, output_grid
+from prismcube.cube.plan import CubePlan
+from prismcube.encode import covjson, geotiff, png
+from prismcube.errors import BudgetExceeded, InvalidInput
+from prismcube.model.collection import Collection
+from prismcube.model.cube import Slice
+from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri, is_north_first
+from prismcube.model.period import Period
+from prismcube.render.picture import paint, style_for
+from providers.ogc.answer import JSON, NOTHING_THERE, Answer, Context, FileBody, json_answer
+from providers.ogc.negotiate import choose_format
+from providers.ogc.params import Query, parse_bbox
+from providers.ogc.selection import Selection, check_fields, checked, refuse_if_all_failed, select
+from providers.ogc.subset import parse_scale_size, parse_subset
+
+PARAMETERS = (
+    "f", "subset", "bbox", "bbox-crs", "crs", "scale-factor", "scale-size", "width", "height", "properties",
+    "datetime", "mask", "group", "mosaic", "resampling",
+)  # fmt: skip
+
+FORMATS = {
+    "geotiff": geotiff.MEDIA_TYPE,
+    "tiff": geotiff.MEDIA_TYPE,
+    "png": png.MEDIA_TYPE,
+    "covjson": covjson.MEDIA_TYPE,
+    "json": covjson.MEDIA_TYPE,
+    "plan": JSON,
+}
+"""Values of `f`; media types are taken too. The first is the default."""
+
+
+def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accept: str = "") -> Answer:
+    """The coverage of a collection, in part or whole.
+
+    Raises NotFound, InvalidInput, BudgetExceeded, SourceError (when not one time step could be read).
+    """
+    query = Query(pairs, known=PARAMETERS, repeatable=("subset",))
+    format = choose_format(query.text("f"), accept, FORMATS)
+    collection = context.catalogue.collections.get(name)
+    if collection.extent is None:
+        return NOTHING_THERE
+    native = collection.extent.native
+    named = query.names("properties")
+    default = (f.name for f in collection.stored_fields or collection.fields)
+    fields = check_fields(collection, named, parameter="properties", default=tuple(default))
+    style = style_for(collection, fields if named else None) if format == "png" else None
+    grid_request, period = _grid_request(query, native)
+    grid = output_grid(native, grid_request)
+    if grid is None:
+        return NOTHING_THERE
+    wanted = Selection(
+        fields=style.fields if style else fields,
+        grid=grid,
+        period=period,
+        mask=query.text("mask"),
+        group=query.text("group"),
+        mosaic=query.text("mosaic"),
+        resampling=query.text("resampling"),
+    )
+    plan = select(context, collection, wanted, budget=format != "plan")
+    if not plan.slices:
+        return NOTHING_THERE
+    headers = {"Content-Crs": f"<{crs_uri(grid.crs)}>", "Content-Bbox": _bbox_text(grid)}
+    match format:
+        case "plan":
+            return json_answer(plan.to_json())
+        case "png":
+            return _picture(collection, plan, fields if named else None, headers)
+        case "covjson" | "json":
+            check_json_size(plan, context)
+            body = covjson.grid_coverage(plan.header, checked(list(execute(plan))))
+            return Answer(body, covjson.MEDIA_TYPE, headers=headers)
+        case _:
+            return _geotiff(context, plan, collection.name, headers)
+
+
+def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | None]:
+    subset = parse_subset(query.texts("subset"), native)
+    bbox, bbox_crs = query.text("bbox"), query.crs("bbox-crs")
+    if bbox_crs and not bbox:
+        raise InvalidInput("bbox-crs", "has no meaning without bbox")
+    if bbox and subset.bounds:
+        raise InvalidInput("subset", "spatial axes and bbox exclude each other")
+    period = query.period()
+    if period and subset.period:
+        raise InvalidInput("subset", "time and datetime exclude each other")
+    area: Bounds | None = subset.bounds
+    if bbox:
+        area = parse_bbox(bbox, crs=bbox_crs or CRS84)
+    width, height = query.integer("width", least=1), query.integer("height", least=1)
+    if (size := query.text("scale-size")) is not None:
+        if width or height:
+            raise InvalidInput("scale-size", "width/height and scale-size exclude each other")
+        width, height = parse_scale_size(size, native)
+    factor = query.number("scale-factor")
+    if factor is not None and factor <= 0:
+        raise InvalidInput("scale-factor", f"must be positive, got {factor}")
+    request = GridRequest(
+        crs=query.crs("crs"),
+        bounds=area,
+        bounds_crs=subset.crs or bbox_crs or CRS84,
+        width=width,
+        height=height,
+        scale_factor=factor,
+    )
+    return request, subset.period or period
+
+
+def _bbox_text(grid: Grid) -> str:
+    """Corners in the axis order of the grid's CRS."""
+    west, south, east, north = grid.bounds.as_tuple()
+    corners = (south, west, north, east) if is_north_first(grid.crs) else (west, south, east, north)
+    return ",".join(f"{value:.12g}" for value in corners)
+
+
+def check_json_size(plan: CubePlan, context: Context) -> None:
+    """Text formats have a limit of their own. Raises BudgetExceeded."""
+    values = plan.grid.pixels * len(plan.slices) * len(plan.fields)
+    if values > context.limits.json_values:
+        advice = "ask for f=geotiff, a smaller area or fewer dates"
+        raise BudgetExceeded("values in a text answer", asked=values, allowed=context.limits.json_values, advice=advice)
+
+
+def _picture(collection: Collection, plan: CubePlan, named: tuple[str, ...] | None, headers: dict[str, str]) -> Answer:
+    if len(plan.slices) > 1:
+        raise InvalidInput(
+            "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
+        )
+    style = style_for(collection, named)
+    one = checked(list(execute(plan)))[0]
+    return Answer(png.encode_png(paint(style, plan.header, one)), png.MEDIA_TYPE, headers=headers)
+
+
+def _geotiff(context: Context, plan: CubePlan, name: str, headers: dict[str, str]) -> Answer:
+    statuses: list[Slice] = []
+
+    def watched() -> Iterator[Slice]:
+        for one in execute(plan):
+            statuses.append(Slice(one.index, (), (), one.status, one.message))
+            yield one
+
+    file = write_temporary(context.temporary, plan, watched())
+    try:
+        refuse_if_all_failed([one.status for one in statuses], statuses[-1].message)
+    except BaseException:
+        file.file.close()
+        raise
+    disposition = {"Content-Disposition": f'inline; filename="{name}.tif"'}
+    return Answer(file, geotiff.MEDIA_TYPE, headers=headers | disposition)
+
+
+def write_temporary(folder: Path, plan: CubePlan, slices: Iterable[Slice]) -> FileBody:
+    """The cube as a GeoTIFF in an open file that has no name any more, so that nothing is left behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(suffix=".tif", dir=folder)
+    os.close(descriptor)
+    path = Path(name)
+    try:
+        geotiff.write_geotiff(path, plan.header, slices)
+        return FileBody(path.open("rb"), path.stat().st_size)
+    finally:
+        path.unlink(missing_ok=True)

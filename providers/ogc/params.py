@@ -1,0 +1,168 @@
+"""Query parameters, from text to values. Every failure is an InvalidInput that names the parameter."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+import shapely
+from shapely.errors import GEOSException
+from shapely.geometry.base import BaseGeometry
+
+from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.model.grid import CRS84, Bounds, is_north_first, parse_crs
+from prismcube.model.period import Period
+
+_CRS_FORMS = (
+    re.compile(
+        r"https?://www\.opengis\.net/def/crs/(?P<authority>[A-Za-z]{1,10})/[0-9.]{1,8}/(?P<code>[A-Za-z0-9]{1,16})",
+        re.ASCII,
+    ),
+    re.compile(r"urn:ogc:def:crs:(?P<authority>[A-Za-z]{1,10}):[0-9.]{0,8}:(?P<code>[A-Za-z0-9]{1,16})", re.ASCII),
+    re.compile(r"\[?(?P<authority>[A-Za-z]{1,10}):(?P<code>[A-Za-z0-9]{1,16})\]?", re.ASCII),
+)
+_AUTHORITIES = ("EPSG", "OGC", "ESRI", "IAU_2015")
+
+
+class Query:
+    """The parameters of one request.
+
+    Raises UnknownParameter for names the operation doesn't know and InvalidInput for one that is given twice (but
+    those in `repeatable`).
+    """
+
+    def __init__(
+        self, pairs: Iterable[tuple[str, str]], *, known: Sequence[str], repeatable: Sequence[str] = ()
+    ) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            if name not in known:
+                raise UnknownParameter(name[:60], known=known)
+            if name in self._values and name not in repeatable:
+                raise InvalidInput(name, "given more than once")
+            self._values.setdefault(name, []).append(value)
+
+    def texts(self, name: str) -> list[str]:
+        return self._values.get(name, [])
+
+    def text(self, name: str) -> str | None:
+        """The value; None when absent. An empty value is an error."""
+        value = self._values.get(name, [None])[0]
+        if value is not None and not value.strip():
+            raise InvalidInput(name, "must not be empty")
+        return value
+
+    def names(self, name: str) -> tuple[str, ...] | None:
+        """A comma-separated list of distinct names."""
+        value = self.text(name)
+        if value is None:
+            return None
+        names = tuple(part.strip() for part in value.split(","))
+        if not all(names) or len(set(names)) != len(names):
+            raise InvalidInput(name, f"must be distinct names separated by commas, got {value[:80]!r}")
+        return names
+
+    def integer(self, name: str, *, least: int, most: int | None = None) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", value, re.ASCII) or int(value) < least:
+            raise InvalidInput(name, f"must be a whole number of at least {least}, got {value[:40]!r}")
+        if most is not None and int(value) > most:
+            raise InvalidInput(name, f"must be at most {most}, got {value[:40]}")
+        return int(value)
+
+    def number(self, name: str) -> float | None:
+        value = self.text(name)
+        return None if value is None else parse_number(value, name)
+
+    def crs(self, name: str) -> str | None:
+        value = self.text(name)
+        return None if value is None else parse_crs_parameter(value, name)
+
+    def period(self) -> Period | None:
+        value = self.text("datetime")
+        return None if value is None else Period.parse(value)
+
+
+def parse_number(text: str, parameter: str) -> float:
+    """A finite decimal number."""
+    if not re.fullmatch(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\s*", text, re.ASCII) or len(text) > 60:
+        raise InvalidInput(parameter, f"{text[:40]!r} is not a number")
+    value = float(text)
+    if not math.isfinite(value):
+        raise InvalidInput(parameter, f"{text[:40]!r} is not a finite number")
+    return value
+
+
+def parse_crs_parameter(text: str, parameter: str) -> str:
+    """`AUTHORITY:CODE` from an OGC URI, a URN, a CURIE (`[EPSG:3035]`) or the bare code.
+
+    Nothing else is taken, although PROJ would: its strings can name files.
+    """
+    for form in _CRS_FORMS:
+        found = form.fullmatch(text.strip())
+        if found and found["authority"].upper() in _AUTHORITIES:
+            name = f"{found['authority'].upper()}:{found['code']}"
+            try:
+                crs = parse_crs(name)
+            except InvalidInput as error:
+                raise InvalidInput(parameter, f"{text[:80]!r} is not known") from error
+            if crs.is_geocentric or crs.is_vertical:
+                raise InvalidInput(parameter, f"{text[:80]!r} has no horizontal axes")
+            return name
+    raise InvalidInput(
+        parameter, f"{text[:80]!r} is not a CRS; write a URI such as http://www.opengis.net/def/crs/EPSG/0/3035"
+    )
+
+
+def parse_bbox(text: str, *, crs: str) -> Bounds:
+    """A box of four numbers in the axis order of its CRS (OGC 18-058r1, 6.3).
+
+    Longitude first for CRS84, latitude first for EPSG:4326, northing first for EPSG:3035.
+    """
+    parts = text.split(",")
+    if len(parts) == 6:
+        raise InvalidInput("bbox", "collections have no height axis; give four numbers")
+    if len(parts) != 4:
+        raise InvalidInput("bbox", f"must be four numbers, got {text[:80]!r}")
+    a, b, c, d = (parse_number(part, "bbox") for part in parts)
+    if is_north_first(crs):
+        a, b, c, d = b, a, d, c
+    if a > c and parse_crs(crs).is_geographic:
+        raise InvalidInput("bbox", "boxes across the antimeridian are not supported; ask for each side")
+    if a >= c or b >= d:
+        order = (
+            "lower north, lower east, upper north, upper east" if is_north_first(crs) else "west, south, east, north"
+        )
+        raise InvalidInput("bbox", f"lower corner must lie below the upper one; the order for {crs} is {order}")
+    return _in_range(Bounds(a, b, c, d), crs)
+
+
+def _in_range(bounds: Bounds, crs: str) -> Bounds:
+    if crs in (CRS84, "EPSG:4326") and not (
+        bounds.west >= -180 and bounds.east <= 180 and bounds.south >= -90 and bounds.north <= 90
+    ):
+        raise InvalidInput("bbox", f"longitudes lie in -180..180 and latitudes in -90..90, got {bounds.as_tuple()}")
+    return bounds
+
+
+def parse_wkt(text: str, *, kinds: tuple[str, ...], max_vertices: int) -> BaseGeometry:
+    """A valid geometry of one of `kinds` from WKT; coordinates are x y whatever the CRS (OGC 19-086r6, 8.2.1)."""
+    try:
+        geometry = shapely.from_wkt(text)
+    except (GEOSException, ValueError) as error:
+        raise InvalidInput("coords", f"{text[:60]!r} is not well-known text") from error
+    if geometry.geom_type.upper() not in kinds:
+        raise InvalidInput("coords", f"must be {' or '.join(kinds)} in well-known text, got {text[:60]!r}")
+    vertices = int(shapely.get_num_coordinates(geometry))
+    if vertices > max_vertices:
+        raise InvalidInput("coords", f"has {vertices} vertices, at most {max_vertices} are allowed")
+    if geometry.has_z:
+        raise InvalidInput("coords", "collections have no height axis; give x and y only")
+    if geometry.is_empty or not all(math.isfinite(v) for v in geometry.bounds):
+        raise InvalidInput("coords", "must not be empty")
+    if not geometry.is_valid:
+        raise InvalidInput("coords", f"is not a valid geometry: {shapely.is_valid_reason(geometry)[:80]}")
+    return geometry

@@ -1,0 +1,102 @@
+"""From parsed parameters to a plan: the path that coverages, series and pictures share.
+
+select(...)  search datasets → records → groups → CubeRequest → CubePlan → budget
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
+
+from prismcube.cube.plan import CubePlan, check_budget, make_plan
+from prismcube.cube.request import CubeRequest, choose_masks
+from prismcube.errors import InvalidInput, NotFound, SourceError
+from prismcube.model.collection import Collection
+from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.grid import CRS84, Grid
+from prismcube.model.grouping import group_records
+from prismcube.model.period import Period
+from providers.ogc.answer import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a request selects from a collection."""
+
+    fields: tuple[str, ...]
+    grid: Grid
+    period: Period | None = None
+    mask: str | None = None
+    group: str | None = None
+    mosaic: str | None = None
+    resampling: str | None = None
+
+
+def check_fields(
+    collection: Collection, names: Sequence[str] | None, *, parameter: str, default: Sequence[str]
+) -> tuple[str, ...]:
+    """The names asked for, or the default. Raises InvalidInput(parameter, ...) for one the collection lacks."""
+    for name in names or ():
+        try:
+            collection.field(name)
+        except NotFound:
+            known = ", ".join(one.name for one in collection.fields)
+            raise InvalidInput(parameter, f"{collection.name} has no field {name[:60]!r}; it has {known}") from None
+    return tuple(names or default)
+
+
+def select(context: Context, collection: Collection, wanted: Selection, *, budget: bool = True) -> CubePlan:
+    """The plan of a selection; without slices when nothing lies there.
+
+    Raises InvalidInput for what doesn't fit the collection and, with `budget`, BudgetExceeded before anything is read.
+    """
+    masks = choose_masks(collection, wanted.fields, wanted.mask)
+    quality = {rule.field for rule in masks.values()}
+    sources = list(collection.sources(wanted.fields))
+    sources += [f for f in collection.stored_fields if f.name in quality and f not in sources]
+    datasets = context.catalogue.datasets.search(
+        collection, sources, period=wanted.period or Period(), area=_area(wanted.grid)
+    )
+    records = context.catalogue.records.get_many(sorted({d.record_id for d in datasets}))
+    how = wanted.group or collection.group
+    groups = group_records(records, how) if records else []
+    request = CubeRequest(
+        collection=collection,
+        fields=wanted.fields,
+        grid=wanted.grid,
+        groups=tuple(groups),
+        mosaic=wanted.mosaic or "last",
+        resampling=wanted.resampling,
+        masks=masks,
+    )
+    plan = make_plan(request, datasets)
+    limits = context.limits
+    if budget:
+        check_budget(
+            plan,
+            output_bytes=limits.answer_bytes,
+            read_bytes=limits.read_bytes,
+            working_bytes=limits.working_bytes,
+            slices=limits.slices,
+        )
+    return plan
+
+
+def _area(grid: Grid) -> BaseGeometry:
+    """A box in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
+    return box(*grid.bounds.to_crs(grid.crs, CRS84).as_tuple())
+
+
+def refuse_if_all_failed(slices: Sequence[SliceStatus], last_message: str) -> None:
+    """An answer without a single readable step is an error, not an empty picture. Raises SourceError."""
+    if slices and all(status is SliceStatus.FAILED for status in slices):
+        raise SourceError("all time steps", last_message)
+
+
+def checked(slices: Sequence[Slice]) -> Sequence[Slice]:
+    """The slices, unless every one of them failed. Raises SourceError."""
+    refuse_if_all_failed([one.status for one in slices], slices[-1].message if slices else "")
+    return slices

@@ -1,0 +1,127 @@
+"""The `subset` and `scale-size` parameters: `E(10:20),N(5:9),time("2020-01-01":"2020-02-01")`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prismcube.errors import InvalidInput
+from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs
+from prismcube.model.period import Period, parse_instant
+from providers.ogc.params import parse_number
+
+_AXIS = re.compile(r"\s*(?P<axis>[A-Za-z]\w{0,20})\((?P<inner>[^()]{1,200})\)\s*(?:,|$)", re.ASCII)
+
+EAST = {"e", "x", "easting"}
+NORTH = {"n", "y", "northing"}
+LONGITUDE = {"lon", "long", "longitude"}
+LATITUDE = {"lat", "latitude"}
+TIME = {"time", "t", "datetime", "ansi"}
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What `subset` says about the area and the time."""
+
+    bounds: Bounds | None = None
+    crs: str | None = None
+    """Of `bounds`."""
+    period: Period | None = None
+
+
+def parse_subset(texts: Sequence[str], native: Grid) -> Subset:
+    """Axes by name, each once: E/N or x/y in the collection's own CRS, Lon/Lat in degrees, time.
+
+    Bounds are inclusive; `*` leaves one open; a single value takes the pixel (or instant) it lies in.
+    Raises InvalidInput("subset", ...).
+    """
+    spans: dict[str, str] = {}
+    for axis, inner in (pair for text in texts for pair in split_axes(text, "subset")):
+        kind = axis_kind(axis, native, "subset")
+        if kind in spans:
+            raise InvalidInput("subset", f"axis {axis!r} is given twice")
+        spans[kind] = inner
+    period = _period(spans.pop("time")) if "time" in spans else None
+    if not spans:
+        return Subset(period=period)
+    if {"lon", "lat"} & spans.keys() and {"e", "n"} & spans.keys():
+        raise InvalidInput("subset", "name the axes of one CRS: E and N, or Lon and Lat")
+    crs = CRS84 if {"lon", "lat"} & spans.keys() else native.crs
+    full = native.bounds.to_crs(native.crs, crs)
+    west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east)
+    south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
+    return Subset(Bounds(west, south, east, north), crs, period)
+
+
+def parse_scale_size(text: str, native: Grid) -> tuple[int | None, int | None]:
+    """(width, height) from `E(300),N(200)`. Raises InvalidInput("scale-size", ...)."""
+    sizes: dict[str, int] = {}
+    for axis, inner in split_axes(text, "scale-size"):
+        kind = {"lon": "e", "lat": "n"}.get(
+            axis_kind(axis, native, "scale-size"), axis_kind(axis, native, "scale-size")
+        )
+        if kind == "time" or kind in sizes:
+            raise InvalidInput(
+                "scale-size", f"axis {axis!r} can't be scaled" if kind == "time" else f"axis {axis!r} is given twice"
+            )
+        if not re.fullmatch(r"[0-9]{1,9}", inner, re.ASCII) or int(inner) < 1:
+            raise InvalidInput("scale-size", f"{axis}: must be a positive whole number, got {inner[:40]!r}")
+        sizes[kind] = int(inner)
+    return sizes.get("e"), sizes.get("n")
+
+
+def split_axes(text: str, parameter: str) -> list[tuple[str, str]]:
+    """(axis, content of its brackets) in order; the whole text must be used up."""
+    found, at = [], 0
+    while at < len(text):
+        match = _AXIS.match(text, at)
+        if not match:
+            raise InvalidInput(parameter, f"{text[at : at + 60]!r} is not axis(low:high)")
+        found.append((match["axis"], match["inner"]))
+        at = match.end()
+    if not found or text.rstrip().endswith(","):
+        raise InvalidInput(parameter, f"{text[:60]!r} is not axis(low:high)")
+    return found
+
+
+def axis_kind(axis: str, native: Grid, parameter: str) -> str:
+    """`e`, `n`, `lon`, `lat` or `time`."""
+    lower = axis.lower()
+    geographic = parse_crs(native.crs).is_geographic
+    for kind, names in (("e", EAST), ("n", NORTH), ("lon", LONGITUDE), ("lat", LATITUDE), ("time", TIME)):
+        if lower in names:
+            return kind
+    known = "Lon, Lat, time" if geographic else "E, N, Lon, Lat, time"
+    raise InvalidInput(parameter, f"no axis {axis[:40]!r}; there are {known}")
+
+
+def _span(inner: str | None, low: float, high: float) -> tuple[float, float]:
+    if inner is None:
+        return low, high
+    start, colon, end = inner.partition(":")
+    first = low if start.strip() == "*" else parse_number(start, "subset")
+    if not colon:
+        return first, first
+    last = high if end.strip() == "*" else parse_number(end, "subset")
+    if first > last:
+        raise InvalidInput("subset", f"low bound must not exceed the high one, got {inner[:60]!r}")
+    return first, last
+
+
+def _period(inner: str) -> Period:
+    """Instants may be quoted or not; unquoted ones have colons of their own, so each is tried as the separator."""
+    text = inner.replace('"', "").strip()
+    try:
+        return Period(parse_instant(text), parse_instant(text, end=True))
+    except InvalidInput:
+        pass  # not one instant: an interval
+    for at in (found.start() for found in re.finditer(":", text)):
+        start, end = text[:at].strip(), text[at + 1 :].strip()
+        try:
+            first = None if start == "*" else parse_instant(start)
+            last = None if end == "*" else parse_instant(end, end=True)
+        except InvalidInput:
+            continue  # this colon belongs to a time of day
+        return Period(first, last)
+    raise InvalidInput("subset", f"time: {inner[:60]!r} is neither an instant nor start:end")

@@ -1,0 +1,35 @@
+"""The command line: one module a group of verbs. `app` is the entry point `prismcube`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from prismcube.errors import ConfigurationError, PrismcubeError
+from server.cli import catalogue, check, demo, serve
+
+typer_app = typer.Typer(
+    name="prismcube",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Satellite images as collections, cubes, time series and maps.",
+)
+typer_app.command("demo")(demo.demo)
+typer_app.command("serve")(serve.serve)
+typer_app.command("migrate")(catalogue.migrate)
+typer_app.command("index")(catalogue.index)
+typer_app.add_typer(catalogue.collections, name="collection")
+typer_app.command("check-config")(check.check_config)
+
+
+def app() -> None:
+    """Run the command line; errors we raise on purpose are a sentence and exit code 2 (configuration) or 1."""
+    try:
+        typer_app()
+    except PrismcubeError as error:
+        Console(stderr=True, highlight=False).print("[bold red]error:[/] ", end="")
+        print(error, file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)

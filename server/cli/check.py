@@ -1,0 +1,28 @@
+"""`prismcube check-config`"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import describe
+from server.cli.options import ConfigOption, find_config, settings_for
+
+
+def check_config(config: ConfigOption = None) -> None:
+    """Check the configuration file and show what it amounts to; exit code 2 and every mistake by name otherwise.
+
+    Example: prismcube check-config --config /etc/prismcube/pygeoapi-config.yml
+    """
+    settings = settings_for(config)
+    table = Table("setting", "value", box=None, header_style="bold")
+    for setting in describe():
+        value: object = settings
+        for part in setting.name.split(".")[1:]:
+            value = getattr(value, part)
+        # A database address may hold a password.
+        shown = "(set)" if setting.name.endswith("catalogue.url") and value else str(value)
+        table.add_row(setting.name, shown)
+    console = Console()
+    console.print(table)
+    console.print(f"{find_config(config)} is right")

@@ -1,0 +1,62 @@
+"""`prismcube demo`"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from config.settings import Settings
+from server.cli.options import PROJECT, ConfigOption, settings_for
+from server.cli.processes import run_verb
+from server.cli.serve import check_port
+from server.run import Application
+
+EXAMPLES = PROJECT / "examples"
+SETS = (
+    ("s2-romania.yml", "data/s2-romania-2015-2021"),
+    ("l8-paraguay.yml", "data/l8-paraguay-2020"),
+)
+"""Mapping and folder of each demo collection."""
+
+POINT = "coords=POINT(22.1522%2045.2048)&parameter-name=ndvi"
+MEDIAN = "properties=ndvi&datetime=2020&group=all&mosaic=median"
+COMMANDS = (
+    ("the map, the dates and the series", "{url}/viewer"),
+    ("a cloud-masked NDVI series", f"curl '{{url}}/collections/s2-romania/position?{POINT}&f=csv'"),
+    ("the median NDVI of 2020", f"curl -o ndvi.tif '{{url}}/collections/s2-romania/coverage?{MEDIAN}'"),
+    ("what that costs, as a plan", f"curl '{{url}}/collections/s2-romania/coverage?{MEDIAN}&f=plan'"),
+    ("a mosaic of two scenes", "curl -o paraguay.png '{url}/collections/l8-paraguay/coverage?f=png&width=800'"),
+)
+"""What the demo suggests: (what comes of it, command)."""
+
+
+def demo(
+    config: ConfigOption = None,
+    home: Annotated[Path, typer.Option(help="Folder of the demo's catalogue; kept for the next start.")] = Path(
+        ".prismcube"
+    ),
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
+) -> None:
+    """Index two real data sets, then serve them until Ctrl-C: a whole server in one command.
+
+    A second start finds its files indexed and serves at once. Example: prismcube demo --home /tmp/demo --port 5000
+    """
+    started = time.monotonic()
+    console = Console(highlight=False, soft_wrap=True)
+    settings = settings_for(config, home=home, port=port)
+    check_port(settings)
+    run_verb("migrate", settings)
+    for mapping, folder in SETS:
+        run_verb("index", settings, ["--mapping", str(EXAMPLES / mapping), "--brief", str(EXAMPLES / folder)])
+    Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()
+
+
+def _welcome(console: Console, settings: Settings, started: float) -> None:
+    url = f"http://{settings.serve.host}:{settings.serve.port}"
+    console.print(f"\nServing [bold]{url}[/] after {time.monotonic() - started:.0f} s (Ctrl-C stops). Try:\n")
+    for number, (title, command) in enumerate(COMMANDS, 1):
+        console.print(f"  {number}. {title}\n     [cyan]{command.format(url=url)}[/]")

@@ -1,0 +1,24 @@
+"""Verbs run in a process of their own.
+
+Whatever opens the catalogue, GDAL or threads before gunicorn forks would hang or break in its workers; so the verbs
+that prepare a server run in a child with the same terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from config.settings import Settings
+
+
+def run_verb(verb: str, settings: Settings, arguments: Sequence[str] = ()) -> None:
+    """Run `prismcube VERB ARGUMENTS` for these settings; exits with the child's code when that isn't 0."""
+    command = [sys.executable, "-m", "server.cli", verb, "--config", str(settings.path), "--home", str(settings.home)]
+    child = subprocess.run([*command, *arguments], check=False, env=os.environ)  # noqa: S603  our own program
+    if child.returncode:
+        raise typer.Exit(child.returncode)

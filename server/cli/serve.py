@@ -1,0 +1,47 @@
+"""`prismcube serve`"""
+
+from __future__ import annotations
+
+import socket
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from config.settings import Settings
+from prismcube.errors import ConfigurationError
+from server.cli.options import ConfigOption, HomeOption, settings_for
+from server.cli.processes import run_verb
+from server.run import Application
+
+
+def serve(
+    config: ConfigOption = None,
+    home: HomeOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer requests.")] = None,
+) -> None:
+    """Serve the catalogue over HTTP until Ctrl-C; migrates the catalogue first.
+
+    Example: prismcube serve --home /data/prismcube --port 8080 --workers 4
+    """
+    settings = settings_for(config, home=home, host=host, port=port, workers=workers)
+    check_port(settings)
+    run_verb("migrate", settings)
+    console = Console(highlight=False)
+    url = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
+    Application(settings, when_ready=lambda: console.print(f"serving {url} (Ctrl-C stops)")).run()
+
+
+def check_port(settings: Settings) -> None:
+    """Raises ConfigurationError when the port is taken: gunicorn itself would retry for seconds and then trace."""
+    family = socket.AF_INET6 if ":" in settings.serve.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.serve.host, settings.serve.port))
+        except OSError as error:
+            address = f"{settings.serve.host}:{settings.serve.port}"
+            reason = f"can't listen on {address}: {error.strerror}; choose another with --port"
+            raise ConfigurationError("serve", [("prismcube.serve.port", reason)]) from error

@@ -1,0 +1,116 @@
+"""Routes answered on the event loop's side: everything that moves pixels, and the health checks.
+
+The handlers are plain functions; they run in the worker's bounded pool of pixel threads, so that slow readers and
+large cubes never hold the threads that answer small pages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import anyio.to_thread
+from anyio import CapacityLimiter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from prismcube.errors import PrismcubeError, SourceError
+from providers.ogc import coverage, edr, maptiles
+from providers.ogc.answer import Answer, Context, FileBody
+from server.problems import MEDIA_TYPE, problem, problem_of
+
+LOG = logging.getLogger("prismcube.server")
+
+Handler = Callable[[Request], Answer]
+
+
+class PixelRoutes:
+    """The routes of one worker; `threads` handlers run at once, more wait."""
+
+    def __init__(self, context: Context, *, threads: int) -> None:
+        self._context = context
+        self._threads = threads
+        self._limiter: CapacityLimiter | None = None  # made on the worker's own event loop
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/healthz", self._healthz),
+            Route("/readyz", self._readyz),
+            Route("/collections/{name}/coverage", self._endpoint(self._coverage)),
+            Route("/collections/{name}/position", self._endpoint(self._position)),
+            Route("/collections/{name}/area", self._endpoint(self._area)),
+            Route("/collections/{name}/map/tiles/{tms}/{z}/{row}/{col}", self._endpoint(self._tile)),
+        ]
+
+    def _coverage(self, request: Request) -> Answer:
+        return coverage.coverage(self._context, request.path_params["name"], _query(request), accept=_accept(request))
+
+    def _position(self, request: Request) -> Answer:
+        return edr.position(self._context, request.path_params["name"], _query(request), accept=_accept(request))
+
+    def _area(self, request: Request) -> Answer:
+        return edr.area(self._context, request.path_params["name"], _query(request), accept=_accept(request))
+
+    def _tile(self, request: Request) -> Answer:
+        name, tms, z, row, col = (request.path_params[part] for part in ("name", "tms", "z", "row", "col"))
+        place = maptiles.TilePlace(tms, z, row, col)
+        return maptiles.tile(self._context, name, place, _query(request), accept=_accept(request))
+
+    def _endpoint(self, handler: Handler) -> Callable[[Request], object]:
+        async def endpoint(request: Request) -> Response:
+            if self._limiter is None:
+                self._limiter = CapacityLimiter(self._threads)
+            try:
+                answer = await anyio.to_thread.run_sync(handler, request, limiter=self._limiter)
+            except PrismcubeError as error:
+                if isinstance(error, SourceError):
+                    LOG.error("%s: %s", request.url.path, error)
+                status, body = problem_of(error)
+                return Response(body, status, media_type=MEDIA_TYPE)
+            return _response(answer, self._limiter)
+
+        return endpoint
+
+    async def _healthz(self, request: Request) -> Response:
+        """Alive: the event loop answers."""
+        return Response(b"ok\n", media_type="text/plain")
+
+    async def _readyz(self, request: Request) -> Response:
+        """Ready: the catalogue answers and its schema is the one this code knows."""
+        if await anyio.to_thread.run_sync(self._context.catalogue.ready):
+            return Response(b"ready\n", media_type="text/plain")
+        body = problem(503, "the catalogue is not there, or not migrated; run prismcube migrate")
+        return Response(body, 503, media_type=MEDIA_TYPE)
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    return request.query_params.multi_items()
+
+
+def _accept(request: Request) -> str:
+    return request.headers.get("accept", "")
+
+
+def _response(answer: Answer, limiter: CapacityLimiter) -> Response:
+    headers = dict(answer.headers)
+    if isinstance(answer.body, FileBody):
+        headers["Content-Length"] = str(answer.body.size)
+        return StreamingResponse(
+            _chunks(answer.body, limiter), answer.status, headers=headers, media_type=answer.media_type
+        )
+    if answer.status == 204:
+        return Response(status_code=204, headers=headers)
+    return Response(answer.body, answer.status, headers=headers, media_type=answer.media_type)
+
+
+async def _chunks(body: FileBody, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
+    """The file in pieces, read in a pixel thread; closed when the client has gone."""
+    chunks = body.chunks()
+    try:
+        while chunk := await anyio.to_thread.run_sync(next, chunks, b"", limiter=limiter):
+            yield chunk
+    finally:
+        chunks.close()
+        body.file.close()

@@ -1,0 +1,61 @@
+"""Errors as HTTP answers: RFC 9457 problem documents. The one table from error type to status."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from prismcube.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PrismcubeError,
+    SourceError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[PrismcubeError], int] = {
+    InvalidInput: 400,
+    NotFound: 404,
+    Conflict: 409,
+    BudgetExceeded: 413,
+    SourceError: 502,  # the request was right, a file behind us was not
+    ConfigurationError: 503,
+}
+"""The first type of this table that an error is an instance of decides."""
+
+
+def status_of(error: PrismcubeError) -> int:
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+
+
+def problem(status: int, detail: str, **members: Any) -> bytes:
+    """A problem document without a type of its own (`about:blank`: the title is that of the status)."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **members,
+    }
+    return orjson.dumps({key: value for key, value in document.items() if value is not None})
+
+
+def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
+    """(status, body) of a known error, with its facts as members."""
+    status = status_of(error)
+    match error:
+        case InvalidInput():
+            return status, problem(status, str(error), parameter=error.parameter)
+        case BudgetExceeded():
+            return status, problem(status, str(error), asked=error.asked, allowed=error.allowed)
+        case SourceError():
+            # The name of a file tells a stranger about our disks; the log has it.
+            return status, problem(status, "a file of the archive could not be read; the server's log names it")
+        case _:
+            return status, problem(status, str(error))

@@ -1,0 +1,158 @@
+"""A running demo: the real command on a real socket, with two workers, for the whole session."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import rasterio
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 300  # a bound for hanging, not a measure: shared machines are slow
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The server of `prismcube demo`."""
+
+    url: str
+    pid: int
+    home: Path
+    output: Path
+    """What the command printed."""
+
+    def get(self, path: str, /, **params: Any) -> httpx.Response:
+        """GET with `_` in parameter names standing for `-`."""
+        query = {name.replace("_", "-"): value for name, value in params.items() if value is not None}
+        return httpx.get(self.url + path, params=query, timeout=120)
+
+    def ok(self, path: str, /, **params: Any) -> httpx.Response:
+        answer = self.get(path, **params)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def json(self, path: str, /, **params: Any) -> Any:
+        return self.ok(path, **params).json()
+
+    def tiff(self, path: str, /, **params: Any) -> Tiff:
+        return Tiff(self.ok(path, **params).content)
+
+    def refused(self, path: str, /, status: int = 400, **params: Any) -> dict[str, Any]:
+        """The problem document of a request that must be refused."""
+        answer = self.get(path, **params)
+        assert answer.status_code == status, (answer.status_code, answer.text[:300])
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == status
+        assert problem["title"]
+        return problem
+
+
+class Tiff:
+    """A GeoTIFF answer, read by rasterio."""
+
+    def __init__(self, content: bytes) -> None:
+        with rasterio.MemoryFile(content) as memory, memory.open() as file:
+            self.data = file.read()
+            self.crs = file.crs
+            self.transform = file.transform
+            self.nodata = file.nodata
+            self.descriptions = file.descriptions
+            self.tags = [file.tags(band) for band in file.indexes]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.data.shape[1:]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    home = tmp_path_factory.mktemp("home")
+    with running(home, _port(), "demo") as server:
+        yield server
+
+
+def _port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class running:
+    """`prismcube VERB --home HOME --port PORT` until the block ends; stopped by its pid."""
+
+    def __init__(self, home: Path, port: int, verb: str, *arguments: str, wait: str = "/readyz") -> None:
+        self._command = [sys.executable, "-m", "server.cli", verb, "--home", str(home), "--port", str(port), *arguments]
+        self._url = f"http://127.0.0.1:{port}"
+        self._wait = wait
+        self._home = home
+        self._output = home / "output.txt"
+
+    def __enter__(self) -> Demo:
+        self._file = self._output.open("w")
+        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=self._file, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                pytest.fail(f"the server ended with {self._process.returncode}:\n{self._output.read_text()}")
+            try:
+                if httpx.get(self._url + self._wait, timeout=10).status_code == 200:
+                    return Demo(self._url, self._process.pid, self._home, self._output)
+            except httpx.TransportError:
+                time.sleep(0.1)
+        self._process.kill()
+        pytest.fail(f"the server did not answer:\n{self._output.read_text()}")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._file.close()
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., running]:
+    """Starts another server: `with start(home, "serve", "--workers", "2") as server`."""
+
+    def begin(home: Path, verb: str, *arguments: str) -> running:
+        home.mkdir(parents=True, exist_ok=True)
+        return running(home, _port(), verb, *arguments)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def romania(demo_data: Path) -> dict[str, Any]:
+    """The published figures of the Sentinel-2 set."""
+    return json.loads((demo_data / "s2-romania-2015-2021" / "expected.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def romania_files(demo_data: Path) -> list[Path]:
+    return sorted((demo_data / "s2-romania-2015-2021").glob("*.tif"))
+
+
+@pytest.fixture(scope="session")
+def paraguay_files(demo_data: Path) -> dict[tuple[str, str], Path]:
+    """(row, band) -> file"""
+    files = (demo_data / "l8-paraguay-2020").glob("*.tif")
+    return {(file.name[13:16], file.stem[-2:]): file for file in files}
+
+
+def as_float(values: list[float | None]) -> np.ndarray:
+    """JSON numbers with null as NaN."""
+    return np.array([np.nan if v is None else v for v in values], dtype=float)

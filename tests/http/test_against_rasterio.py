@@ -1,0 +1,87 @@
+"""Windows, dates and CRSs drawn at random, each answer held against rasterio's own (tolerance 0.001 px)."""
+
+import random
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import reproject, transform_bounds
+
+S2 = "/collections/s2-romania"
+CRSS = ["EPSG:3035", "EPSG:32634", "EPSG:32635", "EPSG:3857", "EPSG:4326"]
+RESAMPLINGS = ["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode"]
+NORTH_FIRST = {"EPSG:4326", "EPSG:3035"}
+
+
+def draw(seed: int, files: list[Path]):
+    rng = random.Random(seed)
+    path = rng.choice(files)
+    crs = rng.choice(CRSS)
+    with rasterio.open(path) as file:
+        b = file.bounds
+        west, east = sorted(rng.uniform(b.left, b.right) for _ in range(2))
+        south, north = sorted(rng.uniform(b.bottom, b.top) for _ in range(2))
+        box = transform_bounds(file.crs, crs, west, south, max(east, west + 30), max(north, south + 30))
+    return path, crs, box, rng.randint(5, 60), rng.randint(5, 60), rng.choice(RESAMPLINGS)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_random_window_equals_rasterio(demo, romania_files, seed):
+    path, crs, (west, south, east, north), width, height, resampling = draw(seed, romania_files)
+    when = date.fromisoformat(f"{path.stem[3:7]}-{path.stem[7:9]}-{path.stem[9:]}")
+    corners = (south, west, north, east) if crs in NORTH_FIRST else (west, south, east, north)
+    answer = demo.tiff(
+        f"{S2}/coverage",
+        properties="B4,B8",
+        datetime=when.isoformat(),
+        bbox=",".join(repr(v) for v in corners),
+        bbox_crs=f"http://www.opengis.net/def/crs/EPSG/0/{crs[5:]}",
+        crs=crs,
+        width=width,
+        height=height,
+        resampling=resampling,
+    )
+    transform = Affine((east - west) / width, 0, west, 0, (south - north) / height, north)
+    assert answer.shape == (height, width)
+    assert answer.transform.almost_equals(transform, 1e-9)
+    with rasterio.open(path) as file:
+        for layer, band in zip(answer.data, (3, 4), strict=True):
+            expected = np.zeros((height, width), np.uint16)
+            reproject(
+                rasterio.band(file, band),
+                expected,
+                src_nodata=0,
+                dst_nodata=0,
+                dst_transform=transform,
+                dst_crs=crs,
+                resampling=Resampling[resampling],
+                tolerance=0.001,
+            )
+            assert (expected != 0).any(), "a window without data proves nothing"
+            assert np.array_equal(layer, expected)
+
+
+def test_a_warped_vrt_says_the_same(demo, paraguay_files):
+    """Another way through rasterio, at a third of the resolution, which needs a wider kernel.
+
+    A VRT warps block by block and GDAL derives the kernel's width from each block, so single counts may differ.
+    """
+    box = (-54.9, -25.3, -54.6, -25.1)
+    answer = demo.tiff(
+        "/collections/l8-paraguay/coverage", properties="B3", bbox=",".join(map(str, box)), width=300, height=200,
+        crs="OGC:CRS84", group="LC08_L1TP_224077_20200518", resampling="bilinear",
+    )  # fmt: skip
+    transform = Affine(0.3 / 300, 0, -54.9, 0, -0.2 / 200, -25.1)
+    with (
+        rasterio.open(paraguay_files["077", "B3"]) as file,
+        WarpedVRT(file, crs="OGC:CRS84", transform=transform, width=300, height=200, resampling=Resampling.bilinear,
+                  tolerance=0.001, src_nodata=0, nodata=0) as vrt,
+    ):  # fmt: skip
+        expected = vrt.read()
+    assert np.array_equal(answer.data == 0, expected == 0)
+    assert np.abs(answer.data.astype(int) - expected).max() <= 3
