@@ -23,6 +23,10 @@ from server.problems import MEDIA_TYPE, problem, problem_of
 
 LOG = logging.getLogger("prismcube.server")
 
+READING = ("GET", "HEAD")
+"""Methods these routes know. The routes take every method and refuse the others themselves: Starlette would pass a
+path whose method doesn't fit on to the next route, which is Flask's."""
+
 Handler = Callable[[Request], Answer]
 
 
@@ -38,10 +42,10 @@ class PixelRoutes:
         return [
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
-            Route("/collections/{name}/coverage", self._endpoint(self._coverage)),
-            Route("/collections/{name}/position", self._endpoint(self._position)),
-            Route("/collections/{name}/area", self._endpoint(self._area)),
-            Route("/collections/{name}/map/tiles/{tms}/{z}/{row}/{col}", self._endpoint(self._tile)),
+            _every_method("/collections/{name}/coverage", self._endpoint(self._coverage)),
+            _every_method("/collections/{name}/position", self._endpoint(self._position)),
+            _every_method("/collections/{name}/area", self._endpoint(self._area)),
+            _every_method("/collections/{name}/map/tiles/{tms}/{z}/{row}/{col}", self._endpoint(self._tile)),
         ]
 
     def _coverage(self, request: Request) -> Answer:
@@ -60,6 +64,9 @@ class PixelRoutes:
 
     def _endpoint(self, handler: Handler) -> Callable[[Request], object]:
         async def endpoint(request: Request) -> Response:
+            if request.method not in READING:
+                body = problem(405, f"{request.method} has no meaning here")
+                return Response(body, 405, headers={"Allow": ", ".join(READING)}, media_type=MEDIA_TYPE)
             if self._limiter is None:
                 self._limiter = CapacityLimiter(self._threads)
             try:
@@ -83,6 +90,12 @@ class PixelRoutes:
             return Response(b"ready\n", media_type="text/plain")
         body = problem(503, "the catalogue is not there, or not migrated; run prismcube migrate")
         return Response(body, 503, media_type=MEDIA_TYPE)
+
+
+def _every_method(path: str, endpoint: Callable[[Request], object]) -> Route:
+    route = Route(path, endpoint)
+    route.methods = None
+    return route
 
 
 def _query(request: Request) -> list[tuple[str, str]]:

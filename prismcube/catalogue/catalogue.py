@@ -12,13 +12,14 @@ from prismcube.catalogue.collections import Collections
 from prismcube.catalogue.containers import Containers
 from prismcube.catalogue.datasets import Datasets
 from prismcube.catalogue.engine import BoundSession, PooledSession, Session, create_engine
+from prismcube.catalogue.files import Files
 from prismcube.catalogue.migrations import is_current
 from prismcube.catalogue.records import Records
 from prismcube.catalogue.variables import Instances, Variables
 
 
 class Repositories:
-    """One repository an entity, all on the same session."""
+    """One repository an entity, all on the same session; `files` stores several kinds at once."""
 
     def __init__(self, session: Session) -> None:
         self.aois = AOIs(session)
@@ -28,6 +29,7 @@ class Repositories:
         self.containers = Containers(session)
         self.datasets = Datasets(session)
         self.collections = Collections(session)
+        self.files = Files(session)
 
 
 class UnitOfWork(Repositories):

@@ -71,7 +71,7 @@ class Datasets:
             row = connection.execute(BY_ID, {"key": id}).one_or_none()
         if row is None:
             raise NotFound("dataset", id)
-        return _dataset(row)
+        return dataset_of(row)
 
     def count(self) -> int:
         """How many datasets there are, of any status. Reads an index from end to end."""
@@ -93,7 +93,7 @@ class Datasets:
         seen = visible({one.instance_id for one in fields}, collection.record_tags, period=period, area=area)
         with self._session.read() as connection:
             rows = connection.execute(SELECT.where(seen).order_by(dataset.c.time, dataset.c.id))
-            return [_dataset(row) for row in rows]
+            return [dataset_of(row) for row in rows]
 
     def put(self, wanted: Dataset) -> tuple[Dataset, Change]:
         """Store a dataset; storing the same again changes nothing.
@@ -105,13 +105,12 @@ class Datasets:
             raise InvalidInput("dataset.bands", f"must be distinct numbers from 1 on, got {list(wanted.bands)}")
         owned = {"container": wanted.container_id, "directory": wanted.subdir, "wanted": wanted.bands}
         with self._session.write() as connection:
-            owners = [_dataset(row) for row in connection.execute(OWNERS, owned)]
+            owners = [dataset_of(row) for row in connection.execute(OWNERS, owned)]
             if owners:
                 _check_same(connection, owners[0], wanted)
                 return replace(wanted, id=owners[0].id), Change.UNCHANGED
-            id = connection.scalar(INSERT, _values(wanted))
-            key = {"container_id": wanted.container_id, "subdir": wanted.subdir, "dataset_id": id}
-            connection.execute(INSERT_BANDS, [{**key, "band": band} for band in wanted.bands])
+            id = connection.scalar(INSERT, dataset_values(wanted))
+            connection.execute(INSERT_BANDS, band_values(wanted, id))
         return replace(wanted, id=id), Change.CREATED
 
     def set_status(self, ids: Sequence[int], status: DatasetStatus) -> None:
@@ -125,7 +124,7 @@ def _check_same(connection: Connection, stored: Dataset, wanted: Dataset) -> Non
     if stored.record_id != wanted.record_id:
         names = [connection.scalar(RECORD_NAME, {"key": one.record_id}) for one in (stored, wanted)]
         differences.append(f"record is {names[0]!r} (id {stored.record_id}), not {names[1]!r} (id {wanted.record_id})")
-    old, new = _facts(stored), _facts(wanted)
+    old, new = facts(stored), facts(wanted)
     differences += [f"{key} is {old[key]}, not {new[key]}" for key in old if old[key] != new[key]]
     if differences:
         bands = ", ".join(str(band) for band in sorted(set(stored.bands) & set(wanted.bands)))
@@ -133,7 +132,7 @@ def _check_same(connection: Connection, stored: Dataset, wanted: Dataset) -> Non
         raise Conflict("dataset", key, "; ".join(differences))
 
 
-def _facts(one: Dataset) -> dict[str, Any]:
+def facts(one: Dataset) -> dict[str, Any]:
     """What must not differ when a dataset is stored again, by name. Its footprint follows from the grid."""
     mapping, grid = one.mapping, one.grid
     return {
@@ -148,7 +147,7 @@ def _facts(one: Dataset) -> dict[str, Any]:
     }
 
 
-def _values(one: Dataset) -> dict[str, Any]:
+def dataset_values(one: Dataset) -> dict[str, Any]:
     west, south, east, north = one.footprint.bounds
     dx, dy = one.grid.resolution
     return {
@@ -176,7 +175,13 @@ def _values(one: Dataset) -> dict[str, Any]:
     }
 
 
-def _dataset(row: Any) -> Dataset:
+def band_values(one: Dataset, id: int | None) -> list[dict[str, Any]]:
+    """The rows that say who owns the bands of dataset `id`."""
+    key = {"container_id": one.container_id, "subdir": one.subdir, "dataset_id": id}
+    return [{**key, "band": band} for band in one.bands]
+
+
+def dataset_of(row: Any) -> Dataset:
     return Dataset(
         record_id=row.record_id,
         instance_id=row.instance_id,

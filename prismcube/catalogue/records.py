@@ -56,12 +56,12 @@ class Records:
     def find(self, wanted: Record) -> Record | None:
         """The stored record of this name, time and tags; None when there is none."""
         with self._session.read() as connection:
-            row = connection.execute(BY_KEY, _key(wanted)).one_or_none()
+            row = connection.execute(BY_KEY, record_key(wanted)).one_or_none()
         return None if row is None else _record(row)
 
     def get_or_create(self, wanted: Record) -> tuple[Record, Change]:
         """The stored record of this name, time and tags; stores it when it is new. A stored record keeps its AOI."""
-        key = _key(wanted)
+        key = record_key(wanted)
         with self._session.write() as connection:
             row = connection.execute(BY_KEY, key).one_or_none()
             if row is not None:
@@ -145,7 +145,7 @@ def _record(row: Any) -> Record:
     return Record(name=row.name, time=row.time, tags=MappingProxyType(row.tags), aoi_id=row.aoi_id, id=row.id)
 
 
-def _key(wanted: Record) -> dict[str, Any]:
+def record_key(wanted: Record) -> dict[str, Any]:
     """What makes a record unique. Raises InvalidInput for text that can't be stored."""
     for text in (wanted.name, *wanted.tags, *wanted.tags.values()):
         _check_text(text)

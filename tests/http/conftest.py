@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Demo:
     def get(self, path: str, /, **params: Any) -> httpx.Response:
         """GET with `_` in parameter names standing for `-`."""
         query = {name.replace("_", "-"): value for name, value in params.items() if value is not None}
-        return httpx.get(self.url + path, params=query, timeout=120)
+        return httpx.get(self.url + path, params=query or None, timeout=120)  # {} would drop the path's own
 
     def ok(self, path: str, /, **params: Any) -> httpx.Response:
         answer = self.get(path, **params)
@@ -153,6 +154,14 @@ def paraguay_files(demo_data: Path) -> dict[tuple[str, str], Path]:
     return {(file.name[13:16], file.stem[-2:]): file for file in files}
 
 
-def as_float(values: list[float | None]) -> np.ndarray:
-    """JSON numbers with null as NaN."""
-    return np.array([np.nan if v is None else v for v in values], dtype=float)
+@pytest.fixture(scope="session")
+def read_png() -> Callable[[bytes], np.ndarray]:
+    """A PNG as (bands, height, width)."""
+
+    def read(content: bytes) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.MemoryFile(content) as memory, memory.open(driver="PNG") as file:
+                return file.read()
+
+    return read

@@ -67,21 +67,21 @@ def test_a_random_window_equals_rasterio(demo, romania_files, seed):
 
 
 def test_a_warped_vrt_says_the_same(demo, paraguay_files):
-    """Another way through rasterio, at a third of the resolution, which needs a wider kernel.
+    """Another way through rasterio.
 
-    A VRT warps block by block and GDAL derives the kernel's width from each block, so single counts may differ.
+    Finer than the source: below it, GDAL derives the kernel's width from each block, and a VRT has other blocks.
     """
-    box = (-54.9, -25.3, -54.6, -25.1)
+    box = (-54.73, -25.22, -54.70, -25.20)
     answer = demo.tiff(
         "/collections/l8-paraguay/coverage", properties="B3", bbox=",".join(map(str, box)), width=300, height=200,
         crs="OGC:CRS84", group="LC08_L1TP_224077_20200518", resampling="bilinear",
     )  # fmt: skip
-    transform = Affine(0.3 / 300, 0, -54.9, 0, -0.2 / 200, -25.1)
+    transform = Affine(0.03 / 300, 0, -54.73, 0, -0.02 / 200, -25.20)
     with (
         rasterio.open(paraguay_files["077", "B3"]) as file,
         WarpedVRT(file, crs="OGC:CRS84", transform=transform, width=300, height=200, resampling=Resampling.bilinear,
                   tolerance=0.001, src_nodata=0, nodata=0) as vrt,
     ):  # fmt: skip
         expected = vrt.read()
-    assert np.array_equal(answer.data == 0, expected == 0)
-    assert np.abs(answer.data.astype(int) - expected).max() <= 3
+    assert (expected != 0).all()
+    assert np.array_equal(answer.data, expected)

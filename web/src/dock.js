@@ -73,7 +73,7 @@ export function makeDock({ picked, fieldChosen, cleared }) {
       readOut(null);
     },
 
-    /** Draws the series of a field at a point; without a point, the hint. */
+    /** Draws the series of a field at a point and returns it; without a point, the hint, and null. */
     async draw(collection, point, fieldId) {
       request.abort();
       request = new AbortController();
@@ -82,19 +82,24 @@ export function makeDock({ picked, fieldChosen, cleared }) {
       $('where').textContent = point ? position(point) : '';
       $('clear').hidden = !point;
       $('csv').hidden = true;
-      if (!point) return empty(fields.length || !collection ? HINT : 'This collection has no field to draw.');
-      if (!field) return empty('This collection has no field to draw.');
+      if (!point || !field) {
+        empty(fields.length || !collection ? HINT : 'This collection has no field to draw.');
+        return null;
+      }
       empty('Reading the series…');
       try {
         const url = api.positionUrl(collection.id, point, field.id, 'json');
         const coverage = await api.getJson(url, { signal });
-        if (signal.aborted) return;
-        show({ ...seriesOf(coverage, field.id), field }, point);
+        if (signal.aborted) return null;
+        const read = { ...seriesOf(coverage, field.id), field };
+        show(read, point);
         $('csv').href = api.positionUrl(collection.id, point, field.id, 'csv').href;
         $('csv').setAttribute('download', `${collection.id}-${field.id}.csv`);
         $('csv').hidden = false;
+        return read;
       } catch (error) {
         if (error.name !== 'AbortError') empty(`No series: ${error.message}`, true);
+        return null;
       }
     },
   };

@@ -1,5 +1,5 @@
 // Call sketch:
-//   start -> choose(collection) -> timebar.set(steps) -> showStep -> map.setImage
+//   start -> choose(collection) -> dock.draw, openDates -> timebar.set(steps) -> showStep -> map.setImage
 //   click on the map -> setPoint -> dock.draw;  click on the chart -> timebar.go
 import './style.css';
 import * as api from './api.js';
@@ -7,13 +7,15 @@ import { makeDock } from './dock.js';
 import { $, position } from './dom.js';
 import { makeMap } from './map.js';
 import { busy, failed } from './messages.js';
-import { boxOf, listCollections, listRecords, setCount, showChosen, titleOf } from './panel.js';
+import { boxOf, centreOf, firstOf, lengthOf, listCollections, listRecords, pixelsOf, setCount, showChosen, titleOf } from './panel.js';
 import { readHash, writeHash } from './state.js';
 import { find, nearest, stepsOf } from './steps.js';
 import { makeTimebar } from './timebar.js';
 
 /** Cards whose dates are counted without opening them: one request each. */
 const COUNTED = 24;
+/** Milliseconds the first picture waits for the series that tells which date is clear. */
+const PATIENCE = 3000;
 /** Milliseconds of stillness before tiles are asked while the slider moves. */
 const STILL = 80;
 
@@ -85,45 +87,63 @@ async function start() {
   }
 }
 
-/** Opens a collection, by default the first with data; keep: at the date, view and point of the address. */
+/**
+ * Opens a collection; keep: at the date, view and point of the address. Where these name nothing, the first view shows
+ * what the page can do: the series in the middle, and the last date that is valid there.
+ */
 async function choose(id, { keep = false } = {}) {
   opening.abort();
   opening = new AbortController();
   const { signal } = opening;
-  chosen = collections.find((c) => c.id === id) ?? collections.find(boxOf) ?? collections[0];
+  chosen = collections.find((c) => c.id === id) ?? firstOf(collections);
   if (!chosen) return;
-  if (!keep || chosen.id !== id) state = { ...state, date: null, view: null, point: null };
+  if (!keep || chosen.id !== id) state = { ...state, date: null, view: null, point: null, field: null };
+  const fresh = !state.date && !state.view && !state.point && lengthOf(chosen) > 0;
   state.collection = chosen.id;
+  if (fresh) state.point = centreOf(boxOf(chosen));
   failed(null);
   showChosen(chosen);
   state.field = dock.setCollection(chosen, state.field);
   timebar.set([], -1);
   listRecords([]);
-  map.setCollection(boxOf(chosen), state.opacity);
+  map.setCollection(boxOf(chosen), pixelsOf(chosen), state.opacity);
   map.setPoint(state.point);
   showLayers();
   if (state.view) map.setView(state.view);
   else map.fit(boxOf(chosen) ?? undefined);
-  dock.draw(chosen, state.point, state.field);
+  const drawn = dock.draw(chosen, state.point, state.field);
   save();
-  if (boxOf(chosen)) await openDates(chosen, signal);
+  if (boxOf(chosen)) await openDates(chosen, signal, fresh ? drawn : null);
   else busy(`${titleOf(chosen)} holds no record yet.`);
 }
 
-async function openDates({ id }, signal) {
+/** `drawn` is the promise of a series that says which date to show first, or null. */
+async function openDates({ id }, signal, drawn) {
   try {
     const steps = stepsById.get(id) ?? stepsOf(await readItems(id, signal));
     if (signal.aborted) return;
     stepsById.set(id, steps);
     setCount(id, steps.length);
     busy(steps.length ? null : 'This collection holds no dated record yet.');
-    timebar.set(steps, find(steps, state.date));
+    const first = state.date ?? (await lastValid(drawn));
+    if (signal.aborted) return;
+    timebar.set(steps, find(steps, state.date ?? first));
     drawImage();
   } catch (error) {
     if (error.name === 'AbortError') return;
     busy(null);
     failed(error, 'The records could not be read');
   }
+}
+
+/** Day of the last valid value of a series, or null when there is none or it takes long; a void point is let go. */
+async function lastValid(drawn) {
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  const series = await Promise.race([drawn, late]);
+  if (!series) return null;
+  const at = series.values.findLastIndex((value) => value !== null);
+  if (at < 0) setPoint(null);
+  return at < 0 ? null : new Date(series.times[at]).toISOString();
 }
 
 function readItems(id, signal) {

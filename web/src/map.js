@@ -5,7 +5,7 @@ import View from 'ol/View.js';
 import ScaleLine from 'ol/control/ScaleLine.js';
 import Zoom from 'ol/control/Zoom.js';
 import { platformModifierKeyOnly, shiftKeyOnly } from 'ol/events/condition.js';
-import { buffer } from 'ol/extent.js';
+import { buffer, getHeight, getWidth } from 'ol/extent.js';
 import GeoJSON from 'ol/format/GeoJSON.js';
 import Point from 'ol/geom/Point.js';
 import { defaults as defaultInteractions } from 'ol/interaction/defaults.js';
@@ -24,6 +24,8 @@ const GEOJSON = new GeoJSON({ featureProjection: 'EPSG:3857' });
 const WORLD = [-180, -60, 180, 75];
 const PADDING = [48, 48, 48, 48];
 const MAX_ZOOM = 20;
+/** Map units a tile pixel of zoom 0. */
+const ZOOM_0 = 156543.034;
 
 /** Handlers: picked(lonlat), moved(), pointed(lonlat or null), busy(boolean), tileFailed(url). */
 export function makeMap(target, handlers) {
@@ -52,10 +54,10 @@ export function makeMap(target, handlers) {
   });
 
   return {
-    /** A new image layer for a collection; null removes it. bbox bounds the tiles asked. */
-    setCollection(bbox, opacity) {
+    /** A new image layer for a collection; null removes it. bbox bounds the tiles asked, pixels their finest level. */
+    setCollection(bbox, pixels, opacity) {
       if (image) map.removeLayer(image.layer);
-      image = bbox ? imageLayer(bbox, handlers) : null;
+      image = bbox ? imageLayer(bbox, pixels, handlers) : null;
       if (image) map.addLayer(image.layer);
       this.setOpacity(opacity);
       footprints.getSource().clear();
@@ -96,11 +98,16 @@ export function makeMap(target, handlers) {
   };
 }
 
-function imageLayer(bbox, handlers) {
-  const source = new XYZ({ maxZoom: MAX_ZOOM, transition: 150 });
+function imageLayer(bbox, pixels, handlers) {
   const extent = project(bbox);
+  const source = new XYZ({ maxZoom: finestZoom(extent, pixels), transition: 150 });
   const margin = 0.02 * Math.max(extent[2] - extent[0], extent[3] - extent[1]);
   const layer = new TileLayer({ source, extent: buffer(extent, margin), zIndex: 1 });
+  const finest = source.getTileGrid().getResolutions().at(-1);
+  // Enlarged pixels are squares, not a blur; reduced ones are smoothed as usual.
+  layer.on('prerender', ({ context, frameState }) => {
+    context.imageSmoothingEnabled = frameState.viewState.resolution >= finest;
+  });
   const image = { layer, source, waiting: 0 };
   const count = (change) => {
     image.waiting = Math.max(0, image.waiting + change);
@@ -118,6 +125,13 @@ function imageLayer(bbox, handlers) {
     handlers.tileFailed(addresses.get(tile));
   });
   return image;
+}
+
+/** The first zoom whose tiles are finer than the pixels: asking deeper ones adds nothing. */
+function finestZoom(extent, pixels) {
+  if (!pixels) return MAX_ZOOM;
+  const pixel = Math.min(getWidth(extent) / pixels[0], getHeight(extent) / pixels[1]);
+  return Math.min(MAX_ZOOM, Math.max(0, Math.ceil(Math.log2(ZOOM_0 / pixel))));
 }
 
 /** A lon/lat box in map units, inside Web Mercator; a box across the antimeridian goes on past 180°. */

@@ -47,6 +47,33 @@ export function boxOf({ extent }) {
   return extent?.spatial?.bbox?.[0] ?? null;
 }
 
+/** The collection to open when none is named: of those with data, the one of the longest period. */
+export function firstOf(collections) {
+  const filled = collections.filter(boxOf);
+  return filled.reduce((best, one) => (lengthOf(one) > lengthOf(best) ? one : best), filled[0] ?? collections[0]);
+}
+
+/** Milliseconds of its period; 0 for a single date, Infinity for an open end. */
+export function lengthOf({ extent }) {
+  const [from, to] = extent?.temporal?.interval?.[0] ?? [];
+  if (!from || !to) return from || to ? Infinity : 0;
+  return Date.parse(to) - Date.parse(from);
+}
+
+/** [lon, lat] in the middle of a box; null without one. */
+export function centreOf(bbox) {
+  if (!bbox) return null;
+  const [west, south, east, north] = bbox.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox;
+  const lon = (west + (east < west ? east + 360 : east)) / 2;
+  return [lon > 180 ? lon - 360 : lon, (south + north) / 2];
+}
+
+/** Pixels along the longitudes and the latitudes, or null if the server does not tell. */
+export function pixelsOf({ extent }) {
+  const counts = extent?.spatial?.grid?.map(({ cellsCount }) => cellsCount) ?? [];
+  return counts.length === 2 && counts.every((n) => n > 0) ? counts : null;
+}
+
 export const titleOf = (collection) => text(collection.title) || collection.id;
 
 function periodOf({ extent }) {

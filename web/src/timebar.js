@@ -31,9 +31,9 @@ export function makeTimebar({ shown, isBusy }) {
     slider.value = index;
     $('date-day').textContent = step ? day(step.time) : 'No date';
     $('date-note').textContent = step
-      ? `${clock(step.time)} · ${index + 1} of ${steps.length} · ${plural(step.items.length, 'record')}`
+      ? [hour(step.time), `${index + 1} of ${steps.length}`, plural(step.items.length, 'record')].filter(Boolean).join(' · ')
       : '';
-    slider.setAttribute('aria-valuetext', step ? `${day(step.time)}, ${clock(step.time)}` : 'No date');
+    slider.setAttribute('aria-valuetext', step ? [day(step.time), hour(step.time)].filter(Boolean).join(', ') : 'No date');
     $('prev').disabled = index <= 0;
     $('next').disabled = index >= steps.length - 1;
     if (step) shown(step);
@@ -89,20 +89,25 @@ export function makeTimebar({ shown, isBusy }) {
   };
 }
 
-/** The year under its first date, where there is room. */
+/** The hour; nothing at midnight, which is what a date without an hour becomes. */
+const hour = (time) => (time % 86_400_000 ? clock(time) : '');
+
+/** The year under its first date; where there is no room for all, the years with most dates have theirs. */
 function drawYears(steps) {
   const room = 42 / $('years').clientWidth;
-  let last = -1;
-  const labels = [];
+  const years = new Map();
   steps.forEach(({ time }, i) => {
     const year = new Date(time).getUTCFullYear();
     const at = steps.length > 1 ? i / (steps.length - 1) : 0;
-    const first = i === 0 || new Date(steps[i - 1].time).getUTCFullYear() !== year;
-    if (!first || (last >= 0 && at - last < room)) return;
-    last = at;
+    if (!years.has(year)) years.set(year, { year, at, dates: 0 });
+    years.get(year).dates += 1;
+  });
+  const shown = [];
+  for (const one of [...years.values()].sort((a, b) => b.dates - a.dates))
+    if (shown.every(({ at }) => Math.abs(at - one.at) >= room)) shown.push(one);
+  $('years').replaceChildren(...shown.map(({ year, at }) => {
     const label = el('span', { textContent: String(year) });
     label.style.setProperty('--at', String(at));
-    labels.push(label);
-  });
-  $('years').replaceChildren(...labels);
+    return label;
+  }));
 }
