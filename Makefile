@@ -73,7 +73,7 @@ help:  ## say what there is
 
 # The new environment is put together from the lock alone: hashes are required, versions are exact.
 $(STAMP): $(UV_STAMP) $(LOCK) pyproject.toml
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $(LOCK)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from prismcube.catalogue.engine import Session
 from prismcube.catalogue.extent import compute_extent
-from prismcube.catalogue.filters import ALWAYS, visible
+from prismcube.catalogue.filters import visible
+from prismcube.catalogue.spatial import ALWAYS
 from prismcube.catalogue.tables import collection, dataset, field, instance, variable
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.collection import Collection, ComputedField, Extent, Field, RGBStyle, StoredField

@@ -10,7 +10,8 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from prismcube.catalogue.engine import Change, Session
-from prismcube.catalogue.filters import ALWAYS, visible
+from prismcube.catalogue.filters import visible
+from prismcube.catalogue.spatial import ALWAYS
 from prismcube.catalogue.tables import container, dataset, dataset_band, record
 from prismcube.catalogue.types import format_document, grid_of
 from prismcube.errors import Conflict, InvalidInput, NotFound

@@ -1,6 +1,6 @@
 """The extent of a collection: where and when it has data, and on which grid most of it lies.
 
-Aggregated by the database, so that memory does not grow with the number of datasets.
+The database aggregates, in one pass; memory does not grow with the number of datasets.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from prismcube.catalogue.filters import visible
 from prismcube.catalogue.tables import dataset
@@ -21,33 +21,33 @@ from prismcube.model.grid import Bounds, Grid, parse_crs
 _EARTH_RADIUS = 6_371_000.0
 """Metres; turns pixel sizes in degrees into comparable ones."""
 
-TOTALS = select(
-    func.min(dataset.c.west).label("west"),
-    func.min(dataset.c.south).label("south"),
-    func.max(dataset.c.east).label("east"),
-    func.max(dataset.c.north).label("north"),
-    func.min(dataset.c.time).label("start"),
-    func.max(dataset.c.time).label("end"),
-)
-PIXELS = (  # the most common first
-    select(dataset.c.crs, dataset.c.dx, dataset.c.dy, func.count().label("number"))
-    .group_by(dataset.c.crs, dataset.c.dx, dataset.c.dy)
-    .order_by(func.count().desc(), dataset.c.crs, dataset.c.dx, dataset.c.dy)
-)
-OLDEST = (
-    select(dataset.c.crs, dataset.c.x0, dataset.c.y0, dataset.c.dx, dataset.c.dy, dataset.c.width, dataset.c.height)
-    .order_by(dataset.c.time, dataset.c.id)
+_D = dataset.c
+GROUPS = select(  # by CRS and pixel size: how many, their box in lon/lat, their times, their box in the CRS
+    _D.crs,
+    _D.dx,
+    _D.dy,
+    func.count().label("number"),
+    func.min(_D.west).label("west"),
+    func.min(_D.south).label("south"),
+    func.max(_D.east).label("east"),
+    func.max(_D.north).label("north"),
+    func.min(_D.time).label("start"),
+    func.max(_D.time).label("end"),
+    func.min(_D.x0).label("left"),
+    func.min(_D.y0 - _D.dy * _D.height).label("bottom"),
+    func.max(_D.x0 + _D.dx * _D.width).label("right"),
+    func.max(_D.y0).label("top"),
+).group_by(_D.crs, _D.dx, _D.dy)
+OLDEST = (  # of a group, given its earliest time
+    select(_D.crs, _D.x0, _D.y0, _D.dx, _D.dy, _D.width, _D.height)
+    .where(_D.time == bindparam("start"), _D.crs == bindparam("crs"), _D.dx == bindparam("dx"))
+    .where(_D.dy == bindparam("dy"))
+    .order_by(_D.id)
     .limit(1)
 )
-BOX = select(
-    func.min(dataset.c.x0).label("west"),
-    func.min(dataset.c.y0 - dataset.c.dy * dataset.c.height).label("south"),
-    func.max(dataset.c.x0 + dataset.c.dx * dataset.c.width).label("east"),
-    func.max(dataset.c.y0).label("north"),
+OTHERS = (  # distinct grids in other CRSs than this one
+    select(_D.crs, _D.x0, _D.y0, _D.dx, _D.dy, _D.width, _D.height).where(_D.crs != bindparam("crs")).distinct()
 )
-GRIDS = select(
-    dataset.c.crs, dataset.c.x0, dataset.c.y0, dataset.c.dx, dataset.c.dy, dataset.c.width, dataset.c.height
-).distinct()
 
 
 def compute_extent(connection: Connection, instances: set[int], tags: Mapping[str, str]) -> Extent | None:
@@ -56,45 +56,43 @@ def compute_extent(connection: Connection, instances: set[int], tags: Mapping[st
     Bounds of data on both sides of the date line span all longitudes.
     """
     seen = visible(instances, tags)
-    totals = connection.execute(TOTALS.where(seen)).one()
-    if totals.start is None:
+    boxes: dict[str, Bounds] = {}
+    bounds = best = start = end = None
+    for group in connection.execute(GROUPS.where(seen)):
+        here = Bounds(group.west, group.south, group.east, group.north)
+        bounds = here.union(bounds) if bounds else here
+        start = min(start or group.start, group.start)
+        end = max(end or group.end, group.end)
+        box = Bounds(group.left, group.bottom, group.right, group.top)
+        boxes[group.crs] = box.union(boxes.get(group.crs, box))
+        if best is None or _rank(group) < _rank(best):
+            best = group
+    if bounds is None or best is None or start is None or end is None:
         return None
-    return Extent(
-        bounds=Bounds(totals.west, totals.south, totals.east, totals.north),
-        start=totals.start,
-        end=totals.end,
-        native=_native(connection, seen),
-    )
+    key = {"start": best.start, "crs": best.crs, "dx": best.dx, "dy": best.dy}
+    oldest = _grid(connection.execute(OLDEST.where(seen), key).one())
+    covered = boxes.pop(best.crs)
+    if boxes:
+        covered = _with_others(connection, seen, covered, best.crs)
+    return Extent(bounds=bounds, start=start, end=end, native=oldest.window(covered))
 
 
-def _native(connection: Connection, seen: ColumnElement[bool]) -> Grid:
-    """The grid of the most common CRS and pixel size, on the oldest such dataset's lattice, that covers all datasets.
+def _with_others(connection: Connection, seen: ColumnElement[bool], covered: Bounds, crs: str) -> Bounds:
+    """`covered` and the datasets in other CRSs. One by one: the box around a box of many would be far too large.
 
-    A dataset that has no place in that CRS (the other side of the Earth, for a UTM zone) is left out.
+    A dataset that has no place in `crs` (the other side of the Earth, for a UTM zone) is left out.
     """
-    pixel = _most_common(connection, seen)
-    same_pixel = (dataset.c.crs == pixel.crs, dataset.c.dx == pixel.dx, dataset.c.dy == pixel.dy)
-    oldest = _grid(connection.execute(OLDEST.where(seen, *same_pixel)).one())
-    box = connection.execute(BOX.where(seen, dataset.c.crs == pixel.crs)).one()
-    bounds = Bounds(box.west, box.south, box.east, box.north)
-    for row in connection.execute(GRIDS.where(seen, dataset.c.crs != pixel.crs)):
+    for row in connection.execute(OTHERS.where(seen), {"crs": crs}):
         try:
-            bounds = bounds.union(_grid(row).bounds.to_crs(row.crs, pixel.crs))
+            covered = covered.union(_grid(row).bounds.to_crs(row.crs, crs))
         except InvalidInput:
             continue
-    return oldest.window(bounds)
+    return covered
 
 
-def _most_common(connection: Connection, seen: ColumnElement[bool]) -> Any:
-    """(crs, dx, dy) of most datasets; of several the finest."""
-    with connection.execute(PIXELS.where(seen)) as rows:
-        best = next(rows)
-        for row in rows:
-            if row.number < best.number:
-                break
-            if _metres(row) < _metres(best):
-                best = row
-    return best
+def _rank(group: Any) -> tuple[Any, ...]:
+    """The least is the native one: most datasets, of several the finest; else any order that is always the same."""
+    return -group.number, _metres(group), group.crs, group.dx, group.dy
 
 
 def _metres(pixel: Any) -> float:

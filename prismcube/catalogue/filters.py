@@ -9,14 +9,12 @@ from datetime import datetime
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, and_, column, exists, table, true
 
-from prismcube.catalogue.spatial import footprint_intersects
+from prismcube.catalogue.spatial import ALWAYS, footprint_intersects
 from prismcube.catalogue.tables import dataset
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.period import Period
 
 _record_tag = table("record_tag", column("key"), column("value"), column("record_id"))
-
-ALWAYS = Period()
 
 
 def visible(
@@ -27,12 +25,15 @@ def visible(
     area: BaseGeometry | None = None,
 ) -> ColumnElement[bool]:
     """True for active datasets of these instances, of records with these tags, in the period, touching the area."""
+    # With an area the R*Tree, which knows the time as well, must lead: SQLite would take the index on (instance, time)
+    # and look at every dataset of the instance (10^5: 100 ms instead of 10). A sum is of no index.
+    of_instance = dataset.c.instance_id if area is None else dataset.c.instance_id + 0
     return and_(
-        dataset.c.instance_id.in_(sorted(instances)),
+        of_instance.in_(sorted(instances)),
         dataset.c.status == DatasetStatus.ACTIVE.value,
         within(dataset.c.time, period),
         has_tags(dataset.c.record_id, tags),
-        true() if area is None else footprint_intersects(area),
+        true() if area is None else footprint_intersects(area, period),
     )
 
 

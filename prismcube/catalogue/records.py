@@ -11,10 +11,11 @@ from typing import Any
 import shapely
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Connection, bindparam, exists, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, select, true, tuple_
 
 from prismcube.catalogue.engine import Change, Session
-from prismcube.catalogue.filters import ALWAYS, has_tags, visible, within
+from prismcube.catalogue.filters import has_tags, visible, within
+from prismcube.catalogue.spatial import ALWAYS, has_many, row_intersects
 from prismcube.catalogue.tables import dataset, record
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.collection import Collection
@@ -89,20 +90,13 @@ class Records:
 
         `area` is in longitude and latitude. The next page begins `after` (time, id) of the last item of this one.
         """
-        instances = _instances(collection)
         page = select(record).where(within(record.c.time, period), has_tags(record.c.id, collection.record_tags))
-        if area is None:
-            seen = visible(instances, {})
-            page = page.where(exists().where(dataset.c.record_id == record.c.id, seen))
-        else:
-            # Few datasets touch the area: find them first, by the R*Tree, instead of asking every record.
-            seen = visible(instances, {}, period=period, area=area)
-            page = page.where(record.c.id.in_(select(dataset.c.record_id).where(seen)))
         if after is not None:
             time, id = bindparam(None, utc(after[0]), record.c.time.type), after[1]
             page = page.where(tuple_(record.c.time, record.c.id) > tuple_(time, id))
         page = page.order_by(record.c.time, record.c.id).limit(limit)
         with self._session.read() as connection:
+            page = page.where(_has_dataset(connection, _instances(collection), period, area))
             records = [_record(row) for row in connection.execute(page)]
             footprints = _footprints(connection, collection, [found.id for found in records if found.id is not None])
         return [(found, footprints[found.id or 0]) for found in records]
@@ -115,6 +109,17 @@ class Records:
         if row is None or id not in footprints or not collection.has_record(_record(row)):
             raise NotFound("record", id)
         return _record(row), footprints[id]
+
+
+def _has_dataset(
+    connection: Connection, instances: set[int], period: Period, area: BaseGeometry | None
+) -> ColumnElement[bool]:
+    """SQL that is true for records with an active dataset of the instances that touches the area."""
+    if area is not None and not has_many(connection, area, period):
+        # Few datasets touch the area: find them first, instead of asking every record.
+        return record.c.id.in_(select(dataset.c.record_id).where(visible(instances, {}, period=period, area=area)))
+    touches = true() if area is None else row_intersects(area)
+    return exists().where(dataset.c.record_id == record.c.id, visible(instances, {}), touches)
 
 
 def _footprints(connection: Connection, collection: Collection, ids: list[int]) -> dict[int, MultiPolygon]:

@@ -1,3 +1,5 @@
+"""`python -m server.cli` is `prismcube`."""
+
 from server.cli import app
 
 app()

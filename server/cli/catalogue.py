@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from config.settings import Settings
-from ingester.index import Indexer, Outcome, Status, read_mapping
-from prismcube.catalogue import Catalogue
-from prismcube.catalogue import migrate as migrate_catalogue
-from prismcube.model.period import format_instant
 from server.cli.options import ConfigOption, HomeOption, settings_for
+
+if TYPE_CHECKING:
+    from ingester.index import Outcome
 
 collections = typer.Typer(no_args_is_help=True, help="Collections of the catalogue.")
 
@@ -26,12 +24,9 @@ def migrate(config: ConfigOption = None, home: HomeOption = None) -> None:
 
     Example: prismcube migrate --home /data/prismcube
     """
-    prepare(settings_for(config, home=home))
+    from server import operations
 
-
-def prepare(settings: Settings) -> None:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    migrate_catalogue(settings.catalogue_url)
+    operations.migrate(settings_for(config, home=home))
 
 
 def index(
@@ -45,42 +40,39 @@ def index(
     """Index files: read their headers, write records and datasets, create or update the mapping's collections.
 
     A file that can't be used fails alone; the exit code is then 1. Repeating is safe: what is there stays.
+
     Example: prismcube index --mapping examples/s2-romania.yml examples/data/s2-romania-2015-2021
     """
-    settings = settings_for(config, home=home)
-    known = read_mapping(mapping)
-    prepare(settings)
-    console = Console(highlight=False)
-    outcomes: list[Outcome] = []
-    catalogue = Catalogue(settings.catalogue_url)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(f"indexing by {mapping.name}", total=None)
-
-            def advance(outcome: Outcome) -> None:
-                progress.advance(task)
-                if not brief or outcome.status is Status.FAILED:
-                    outcomes.append(outcome)
-                counts[outcome.status] += 1
-
-            counts: Counter[Status] = Counter()
-            Indexer(catalogue, known).run(files, progress=advance, threads=threads)
-    finally:
-        catalogue.close()
-    if outcomes:
-        console.print(_table(outcomes))
-    summary = ", ".join(f"{counts[kind]} {kind.value}" for kind in Status if counts[kind])
-    console.print(f"{mapping.name}: {summary or 'no file found'}")
-    if counts[Status.FAILED] or not counts:
+    if index_files(settings_for(config, home=home), files, mapping=mapping, threads=threads, brief=brief):
         raise typer.Exit(1)
 
 
-def _table(outcomes: list[Outcome]) -> Table:
-    table = Table("file", "outcome", "reason", box=None, header_style="bold")
-    for outcome in outcomes:
-        table.add_row(outcome.path.name, outcome.status.value, outcome.reason)
-    return table
+def index_files(settings: Settings, files: list[Path], *, mapping: Path, threads: int = 4, brief: bool = False) -> bool:
+    """Index with a progress bar and an outcome table; True when something went wrong."""
+    from ingester.index import Status
+    from server import operations
+
+    console = Console(highlight=False)
+    listed: list[Outcome] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"indexing by {mapping.name}", total=None)
+
+        def advance(outcome: Outcome) -> None:
+            bar.advance(task)
+            if outcome.status is Status.FAILED or not brief:
+                listed.append(outcome)
+
+        summary = operations.index(settings, files, mapping=mapping, threads=threads, progress=advance)
+    if listed:
+        table = Table("file", "outcome", "reason", box=None, header_style="bold")
+        for outcome in listed:
+            table.add_row(outcome.path.name, outcome.status.value, outcome.reason)
+        console.print(table)
+    counts = {status: getattr(summary, status.value) for status in Status}
+    told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    console.print(f"{mapping.name}: {told or 'no file found'}")
+    return bool(summary.failed) or not any(counts.values())
 
 
 @collections.command("list")
@@ -89,15 +81,15 @@ def list_collections(config: ConfigOption = None, home: HomeOption = None) -> No
 
     Example: prismcube collection list
     """
-    catalogue = _open(config, home)
+    from prismcube.model.period import format_instant
+    from server import operations
+
     table = Table("name", "title", "fields", "from", "to", box=None, header_style="bold")
-    after: str | None = None
-    while page := catalogue.collections.list(after=after):
-        for one in page:
+    with operations.opened(settings_for(config, home=home)) as catalogue:
+        for one in operations.every_collection(catalogue):
             start = format_instant(one.extent.start) if one.extent else "no data"
             end = format_instant(one.extent.end) if one.extent else ""
             table.add_row(one.name, one.title, " ".join(f.name for f in one.fields), start, end)
-        after = page[-1].name
     Console(highlight=False).print(table)
 
 
@@ -107,11 +99,8 @@ def delete_collection(name: str, config: ConfigOption = None, home: HomeOption =
 
     Example: prismcube collection delete s2-romania
     """
-    _open(config, home).collections.delete(name)
+    from server import operations
+
+    with operations.opened(settings_for(config, home=home)) as catalogue:
+        catalogue.collections.delete(name)
     Console(highlight=False).print(f"deleted {name}")
-
-
-def _open(config: Path | None, home: Path | None) -> Catalogue:
-    settings = settings_for(config, home=home)
-    prepare(settings)
-    return Catalogue(settings.catalogue_url)

@@ -40,19 +40,32 @@ def demo(
         ".prismcube"
     ),
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
+    prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Index the data and stop.")] = False,
 ) -> None:
     """Index two real data sets, then serve them until Ctrl-C: a whole server in one command.
 
-    A second start finds its files indexed and serves at once. Example: prismcube demo --home /tmp/demo --port 5000
+    A second start finds its files indexed and serves at once.
+
+    Example: prismcube demo --home /tmp/demo --port 5000
     """
     started = time.monotonic()
-    console = Console(highlight=False, soft_wrap=True)
     settings = settings_for(config, home=home, port=port)
+    if prepare_only:
+        prepare(settings)
+        return
     check_port(settings)
-    run_verb("migrate", settings)
-    for mapping, folder in SETS:
-        run_verb("index", settings, ["--mapping", str(EXAMPLES / mapping), "--brief", str(EXAMPLES / folder)])
+    run_verb("demo", settings, ["--prepare-only"])
+    console = Console(highlight=False, soft_wrap=True)
     Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()
+
+
+def prepare(settings: Settings) -> None:
+    """Index the demo's data sets. Raises typer.Exit when a file fails."""
+    from server.cli.catalogue import index_files
+
+    for mapping, folder in SETS:
+        if index_files(settings, [EXAMPLES / folder], mapping=EXAMPLES / mapping, brief=True):
+            raise typer.Exit(1)
 
 
 def _welcome(console: Console, settings: Settings, started: float) -> None:

@@ -8,7 +8,7 @@ import { $, position } from './dom.js';
 import { makeMap } from './map.js';
 import { busy, failed } from './messages.js';
 import { boxOf, centreOf, firstOf, lengthOf, listCollections, listRecords, pixelsOf, setCount, showChosen, titleOf } from './panel.js';
-import { readHash, writeHash } from './state.js';
+import { readHash, rounded, writeHash } from './state.js';
 import { find, nearest, stepsOf } from './steps.js';
 import { makeTimebar } from './timebar.js';
 
@@ -100,7 +100,7 @@ async function choose(id, { keep = false } = {}) {
   if (!keep || chosen.id !== id) state = { ...state, date: null, view: null, point: null, field: null };
   const fresh = !state.date && !state.view && !state.point && lengthOf(chosen) > 0;
   state.collection = chosen.id;
-  if (fresh) state.point = centreOf(boxOf(chosen));
+  if (fresh) state.point = rounded(centreOf(boxOf(chosen)));
   failed(null);
   showChosen(chosen);
   state.field = dock.setCollection(chosen, state.field);
@@ -171,9 +171,9 @@ function drawImage() {
 
 function setPoint(lonlat) {
   if (!chosen) return;
-  state.point = lonlat;
-  map.setPoint(lonlat);
-  dock.draw(chosen, lonlat, state.field);
+  state.point = lonlat && rounded(lonlat);
+  map.setPoint(state.point);
+  dock.draw(chosen, state.point, state.field);
   save();
 }
 

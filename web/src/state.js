@@ -1,5 +1,11 @@
 // What the page shows, in its address: #collection=..&date=..&view=lon,lat,zoom&point=lon,lat&field=..
 
+/** Decimals of a point, about 0.1 m. */
+const DIGITS = 6;
+
+/** The point as the address has it: whoever opens the address sees the series of the very same pixel. */
+export const rounded = (point) => point.map((n) => Number(n.toFixed(DIGITS)));
+
 /** Absent parts are null; opacity is a percentage. */
 export function readHash(hash = location.hash) {
   const q = new URLSearchParams(hash.replace(/^#/, ''));
@@ -22,7 +28,7 @@ export function writeHash({ collection, date, view, point, field, opacity, footp
   add('collection', collection);
   add('date', date);
   add('view', view?.map((n, i) => n.toFixed(i < 2 ? 5 : 2)).join(','));
-  add('point', point?.map((n) => n.toFixed(6)).join(','));
+  add('point', point?.map((n) => n.toFixed(DIGITS)).join(','));
   add('field', field);
   if (opacity !== 100) add('opacity', String(opacity));
   if (!footprints) add('footprints', 'off');

@@ -17,14 +17,15 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# The R*Tree has the box of every dataset; kept here and not in the program, so that no writer can forget it.
+# The R*Tree has the box and time of every dataset; kept here and not in the program, so that no writer forgets it.
 RTREE = """
-CREATE VIRTUAL TABLE dataset_rtree USING rtree(id, west, east, south, north);
+CREATE VIRTUAL TABLE dataset_rtree USING rtree(id, west, east, south, north, start, "end");
 CREATE TRIGGER dataset_rtree_insert AFTER INSERT ON dataset BEGIN
-  INSERT INTO dataset_rtree VALUES (NEW.id, NEW.west, NEW.east, NEW.south, NEW.north);
+  INSERT INTO dataset_rtree VALUES (NEW.id, NEW.west, NEW.east, NEW.south, NEW.north, NEW.time, NEW.time);
 END;
-CREATE TRIGGER dataset_rtree_update AFTER UPDATE OF west, east, south, north ON dataset BEGIN
-  UPDATE dataset_rtree SET west = NEW.west, east = NEW.east, south = NEW.south, north = NEW.north WHERE id = NEW.id;
+CREATE TRIGGER dataset_rtree_update AFTER UPDATE OF west, east, south, north, time ON dataset BEGIN
+  DELETE FROM dataset_rtree WHERE id = OLD.id;
+  INSERT INTO dataset_rtree VALUES (NEW.id, NEW.west, NEW.east, NEW.south, NEW.north, NEW.time, NEW.time);
 END;
 CREATE TRIGGER dataset_rtree_delete AFTER DELETE ON dataset BEGIN
   DELETE FROM dataset_rtree WHERE id = OLD.id;

@@ -1,0 +1,55 @@
+"""What the verbs that change a catalogue do; the command line only parses and prints.
+
+Loaded late by the verbs: it brings the database and GDAL, which `--help` and gunicorn's master do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.settings import Settings
+from ingester.index import Indexer, Outcome, Summary, read_mapping
+from prismcube.catalogue import Catalogue
+from prismcube.catalogue import migrate as migrate_catalogue
+from prismcube.model.collection import Collection
+
+
+def migrate(settings: Settings) -> None:
+    """Create the home folder and the catalogue, or bring its tables up to this version."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    migrate_catalogue(settings.catalogue_url)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Catalogue]:
+    """The migrated catalogue, closed at the end of the block."""
+    migrate(settings)
+    catalogue = Catalogue(settings.catalogue_url)
+    try:
+        yield catalogue
+    finally:
+        catalogue.close()
+
+
+def index(
+    settings: Settings,
+    files: Iterable[Path],
+    *,
+    mapping: Path,
+    threads: int,
+    progress: Callable[[Outcome], None],
+) -> Summary:
+    """Index files by a mapping. Raises ConfigurationError for mistakes in the mapping."""
+    known = read_mapping(mapping)
+    with opened(settings) as catalogue:
+        return Indexer(catalogue, known).run(files, progress=progress, threads=threads)
+
+
+def every_collection(catalogue: Catalogue) -> Iterator[Collection]:
+    """All collections by name, page by page."""
+    after: str | None = None
+    while page := catalogue.collections.list(after=after):
+        yield from page
+        after = page[-1].name
