@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import shapely
@@ -24,6 +25,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and without spaces: equal values are equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 class UTCDateTime(TypeDecorator[datetime]):
     """An aware instant in UTC, stored as whole microseconds since 1970: exact, sortable, eight bytes."""
 
@@ -38,15 +44,13 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """A JSON value in canonical text (sorted keys, no spaces): equal values are equal text, so UNIQUE works on it."""
+    """A JSON value in canonical text, so that UNIQUE works on it."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return None if value is None else canonical(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
@@ -68,35 +72,29 @@ class Geometry(TypeDecorator[BaseGeometry]):
 class FormatType(TypeDecorator[DataFormat]):
     """A DataFormat as canonical JSON."""
 
-    impl = Json
+    impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: DataFormat | None, dialect: Dialect) -> Any:
-        return None if value is None else format_document(value)
+    def process_bind_param(self, value: DataFormat | None, dialect: Dialect) -> str | None:
+        return None if value is None else canonical(format_document(value))
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> DataFormat | None:
-        if value is None:
-            return None
-        numbers = {key: None if value[key] is None else float(value[key]) for key in ("nodata", "minimum", "maximum")}
-        return DataFormat(dtype=value["dtype"], **numbers)
+    def process_result_value(self, value: str | None, dialect: Dialect) -> DataFormat | None:
+        return None if value is None else _format(value)
 
 
 class MappingType(TypeDecorator[ValueMapping]):
     """A ValueMapping as canonical JSON."""
 
-    impl = Json
+    impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: ValueMapping | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: ValueMapping | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return [value.imin, value.imax, value.emin, value.emax, value.exponent]
+        return canonical([value.imin, value.imax, value.emin, value.emax, value.exponent])
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> ValueMapping | None:
-        if value is None:
-            return None
-        imin, imax, emin, emax, exponent = (float(number) for number in value)
-        return ValueMapping(imin=imin, imax=imax, emin=emin, emax=emax, exponent=exponent)
+    def process_result_value(self, value: str | None, dialect: Dialect) -> ValueMapping | None:
+        return None if value is None else _mapping(value)
 
 
 class GridType(TypeDecorator[Grid]):
@@ -120,6 +118,19 @@ def format_document(format: DataFormat) -> dict[str, Any]:
         "minimum": _number(format.minimum),
         "maximum": _number(format.maximum),
     }
+
+
+@lru_cache(maxsize=1024)  # an archive has few, its datasets are many
+def _format(text: str) -> DataFormat:
+    document = json.loads(text)
+    numbers = {key: None if document[key] is None else float(document[key]) for key in ("nodata", "minimum", "maximum")}
+    return DataFormat(dtype=document["dtype"], **numbers)
+
+
+@lru_cache(maxsize=1024)
+def _mapping(text: str) -> ValueMapping:
+    imin, imax, emin, emax, exponent = (float(number) for number in json.loads(text))
+    return ValueMapping(imin=imin, imax=imax, emin=emin, emax=emax, exponent=exponent)
 
 
 def _number(value: float | None) -> float | str | None:

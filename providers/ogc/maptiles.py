@@ -11,7 +11,6 @@ import numpy as np
 from prismcube.cube.engine import execute
 from prismcube.encode import png
 from prismcube.errors import InvalidInput, NotFound
-from prismcube.model.collection import Collection
 from prismcube.model.grid import Bounds, Grid
 from prismcube.render.picture import paint, style_for
 from providers.ogc.answer import Answer, Context
@@ -49,9 +48,16 @@ def tile(
     collection = context.catalogue.collections.get(name)
     grid = tile_grid(place)
     style = style_for(collection, None)
-    if not _touches(collection, grid):
+    if collection.extent is None or not _touches(collection.extent.native, grid):
         return _blank(grid)
-    wanted = Selection(fields=style.fields, grid=grid, period=query.period(), group="all", mosaic="last")
+    wanted = Selection(
+        fields=style.fields,
+        grid=grid,
+        period=query.period(),
+        group="all",
+        mosaic="last",
+        resampling="nearest" if _finer(collection.extent.native, grid) else None,
+    )
     plan = select(context, collection, wanted)
     if not plan.slices:
         return _blank(grid)
@@ -78,11 +84,14 @@ def tile_grid(place: TilePlace) -> Grid:
     return Grid.from_bounds("EPSG:3857", Bounds(*bounds), width=TILE_PIXELS, height=TILE_PIXELS)
 
 
-def _touches(collection: Collection, grid: Grid) -> bool:
-    if collection.extent is None:
-        return False
-    native = collection.extent.native
+def _touches(native: Grid, grid: Grid) -> bool:
     return native.bounds.to_crs(native.crs, grid.crs).intersection(grid.bounds) is not None
+
+
+def _finer(native: Grid, grid: Grid) -> bool:
+    """True when the tile's pixels are smaller than the stored ones: those are shown as they are, not blurred."""
+    there = grid.bounds.to_crs(grid.crs, native.crs)
+    return (there.east - there.west) / native.resolution[0] < grid.width
 
 
 def _blank(grid: Grid) -> Answer:

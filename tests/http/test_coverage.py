@@ -64,7 +64,7 @@ def test_png_is_the_default_style(demo, stored, read_png):
     rgba = read_png(answer.content)
     assert rgba.shape == (4, 100, 100)
     assert (rgba[3] == 255).all()
-    for channel, band, (low, high) in ((0, 2, (0, 1600)), (1, 1, (100, 1500)), (2, 0, (0, 1300))):
+    for channel, band, (low, high) in ((0, 2, (0, 1000)), (1, 1, (50, 1100)), (2, 0, (0, 900))):
         expected = ((stored[0][band].astype(float) - low) / (high - low) * 255).clip(0, 255)
         assert np.abs(rgba[channel] - expected).max() <= 0.51
 

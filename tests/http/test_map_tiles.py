@@ -107,3 +107,24 @@ def test_a_continent_in_one_tile(demo, read_png):
 )
 def test_refusals(demo, path, status):
     demo.refused(path, status=status)
+
+
+def test_a_tile_finer_than_the_data_shows_the_stored_pixels(demo, read_png, romania_files):
+    """Level 17 has 1.2 m pixels: each 10 m pixel is drawn where it lies, in its own colour."""
+    row, col = tile_at(22.1522, 45.2048, 17)
+    rgba = read_png(demo.ok(f"{S2}/17/{row}/{col}", datetime="2016-03-18").content)
+    path = next(p for p in romania_files if p.stem == "S2_20160318")
+    with rasterio.open(path) as file:
+        red = np.zeros((256, 256), np.uint16)
+        reproject(
+            rasterio.band(file, 3),
+            red,
+            src_nodata=0,
+            dst_nodata=0,
+            dst_transform=transform_of(17, row, col),
+            dst_crs="EPSG:3857",
+            resampling=Resampling.nearest,
+            tolerance=0.001,
+        )
+    assert np.abs(rgba[0] - (red / 1000 * 255).clip(0, 255)).max() <= 0.51
+    assert len(np.unique(red)) < 900  # 22 x 22 source pixels

@@ -26,6 +26,8 @@ const PADDING = [48, 48, 48, 48];
 const MAX_ZOOM = 20;
 /** Map units a tile pixel of zoom 0. */
 const ZOOM_0 = 156543.034;
+/** Levels beyond the first that is finer than the data: there the server draws each stored pixel where it lies. */
+const FINER = 2;
 
 /** Handlers: picked(lonlat), moved(), pointed(lonlat or null), busy(boolean), tileFailed(url). */
 export function makeMap(target, handlers) {
@@ -131,7 +133,7 @@ function imageLayer(bbox, pixels, handlers) {
 function finestZoom(extent, pixels) {
   if (!pixels) return MAX_ZOOM;
   const pixel = Math.min(getWidth(extent) / pixels[0], getHeight(extent) / pixels[1]);
-  return Math.min(MAX_ZOOM, Math.max(0, Math.ceil(Math.log2(ZOOM_0 / pixel))));
+  return Math.min(MAX_ZOOM, Math.max(0, Math.ceil(Math.log2(ZOOM_0 / pixel)) + FINER));
 }
 
 /** A lon/lat box in map units, inside Web Mercator; a box across the antimeridian goes on past 180°. */
