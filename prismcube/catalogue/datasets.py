@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from prismcube.catalogue.engine import Change, Session
 from prismcube.catalogue.filters import visible
 from prismcube.catalogue.spatial import ALWAYS
-from prismcube.catalogue.tables import container, dataset, dataset_band, record
+from prismcube.catalogue.tables import container, dataset, dataset_band, instance, record, variable
 from prismcube.catalogue.types import format_document, grid_of
 from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.collection import Collection, StoredField
@@ -55,6 +55,11 @@ INSERT = insert(dataset).returning(dataset.c.id)
 INSERT_BANDS = insert(dataset_band)
 SET_STATUS = (
     update(dataset).where(dataset.c.id.in_(bindparam("ids", expanding=True))).values(status=bindparam("new_status"))
+)
+INSTANCE_NAME = (
+    select(variable.c.name + "/" + instance.c.name)
+    .join(instance, instance.c.variable_id == variable.c.id)
+    .where(instance.c.id == bindparam("key"))
 )
 RECORD_NAME = select(record.c.name).where(record.c.id == bindparam("key"))
 COUNT = select(func.count()).select_from(dataset)
@@ -125,8 +130,11 @@ def _check_same(connection: Connection, stored: Dataset, wanted: Dataset) -> Non
     if stored.record_id != wanted.record_id:
         names = [connection.scalar(RECORD_NAME, {"key": one.record_id}) for one in (stored, wanted)]
         differences.append(f"record is {names[0]!r} (id {stored.record_id}), not {names[1]!r} (id {wanted.record_id})")
+    if stored.instance_id != wanted.instance_id:
+        names = [connection.scalar(INSTANCE_NAME, {"key": one.instance_id}) for one in (stored, wanted)]
+        differences.append(f"instance is {names[0]!r}, not {names[1]!r}")
     old, new = facts(stored), facts(wanted)
-    differences += [f"{key} is {old[key]}, not {new[key]}" for key in old if old[key] != new[key]]
+    differences += [f"{key} is {old[key]}, not {new[key]}" for key in old if old[key] != new[key] and key != "instance"]
     if differences:
         bands = ", ".join(str(band) for band in sorted(set(stored.bands) & set(wanted.bands)))
         key = f"{stored.uri}{f' {stored.subdir}' if stored.subdir else ''} band {bands}"

@@ -7,6 +7,9 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from prismcube.model.cube import CubeHeader, Slice
 from prismcube.model.period import format_instant
 
@@ -22,19 +25,21 @@ def rows_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
+def cells(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> list[str]:
+    """The shortest text that reads back as the same number of its type; empty where not valid. One dimension."""
+    return [str(value) if good else "" for value, good in zip(values, valid, strict=True)]
+
+
 def cube_csv(header: CubeHeader, slices: Iterable[Slice]) -> bytes:
     """`time,x,y,<field>...`: a line a pixel and time step; x and y are pixel centres."""
     return rows_csv(["time", "x", "y", *(f.name for f in header.fields)], _cube_rows(header, slices))
 
 
 def _cube_rows(header: CubeHeader, slices: Iterable[Slice]) -> Iterator[Sequence[Any]]:
-    xs, ys = header.grid.xs().tolist(), header.grid.ys().tolist()
+    xs, ys = header.grid.xs(), header.grid.ys()
     for one in slices:
         time = format_instant(header.steps[one.index].start)
-        data = [array.tolist() for array in one.data]
-        valid = [array.tolist() for array in one.valid]
-        for row, y in enumerate(ys):
-            for col, x in enumerate(xs):
-                if any(mask[row][col] for mask in valid):
-                    cells = [d[row][col] if v[row][col] else None for d, v in zip(data, valid, strict=True)]
-                    yield time, x, y, *cells
+        rows, cols = np.nonzero(np.logical_or.reduce(one.valid))  # pixels without any valid field are left out
+        columns = [cells(d[rows, cols], v[rows, cols]) for d, v in zip(one.data, one.valid, strict=True)]
+        for x, y, *values in zip(xs[cols].tolist(), ys[rows].tolist(), *columns, strict=True):
+            yield time, x, y, *values

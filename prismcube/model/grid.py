@@ -86,6 +86,11 @@ class Bounds:
         """(west, south, east, north)"""
         return self.west, self.south, self.east, self.north
 
+    def in_axis_order(self, crs: str) -> tuple[float, float, float, float]:
+        """Lower, then upper corner, as the definition of `crs` orders its axes; what standards put on the wire."""
+        west, south, east, north = self.as_tuple()
+        return (south, west, north, east) if is_north_first(crs) else (west, south, east, north)
+
     def intersection(self, other: Bounds) -> Bounds | None:
         """The common part; None when it has no area."""
         west, south = max(self.west, other.west), max(self.south, other.south)

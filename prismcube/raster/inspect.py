@@ -186,6 +186,8 @@ def _edge(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 def _split(polygon: Any) -> Any:
     """The polygon with each part moved into [-180, 180]."""
     west, _, east, _ = polygon.bounds
+    if not (-720 <= west <= east <= 720):  # 0..360 is a habit, and half a pixel more; beyond is a wrong header
+        raise InvalidInput("footprint", f"its longitudes are {west:g} to {east:g}")
     parts = []
     for turn in range(math.floor((west + 180) / 360), math.ceil((east + 180) / 360)):
         part = shapely.intersection(polygon, box(360 * turn - 180, -90, 360 * turn + 180, 90))

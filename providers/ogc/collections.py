@@ -71,7 +71,7 @@ def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
             "spatial": {
                 "bbox": [list(extent.bounds.as_tuple())],
                 "crs": crs_uri(CRS84),
-                "storageCrsBbox": [list(native.bounds.as_tuple())],
+                "storageCrsBbox": [list(native.bounds.in_axis_order(native.crs))],
                 "grid": _grid(native),
             },
             "temporal": {"interval": [interval], "trs": "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"},

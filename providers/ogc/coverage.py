@@ -14,7 +14,7 @@ from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice
-from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri, is_north_first
+from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri
 from prismcube.model.period import Period
 from prismcube.render.picture import paint, style_for
 from providers.ogc.answer import JSON, NOTHING_THERE, Answer, Context, FileBody, json_answer
@@ -118,9 +118,7 @@ def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | Non
 
 def _bbox_text(grid: Grid) -> str:
     """Corners in the axis order of the grid's CRS."""
-    west, south, east, north = grid.bounds.as_tuple()
-    corners = (south, west, north, east) if is_north_first(grid.crs) else (west, south, east, north)
-    return ",".join(f"{value:.12g}" for value in corners)
+    return ",".join(f"{value:.12g}" for value in grid.bounds.in_axis_order(grid.crs))
 
 
 def check_json_size(plan: CubePlan, context: Context) -> None:

@@ -154,7 +154,7 @@ def _times(plan: CubePlan) -> list[str]:
 
 def _point_csv(plan: CubePlan, slices: Sequence[Slice]) -> bytes:
     rows = (
-        [time, *(d[0, 0].item() if v[0, 0] else None for d, v in zip(one.data, one.valid, strict=True))]
+        [time, *(cell for d, v in zip(one.data, one.valid, strict=True) for cell in table.cells(d[0], v[0]))]
         for time, one in zip(_times(plan), slices, strict=True)
     )
     return table.rows_csv(["time", *(f.name for f in plan.fields)], rows)
@@ -163,7 +163,8 @@ def _point_csv(plan: CubePlan, slices: Sequence[Slice]) -> bytes:
 def _series(plan: CubePlan, columns: Sequence[ReducedField], geometry: BaseGeometry, crs: str, format: str) -> Answer:
     times = _times(plan)
     if format == "csv":
-        rows = ([time, *(_cell(column, at) for column in columns)] for at, time in enumerate(times))
+        texts = [table.cells(column.values.astype(column.field.format.dtype), column.valid) for column in columns]
+        rows = zip(times, *texts, strict=True)
         return Answer(table.rows_csv(["time", *(c.field.name for c in columns)], rows), table.MEDIA_TYPE)
     centre = geometry.representative_point()
     document = covjson.series_document(
@@ -175,9 +176,3 @@ def _series(plan: CubePlan, columns: Sequence[ReducedField], geometry: BaseGeome
         crs=crs,
     )
     return Answer(covjson.dump(document), covjson.MEDIA_TYPE)
-
-
-def _cell(column: ReducedField, at: int) -> float | int | None:
-    if not column.valid[at]:
-        return None
-    return float(column.values[at]) if column.field.format.is_floating else int(column.values[at])

@@ -78,8 +78,8 @@ def test_put_refuses_fields_that_can_not_be_read(archive: Any, make: Any) -> Non
     field = StoredField(name="a", instance_id=99, band=0, format=make.FORMAT)
     with pytest.raises(NotFound, match="instance 99"):
         archive.catalogue.collections.put(Collection(name="c", fields=(field,)))
+    field = replace(field, instance_id=archive.instances[0], band=2)
     with pytest.raises(InvalidInput, match="2 band"):
-        field = replace(field, instance_id=archive.instances[0], band=2)
         archive.catalogue.collections.put(Collection(name="c", fields=(field,)))
     with pytest.raises(InvalidInput, match="empty"):
         archive.catalogue.collections.put(Collection(name=""))
@@ -125,8 +125,11 @@ def test_of_equally_common_pixels_the_finest_is_native(archive: Any, make: Any) 
     native = archive.catalogue.collections.refresh_extent("c").extent.native
     assert native.crs == "EPSG:4326"
     for other in (make.grid(pixel=20), make.grid(pixel=10)):
-        bounds = other.bounds.to_crs("EPSG:32633", "EPSG:4326")
-        assert bounds.intersection(native.bounds) == bounds
+        west, south, east, north = other.bounds.to_crs("EPSG:32633", "EPSG:4326").as_tuple()
+        assert native.bounds.west <= west + 1e-9
+        assert native.bounds.south <= south
+        assert east <= native.bounds.east
+        assert north <= native.bounds.north
 
 
 def test_data_with_no_place_in_the_native_crs_is_left_out_of_the_grid(archive: Any, make: Any) -> None:
