@@ -22,7 +22,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.formats import DTYPES
-from prismcube.model.grid import CRS84, Grid, crs_name, transformer
+from prismcube.model.grid import CRS84, Grid, crs_name, parse_crs, transformer
 from prismcube.storage.uri import canonical_uri, gdal_path
 
 GDAL_OPTIONS: dict[str, Any] = {
@@ -170,6 +170,9 @@ def footprint(grid: Grid) -> MultiPolygon:
 def _edge(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Longitudes and latitudes along the closed edge, clockwise from the first pixel's corner."""
     bounds = grid.bounds
+    if parse_crs(grid.crs).is_geographic and not -720 <= bounds.west <= bounds.east <= 720:
+        # 0 to 360 is a habit, and half a pixel more; beyond is a wrong header.
+        raise InvalidInput("footprint", f"its longitudes are {bounds.west:g} to {bounds.east:g}")
     along = np.linspace(0, 1, POINTS)
     x = bounds.west + (bounds.east - bounds.west) * along
     y = bounds.north + (bounds.south - bounds.north) * along
@@ -186,8 +189,6 @@ def _edge(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 def _split(polygon: Any) -> Any:
     """The polygon with each part moved into [-180, 180]."""
     west, _, east, _ = polygon.bounds
-    if not (-720 <= west <= east <= 720):  # 0..360 is a habit, and half a pixel more; beyond is a wrong header
-        raise InvalidInput("footprint", f"its longitudes are {west:g} to {east:g}")
     parts = []
     for turn in range(math.floor((west + 180) / 360), math.ceil((east + 180) / 360)):
         part = shapely.intersection(polygon, box(360 * turn - 180, -90, 360 * turn + 180, 90))

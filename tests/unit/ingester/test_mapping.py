@@ -199,7 +199,7 @@ def test_anything_in_any_place_is_read_or_refused(path: str, value: Any) -> None
     try:
         parse_mapping(wrong)
     except PrismcubeError as error:
-        assert isinstance(error, ConfigurationError)  # noqa: PT017
+        assert isinstance(error, ConfigurationError)
 
 
 @pytest.mark.parametrize(

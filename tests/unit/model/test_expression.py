@@ -78,7 +78,7 @@ def test_any_text_computes_or_is_invalid_input(text: str) -> None:
     try:
         expression = Expression(text)
     except InvalidInput as error:
-        assert error.parameter == "expression"  # noqa: PT017
+        assert error.parameter == "expression"
         return
     fields = {name: np.array([0.0, 1.0, 2.0]) for name in expression.names}
     assert expression.evaluate(fields, shape=(3,)).shape == (3,)

@@ -30,7 +30,7 @@ def test_any_text_is_a_rule_or_invalid_input(text: str) -> None:
     try:
         rule = MaskRule.parse(text)
     except InvalidInput as error:
-        assert error.parameter == "mask"  # noqa: PT017
+        assert error.parameter == "mask"
     else:
         assert len(rule.values) <= 2048
 

@@ -35,7 +35,7 @@ def test_any_text_is_a_period_or_invalid_input(text: str) -> None:
     try:
         period = Period.parse(text)
     except InvalidInput as error:
-        assert error.parameter == "datetime"  # noqa: PT017
+        assert error.parameter == "datetime"
     else:
         assert period.start is None or period.end is None or period.start <= period.end
 

@@ -1,0 +1,155 @@
+"""Encoders, read back by rasterio, csv and json."""
+
+import csv
+import io
+import json
+import math
+import shutil
+from collections import namedtuple
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from prismcube.encode import covjson, table
+from prismcube.encode.geotiff import write_geotiff
+from prismcube.errors import BudgetExceeded
+from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus, Step, common_format
+from prismcube.model.formats import DataFormat
+from prismcube.model.grid import Grid
+
+GRID = Grid("EPSG:32632", Affine(10, 0, 500000, 0, -10, 5000000), 3, 4)
+U8 = DataFormat(dtype="uint8", nodata=0)
+I16 = DataFormat(dtype="int16", nodata=-1)
+F32 = DataFormat(dtype="float32", nodata=math.nan)
+I32 = DataFormat(dtype="int32", nodata=-1)
+
+
+def header(*formats, grid=GRID, steps=1):
+    fields = tuple(OutputField(f"f{i}", one, "m") for i, one in enumerate(formats))
+    days = [datetime(2020, 1, 1 + i, tzinfo=UTC) for i in range(steps)]
+    return CubeHeader(grid, fields, tuple(Step(day, day, (f"R{day.day}",)) for day in days))
+
+
+def a_slice(header, index=0, status=SliceStatus.OK, message=""):
+    data, valid = [], []
+    for number, field in enumerate(header.fields):
+        values = (np.arange(12).reshape(3, 4) + 1 + number).astype(field.format.dtype)
+        mask = np.ones((3, 4), bool)
+        mask[0, 0] = False
+        values[0, 0] = field.format.nodata or 0
+        data.append(values)
+        valid.append(mask)
+    return Slice(index, tuple(data), tuple(valid), status, message)
+
+
+@pytest.mark.parametrize(
+    ("formats", "dtype", "nodata"),
+    [
+        ((U8, U8), "uint8", 0),
+        ((F32, F32), "float32", math.nan),
+        ((U8, I16), "float32", math.nan),
+        ((U8, F32), "float32", math.nan),
+        ((U8, I32), "float64", math.nan),
+        ((DataFormat(dtype="uint8"),), "uint8", None),
+        ((U8, DataFormat(dtype="uint8", nodata=255)), "float32", math.nan),
+    ],
+)
+def test_all_fields_of_a_file_share_a_type_that_holds_them(tmp_path, formats, dtype, nodata):
+    head = header(*formats)
+    one = a_slice(head)
+    write_geotiff(tmp_path / "x.tif", head, [one])
+    with rasterio.open(tmp_path / "x.tif") as file:
+        assert set(file.dtypes) == {dtype}
+        assert file.nodata == nodata or (math.isnan(file.nodata) and math.isnan(nodata))
+        masks = file.read_masks()
+        for band, (data, valid) in enumerate(zip(one.data, one.valid, strict=True)):
+            assert np.array_equal(file.read(band + 1)[valid], data[valid])
+            if nodata is not None:
+                assert np.array_equal(masks[band] == 255, valid)
+        assert file.transform == GRID.transform
+
+
+def test_bands_are_described_and_tagged(tmp_path):
+    head = header(U8, U8, steps=2)
+    failed = a_slice(head, 1, SliceStatus.FAILED, "the disk is gone")
+    write_geotiff(tmp_path / "x.tif", head, [a_slice(head), failed])
+    with rasterio.open(tmp_path / "x.tif") as file:
+        assert file.descriptions == (
+            "2020-01-01T00:00:00Z f0", "2020-01-01T00:00:00Z f1", "2020-01-02T00:00:00Z f0", "2020-01-02T00:00:00Z f1",
+        )  # fmt: skip
+        assert file.tags(3) == {
+            "time": "2020-01-02T00:00:00Z", "field": "f0", "status": "failed", "message": "the disk is gone",
+            "unit": "m", "records": "R2",
+        }  # fmt: skip
+
+
+def test_large_pictures_are_tiled(tmp_path):
+    grid = Grid("EPSG:32632", GRID.transform, 600, 700)
+    head = header(U8, grid=grid)
+    one = Slice(0, (np.ones(grid.shape, np.uint8),), (np.ones(grid.shape, bool),))
+    write_geotiff(tmp_path / "x.tif", head, [one])
+    with rasterio.open(tmp_path / "x.tif") as file:
+        assert file.block_shapes == [(512, 512)]
+
+
+def test_a_full_disk_is_told_before_writing(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 95, 5))
+    with pytest.raises(BudgetExceeded, match="temporary folder is full"):
+        write_geotiff(tmp_path / "x.tif", header(U8), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_bands_than_tiff_holds_are_refused(tmp_path):
+    step = Step(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC), ())
+    head = CubeHeader(GRID, header(U8).fields, (step,) * 65536)
+    with pytest.raises(BudgetExceeded, match="bands of a GeoTIFF"):
+        write_geotiff(tmp_path / "x.tif", head, [])
+
+
+@given(hnp.arrays(np.float32, (2, 3, 4), elements=st.floats(width=32)), hnp.arrays(bool, (2, 3, 4)))
+def test_coveragejson_keeps_every_number_and_writes_null_for_the_rest(data, valid):
+    head = header(F32, steps=2)
+    valid = valid & np.isfinite(data)
+    document = json.loads(
+        covjson.grid_coverage(head, [Slice(i, (data[i],), (valid[i],)) for i in range(2)]), parse_constant=pytest.fail
+    )
+    found = document["ranges"]["f0"]
+    assert found["shape"] == [2, 3, 4]
+    for value, expected, good in zip(found["values"], data.ravel(), valid.ravel(), strict=True):
+        assert (np.float32(value) == expected) if good else value is None
+
+
+def test_coveragejson_names_the_crs_or_writes_it_out():
+    sinusoidal = "+proj=sinu +R=6371007.181 +units=m"
+    for crs, key in (("EPSG:32632", "id"), ("EPSG:4326", "id"), (sinusoidal, "wkt")):
+        grid = Grid(crs, GRID.transform, 3, 4)
+        head = header(U8, grid=grid)
+        system = json.loads(covjson.grid_coverage(head, [a_slice(head)]))["domain"]["referencing"][0]["system"]
+        assert key in system
+    head = header(U8, grid=Grid("EPSG:4326", GRID.transform, 3, 4))
+    system = json.loads(covjson.grid_coverage(head, [a_slice(head)]))["domain"]["referencing"][0]["system"]
+    assert system["id"].endswith("CRS84"), "x is the longitude, which EPSG:4326 would deny"
+
+
+@given(hnp.arrays(np.float32, 20, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
+def test_csv_numbers_read_back_as_themselves(values):
+    texts = table.cells(values, np.ones(20, bool))
+    assert np.array_equal(np.array(texts, dtype=np.float32), values)
+
+
+def test_csv_of_a_cube_has_a_line_a_valid_pixel():
+    head = header(U8, F32)
+    lines = list(csv.DictReader(io.StringIO(table.cube_csv(head, [a_slice(head)]).decode(), newline="")))
+    assert len(lines) == 11
+    assert lines[0] == {"time": "2020-01-01T00:00:00Z", "x": "500015.0", "y": "4999995.0", "f0": "2", "f1": "3.0"}
+
+
+def test_the_common_format_of_one_field_is_its_own():
+    assert common_format(header(I16).fields) == I16
