@@ -8,6 +8,7 @@
     ├── Conflict                the entity exists already, and differs
     ├── BudgetExceeded          the answer would be larger than this server allows
     ├── SourceError             a file of the archive can't be used; names the file
+    ├── CatalogueUnavailable    the catalogue's database does not answer
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
 
 Errors carry facts as attributes; `server/problems.py` alone turns them into HTTP answers.
@@ -79,6 +80,19 @@ class SourceError(PrismcubeError):
     def __init__(self, uri: str, reason: str) -> None:
         super().__init__(f"{uri}: {reason}")
         self.uri = uri
+        self.reason = reason
+
+    @property
+    def public(self) -> str:
+        """What a stranger may know: the file's name, not where it lies (which the reason may tell too)."""
+        return f"{self.uri.rpartition('/')[2]} could not be read"
+
+
+class CatalogueUnavailable(PrismcubeError):
+    """The catalogue's database does not answer: gone, locked for too long, not migrated, its disk full."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the catalogue does not answer: {reason}")
         self.reason = reason
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from prismcube.errors import PrismcubeError, SourceError
+from prismcube.errors import CatalogueUnavailable, PrismcubeError, SourceError
 from providers.ogc import coverage, edr, maptiles
 from providers.ogc.answer import Answer, Context, FileBody
 from server.problems import MEDIA_TYPE, problem, problem_of
@@ -72,7 +72,7 @@ class PixelRoutes:
             try:
                 answer = await anyio.to_thread.run_sync(handler, request, limiter=self._limiter)
             except PrismcubeError as error:
-                if isinstance(error, SourceError):
+                if isinstance(error, SourceError | CatalogueUnavailable):
                     LOG.error("%s: %s", request.url.path, error)
                 status, body = problem_of(error)
                 return Response(body, status, media_type=MEDIA_TYPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import orjson
 from flask import Blueprint, Flask, Response, redirect, request, send_from_directory
 from werkzeug.exceptions import HTTPException
 
-from prismcube.errors import PrismcubeError
+from prismcube.errors import CatalogueUnavailable, PrismcubeError
 from providers.ogc import items
 from providers.ogc.answer import JSON, Answer, Context, link
 from providers.ogc.collections import collection_document, collections_document
@@ -20,6 +21,8 @@ from server.conformance import CONFORMANCE
 from server.host import Host
 from server.openapi import openapi_document
 from server.problems import MEDIA_TYPE, problem, problem_of
+
+LOG = logging.getLogger("prismcube.server")
 
 STATIC = Path(__file__).parent / "static"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
@@ -135,6 +138,8 @@ def flask_app(pages: Pages) -> Flask:
 
 
 def _on_known_error(error: PrismcubeError) -> Response:
+    if isinstance(error, CatalogueUnavailable):
+        LOG.error("%s: %s", request.path, error)
     status, body = problem_of(error)
     return Response(body, status, content_type=MEDIA_TYPE)
 

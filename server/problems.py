@@ -9,6 +9,7 @@ import orjson
 
 from prismcube.errors import (
     BudgetExceeded,
+    CatalogueUnavailable,
     ConfigurationError,
     Conflict,
     InvalidInput,
@@ -25,6 +26,7 @@ STATUS: dict[type[PrismcubeError], int] = {
     Conflict: 409,
     BudgetExceeded: 413,
     SourceError: 502,  # the request was right, a file behind us was not
+    CatalogueUnavailable: 503,
     ConfigurationError: 503,
 }
 """The first type of this table that an error is an instance of decides."""
@@ -54,8 +56,9 @@ def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
             return status, problem(status, str(error), parameter=error.parameter)
         case BudgetExceeded():
             return status, problem(status, str(error), asked=error.asked, allowed=error.allowed)
+        case CatalogueUnavailable():
+            return status, problem(status, "the catalogue does not answer; the server's log says why")
         case SourceError():
-            # The name of a file tells a stranger about our disks; the log has it.
-            return status, problem(status, "a file of the archive could not be read; the server's log names it")
+            return status, problem(status, "the files of the archive could not be read; the server's log says why")
         case _:
             return status, problem(status, str(error))

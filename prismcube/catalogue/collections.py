@@ -80,8 +80,6 @@ class Collections:
 
         Raises NotFound for a field's unknown instance, InvalidInput for a band that its variable does not have.
         """
-        if not wanted.name:
-            raise InvalidInput("collection.name", "must not be empty")
         with self._session.write() as connection:
             for stored in wanted.stored_fields:
                 _check_band(connection, stored)

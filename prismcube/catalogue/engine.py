@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from prismcube.catalogue.spatial import register_functions
-from prismcube.errors import ConfigurationError
+from prismcube.errors import CatalogueUnavailable, ConfigurationError
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one; a batch of the indexer holds the lock for about a tenth of a second."""
@@ -57,13 +57,28 @@ class PooledSession:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
+        with _translated(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        with (
+            _translated(),
+            self._engine.connect().execution_options(**{_WRITES: True}) as connection,
+            connection.begin(),
+        ):
             yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """A database that can't be used becomes an error of ours; violated constraints and the like stay SQLAlchemy's."""
+    try:
+        yield
+    except DatabaseError as error:
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
+        raise CatalogueUnavailable(str(error.orig)) from error
 
 
 class BoundSession:

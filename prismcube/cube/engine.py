@@ -8,6 +8,7 @@ work after the file at hand.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from prismcube.model.cube import OutputField, Slice, SliceStatus
 from prismcube.model.formats import cast
 from prismcube.model.grid import Grid
 from prismcube.raster.reader import read_copy, read_warp
+
+LOG = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -41,7 +44,8 @@ def execute(plan: CubePlan) -> Iterator[Slice]:
                 cast(np.zeros(plan.grid.shape), np.zeros(plan.grid.shape, dtype=bool), f.format) for f in plan.fields
             ]
             nowhere = tuple(np.zeros(plan.grid.shape, dtype=bool) for _ in plan.fields)
-            yield Slice(index, tuple(empty), nowhere, SliceStatus.FAILED, str(error))
+            LOG.warning("%s", error)
+            yield Slice(index, tuple(empty), nowhere, SliceStatus.FAILED, error.public)
 
 
 def _slice(plan: CubePlan, index: int, one: SlicePlan) -> Slice:

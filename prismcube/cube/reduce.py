@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prismcube.errors import InvalidInput
-from prismcube.model.cube import OutputField, Slice
+from prismcube.model.cube import OutputField, Slice, SliceStatus
 from prismcube.model.formats import DataFormat
 
 REDUCERS: dict[str, Callable[[npt.NDArray[Any]], float]] = {
@@ -40,20 +40,14 @@ class ReducedField:
     values: npt.NDArray[np.float64]
     """A number a time step."""
     valid: npt.NDArray[np.bool_]
-    """False where the step has no valid pixel inside; always True for counts."""
+    """False where the step has no valid pixel inside (its count is 0) or could not be read (its count is unknown)."""
 
 
 def reduce_slices(
     fields: Sequence[OutputField], slices: Iterable[Slice], inside: npt.NDArray[np.bool_], reducers: Sequence[str]
 ) -> list[ReducedField]:
     """A column for each (field, reducer), named `<field>_<reducer>`; `inside` is True for the area's pixels."""
-    rows: list[list[float | None]] = []
-    for one in slices:
-        row: list[float | None] = []
-        for data, valid in zip(one.data, one.valid, strict=True):
-            values = data[valid & inside]
-            row += [REDUCERS[name](values) if values.size else (0.0 if name == "count" else None) for name in reducers]
-        rows.append(row)
+    rows = [_row(one, inside, reducers) for one in slices]
     described = [_described(field, name) for field in fields for name in reducers]
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in described]
     return [
@@ -64,6 +58,16 @@ def reduce_slices(
         )
         for field, column in zip(described, columns, strict=True)
     ]
+
+
+def _row(one: Slice, inside: npt.NDArray[np.bool_], reducers: Sequence[str]) -> list[float | None]:
+    if one.status is SliceStatus.FAILED:
+        return [None] * (len(one.data) * len(reducers))
+    row: list[float | None] = []
+    for data, valid in zip(one.data, one.valid, strict=True):
+        values = data[valid & inside]
+        row += [REDUCERS[name](values) if values.size else (0.0 if name == "count" else None) for name in reducers]
+    return row
 
 
 def _described(field: OutputField, reducer: str) -> OutputField:

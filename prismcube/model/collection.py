@@ -6,6 +6,7 @@ A collection is a named set of fields over a filter of records. A field is *stor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,11 @@ from prismcube.model.mask import MaskRule
 
 COMPUTED_FORMAT = DataFormat(dtype="float32", nodata=float("nan"))
 """In which computed fields are handed out."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)  # it is a part of URLs
+RESERVED = frozenset({"records"})
+"""Names with a meaning of their own under `/collections`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +118,10 @@ class Collection:
     id: int | None = None
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name in RESERVED:
+            raise InvalidInput(
+                "collection.name", f"{self.name[:60]!r} must be letters, digits, '.', '_' and '-', and not 'records'"
+            )
         seen: set[str] = set()
         for one in self.fields:
             if not one.name.isidentifier():

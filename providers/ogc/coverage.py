@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from prismcube.cube.engine import execute
 from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.plan import CubePlan
 from prismcube.encode import covjson, geotiff, png
-from prismcube.errors import BudgetExceeded, InvalidInput
+from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice
 from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri
@@ -20,7 +19,7 @@ from prismcube.render.picture import paint, style_for
 from providers.ogc.answer import JSON, NOTHING_THERE, Answer, Context, FileBody, json_answer
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_bbox
-from providers.ogc.selection import Selection, check_fields, checked, refuse_if_all_failed, select
+from providers.ogc.selection import Selection, Watched, all_slices, check_fields, select
 from providers.ogc.subset import parse_scale_size, parse_subset
 
 PARAMETERS = (
@@ -78,7 +77,7 @@ def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
             return _picture(collection, plan, fields if named else None, headers)
         case "covjson" | "json":
             check_json_size(plan, context)
-            body = covjson.grid_coverage(plan.header, checked(list(execute(plan))))
+            body = covjson.grid_coverage(plan.header, all_slices(plan))
             return Answer(body, covjson.MEDIA_TYPE, headers=headers)
         case _:
             return _geotiff(context, plan, collection.name, headers)
@@ -135,22 +134,16 @@ def _picture(collection: Collection, plan: CubePlan, named: tuple[str, ...] | No
             "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
         )
     style = style_for(collection, named)
-    one = checked(list(execute(plan)))[0]
+    one = all_slices(plan)[0]
     return Answer(png.encode_png(paint(style, plan.header, one)), png.MEDIA_TYPE, headers=headers)
 
 
 def _geotiff(context: Context, plan: CubePlan, name: str, headers: dict[str, str]) -> Answer:
-    statuses: list[Slice] = []
-
-    def watched() -> Iterator[Slice]:
-        for one in execute(plan):
-            statuses.append(Slice(one.index, (), (), one.status, one.message))
-            yield one
-
-    file = write_temporary(context.temporary, plan, watched())
+    slices = Watched(plan)
+    file = write_temporary(context.temporary, plan, slices)
     try:
-        refuse_if_all_failed([one.status for one in statuses], statuses[-1].message)
-    except BaseException:
+        slices.check()
+    except SourceError:
         file.file.close()
         raise
     disposition = {"Content-Disposition": f'inline; filename="{name}.tif"'}

@@ -9,7 +9,6 @@ import shapely
 from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
-from prismcube.cube.engine import execute
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.reduce import ReducedField, check_reducers, reduce_slices
 from prismcube.encode import covjson, table
@@ -23,7 +22,7 @@ from providers.ogc.answer import NOTHING_THERE, Answer, Context
 from providers.ogc.coverage import check_json_size
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_wkt
-from providers.ogc.selection import Selection, check_fields, checked, select
+from providers.ogc.selection import Selection, Watched, all_slices, check_fields, select
 
 COMMON = ("f", "coords", "crs", "datetime", "parameter-name", "parameter_names", "mask", "group", "mosaic")
 """`parameter_names` is how OWSLib spells `parameter-name`."""
@@ -52,7 +51,7 @@ def position(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
     plan = select(context, collection, _selection(query, collection, grid))
     if not plan.slices:
         return NOTHING_THERE
-    slices = checked(list(execute(plan)))
+    slices = all_slices(plan)
     if format == "csv":
         return Answer(_point_csv(plan, slices), table.MEDIA_TYPE)
     return Answer(covjson.point_series(plan.header, slices, x=x, y=y, crs=crs), covjson.MEDIA_TYPE)
@@ -82,13 +81,15 @@ def area(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accep
         return NOTHING_THERE
     inside = pixels_inside(shape, grid)
     if reducers:
-        columns = reduce_slices(plan.fields, execute(plan), inside, reducers)
+        slices = Watched(plan)
+        columns = reduce_slices(plan.fields, slices, inside, reducers)
+        slices.check()
         return _series(plan, columns, geometry, crs, format)
     check_json_size(plan, context)
-    slices = [_clipped(one, inside) for one in checked(list(execute(plan)))]
+    clipped = [_clipped(one, inside) for one in all_slices(plan)]
     if format == "csv":
-        return Answer(table.cube_csv(plan.header, slices), table.MEDIA_TYPE)
-    return Answer(covjson.grid_coverage(plan.header, slices), covjson.MEDIA_TYPE)
+        return Answer(table.cube_csv(plan.header, clipped), table.MEDIA_TYPE)
+    return Answer(covjson.grid_coverage(plan.header, clipped), covjson.MEDIA_TYPE)
 
 
 def _coords(query: Query, context: Context, *, kinds: tuple[str, ...]) -> tuple[BaseGeometry, str]:

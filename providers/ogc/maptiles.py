@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import morecantile
 import numpy as np
 
-from prismcube.cube.engine import execute
 from prismcube.encode import png
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.grid import Bounds, Grid
@@ -16,7 +15,7 @@ from prismcube.render.picture import paint, style_for
 from providers.ogc.answer import Answer, Context
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
-from providers.ogc.selection import Selection, checked, select
+from providers.ogc.selection import Selection, all_slices, select
 
 PARAMETERS = ("f", "datetime")
 FORMATS = {"png": png.MEDIA_TYPE}
@@ -61,7 +60,7 @@ def tile(
     plan = select(context, collection, wanted)
     if not plan.slices:
         return _blank(grid)
-    picture = paint(style, plan.header, checked(list(execute(plan)))[0])
+    picture = paint(style, plan.header, all_slices(plan)[0])
     return Answer(png.encode_png(picture), png.MEDIA_TYPE)
 
 

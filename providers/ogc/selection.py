@@ -5,12 +5,13 @@ select(...)  search datasets → records → groups → CubeRequest → CubePlan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from prismcube.cube.engine import execute
 from prismcube.cube.plan import CubePlan, check_budget, make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.errors import InvalidInput, NotFound, SourceError
@@ -90,13 +91,31 @@ def _area(grid: Grid) -> BaseGeometry:
     return box(*grid.bounds.to_crs(grid.crs, CRS84).as_tuple())
 
 
-def refuse_if_all_failed(slices: Sequence[SliceStatus], last_message: str) -> None:
-    """An answer without a single readable step is an error, not an empty picture. Raises SourceError."""
-    if slices and all(status is SliceStatus.FAILED for status in slices):
-        raise SourceError("all time steps", last_message)
+class Watched:
+    """The slices of a plan, passed on while it is counted how many could be read."""
+
+    def __init__(self, plan: CubePlan) -> None:
+        self._plan = plan
+        self._failures: list[str] = []
+
+    def __iter__(self) -> Iterator[Slice]:
+        for one in execute(self._plan):
+            if one.status is SliceStatus.FAILED:
+                self._failures.append(one.message)
+            yield one
+
+    def check(self) -> None:
+        """Once all have passed: an answer without a single readable step is an error, not an empty picture.
+
+        Raises SourceError.
+        """
+        if self._plan.slices and len(self._failures) == len(self._plan.slices):
+            raise SourceError("every time step", self._failures[-1])
 
 
-def checked(slices: Sequence[Slice]) -> Sequence[Slice]:
-    """The slices, unless every one of them failed. Raises SourceError."""
-    refuse_if_all_failed([one.status for one in slices], slices[-1].message if slices else "")
+def all_slices(plan: CubePlan) -> list[Slice]:
+    """The slices of a plan, all in memory. Raises SourceError when every one of them failed."""
+    watched = Watched(plan)
+    slices = list(watched)
+    watched.check()
     return slices
