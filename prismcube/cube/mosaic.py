@@ -46,8 +46,8 @@ class Mosaic(ABC):
         return source
 
 
-class First(Mosaic):
-    """The first valid pixel."""
+class _Picture(Mosaic):
+    """Rules whose state is one picture: `_merge` takes each further layer in."""
 
     def __init__(self) -> None:
         self._values: Array | None = None
@@ -56,17 +56,23 @@ class First(Mosaic):
     def feed(self, values: Array, valid: Mask) -> None:
         if self._values is None or self._valid is None:
             self._values, self._valid = values.copy(), valid.copy()
-            return
-        take = valid & ~self._valid
-        if self._values.dtype != values.dtype:
-            self._values = self._values.astype(np.result_type(self._values, values))
-        self._values[take] = values[take]
-        self._valid |= take
+        else:
+            self._values, self._valid = self._merge(self._values, self._valid, values, valid)
 
     def result(self) -> tuple[Array, Mask]:
         if self._values is None or self._valid is None:
             raise ValueError("nothing was fed")
         return self._values, self._valid
+
+    @abstractmethod
+    def _merge(self, values: Array, valid: Mask, new_values: Array, new_valid: Mask) -> tuple[Array, Mask]: ...
+
+
+class First(_Picture):
+    """The first valid pixel."""
+
+    def _merge(self, values: Array, valid: Mask, new_values: Array, new_valid: Mask) -> tuple[Array, Mask]:
+        return np.where(valid, values, new_values), valid | new_valid
 
     @property
     def is_done(self) -> bool:
@@ -79,25 +85,12 @@ class Last(First):
     reverse = True
 
 
-class _Extreme(Mosaic):
+class _Extreme(_Picture):
     _choose: ClassVar[np.ufunc]
 
-    def __init__(self) -> None:
-        self._values: Array | None = None
-        self._valid: Mask | None = None
-
-    def feed(self, values: Array, valid: Mask) -> None:
-        if self._values is None or self._valid is None:
-            self._values, self._valid = values.copy(), valid.copy()
-            return
-        chosen = self._choose(self._values, values)
-        self._values = np.where(self._valid & valid, chosen, np.where(valid, values, self._values))
-        self._valid = self._valid | valid
-
-    def result(self) -> tuple[Array, Mask]:
-        if self._values is None or self._valid is None:
-            raise ValueError("nothing was fed")
-        return self._values, self._valid
+    def _merge(self, values: Array, valid: Mask, new_values: Array, new_valid: Mask) -> tuple[Array, Mask]:
+        best = np.where(valid & new_valid, self._choose(values, new_values), np.where(valid, values, new_values))
+        return best, valid | new_valid
 
 
 class Minimum(_Extreme):
