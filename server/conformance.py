@@ -1,4 +1,7 @@
-"""The conformance classes we declare: only those whose every parameter is honoured and tested."""
+"""The conformance classes we declare: only those whose every parameter is honoured and tested.
+
+Not declared: Coverages `scaling` and `crs`, which also ask for `scale-axes` and `subset-crs`.
+"""
 
 CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
@@ -13,7 +16,6 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/subsetting",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/fieldselection",
-    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/crs",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/geotiff",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/coveragejson",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/png",

@@ -36,6 +36,10 @@ class Demo:
         query = {name.replace("_", "-"): value for name, value in params.items() if value is not None}
         return httpx.get(self.url + path, params=query or None, timeout=120)  # {} would drop the path's own
 
+    def workers(self) -> list[int]:
+        """Process ids of gunicorn's workers."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
     def ok(self, path: str, /, **params: Any) -> httpx.Response:
         answer = self.get(path, **params)
         assert answer.status_code == 200, answer.text
@@ -102,26 +106,26 @@ class running:
 
     def __enter__(self) -> Demo:
         self._file = self._output.open("w")
-        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=self._file, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=self._file, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                pytest.fail(f"the server ended with {self._process.returncode}:\n{self._output.read_text()}")
+            if self.process.poll() is not None:
+                pytest.fail(f"the server ended with {self.process.returncode}:\n{self._output.read_text()}")
             try:
                 if httpx.get(self._url + self._wait, timeout=10).status_code == 200:
-                    return Demo(self._url, self._process.pid, self._home, self._output)
+                    return Demo(self._url, self.process.pid, self._home, self._output)
             except httpx.TransportError:
                 time.sleep(0.1)
-        self._process.kill()
+        self.process.kill()
         pytest.fail(f"the server did not answer:\n{self._output.read_text()}")
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        self.process.terminate()
         try:
-            self._process.wait(30)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.process.kill()
+            self.process.wait()
         self._file.close()
 
 

@@ -1,0 +1,50 @@
+"""Ending a server, gently and not."""
+
+import os
+import signal
+import time
+
+import httpx
+import pytest
+
+
+def ended(process, seconds=30):
+    deadline = time.monotonic() + seconds
+    while process.poll() is None:
+        assert time.monotonic() < deadline, "the server did not stop"
+        time.sleep(0.05)
+    return process.returncode
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_term_end_it_quietly(start, tmp_path, how):
+    running = start(tmp_path / "home", "serve", "--workers", "1")
+    with running as server:
+        assert server.json("/collections")["collections"] == []
+        os.kill(server.pid, how)
+        assert ended(running.process) == 0
+        assert "Traceback" not in server.output.read_text()
+
+
+def test_a_killed_worker_is_replaced(demo):
+    children = demo.workers()
+    os.kill(children[0], signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while len(set(demo.workers()) - {children[0]}) < 2 or httpx.get(f"{demo.url}/readyz").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert children[0] not in demo.workers()
+
+
+def test_an_answer_leaves_no_file_behind(demo):
+    demo.ok("/collections/s2-romania/coverage", datetime="2016")
+    assert list((demo.home / "tmp").iterdir()) == []
+
+
+def test_the_first_start_makes_a_home_that_is_all_its_own(start, tmp_path):
+    with start(tmp_path / "deep" / "home", "serve", "--workers", "1") as server:
+        assert {path.name.partition("-")[0] for path in server.home.iterdir()} <= {
+            "catalogue.sqlite",
+            "output.txt",
+            "tmp",
+        }
