@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,6 +22,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.formats import DTYPES
 from prismcube.model.grid import CRS84, Grid, crs_name, parse_crs, transformer
+from prismcube.raster.quiet import ignore_missing_georeference
 from prismcube.storage.uri import canonical_uri, gdal_path
 
 GDAL_OPTIONS: dict[str, Any] = {
@@ -81,7 +81,7 @@ def inspect(uri: str) -> RasterInfo:
         raise SourceError(uri, "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)) from error
     if not os.path.isfile(path):
         raise SourceError(uri, "is not a file")
-    _silence()
+    ignore_missing_georeference()
     try:
         with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path) as source:
             return _read(source, uri, etag=f"{status.st_size}-{status.st_mtime_ns}")
@@ -134,15 +134,6 @@ def _grid(source: Any, uri: str) -> Grid:
         return Grid(crs_name(source.crs.to_wkt()), transform, source.height, source.width)
     except InvalidInput as error:
         raise SourceError(uri, f"{error.parameter} {error.reason}") from error
-
-
-def _silence() -> None:
-    """Keep rasterio's warning about files without georeferencing from the user: it becomes a SourceError here.
-
-    `warnings.catch_warnings` is not safe in threads, so the filter is set for good; nothing else opens such files.
-    """
-    if not any(item[0] == "ignore" and item[2] is NotGeoreferencedWarning for item in warnings.filters):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
 
 
 @lru_cache(maxsize=1024)  # images of one place share it

@@ -20,6 +20,7 @@ from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.grid import CRS84, Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
+from prismcube.raster.inspect import footprint
 from providers.ogc.answer import Context
 
 
@@ -87,8 +88,11 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
 
 
 def _area(grid: Grid) -> BaseGeometry:
-    """A box in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
-    return box(*grid.bounds.to_crs(grid.crs, CRS84).as_tuple())
+    """An area in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
+    try:
+        return box(*grid.bounds.to_crs(grid.crs, CRS84).as_tuple())
+    except InvalidInput:  # no such box: the grid lies across the antimeridian
+        return footprint(grid)
 
 
 class Watched:

@@ -186,3 +186,4 @@ def test_a_very_long_address_is_refused(demo):
 def test_the_log_has_no_trace(demo):
     text = demo.output.read_text()
     assert "Traceback" not in text
+    assert "Warning" not in text
