@@ -63,13 +63,17 @@ class Conflict(PrismcubeError):
         self.reason = reason
 
 
+LARGEST = 2**53 - 1
+"""The largest integer that every JSON reader takes (RFC 8259, 6); costs beyond are told as this."""
+
+
 class BudgetExceeded(PrismcubeError):
     """The answer would need more than the server allows; nothing was read or allocated."""
 
     def __init__(self, what: str, *, asked: int, allowed: int, advice: str) -> None:
         super().__init__(f"{what}: asked for {asked:,}, at most {allowed:,} allowed; {advice}")
         self.what = what
-        self.asked = asked
+        self.asked = min(asked, LARGEST)
         self.allowed = allowed
         self.advice = advice
 

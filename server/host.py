@@ -25,6 +25,8 @@ from flask import Flask, Request
 from jinja2 import BytecodeCache, Environment
 from jinja2.bccache import Bucket
 
+from prismcube.errors import InvalidInput
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 _STOCK_PREFIXES = ("processes", "jobs", "TileMatrixSets", "static")
@@ -60,9 +62,12 @@ class Host:
         client = self.app.test_client()
         return [client.get(f"/collections/{name}?f=json").get_json() for name in sorted(self.collections)]
 
-    def language(self, request: Request) -> str:
-        """The configured language that suits the request best (`lang`, then Accept-Language)."""
-        return str(_api_request(request, self._api).locale)
+    def check_language(self, lang: str | None) -> None:
+        """Raises InvalidInput("lang", ...) for a language that isn't configured; a part such as `en` is enough."""
+        languages = self.config["server"].get("languages") or [self.config["server"].get("language", "en-US")]
+        known = {tag.lower() for one in languages for tag in (str(one), str(one).partition("-")[0])}
+        if lang is not None and lang.lower() not in known:
+            raise InvalidInput("lang", f"{lang[:20]!r} is not one of {', '.join(map(str, languages))}")
 
     def page(self, template: str, data: Mapping[str, Any], request: Request) -> str:
         """One of our own pages (`server/templates`), rendered by pygeoapi with its configuration and translations."""

@@ -119,6 +119,7 @@ class Pages:
     def _page(self, template: str, document: Mapping[str, Any], *, listed: bool = False) -> Response:
         """The document as JSON, or as HTML when the client prefers that."""
         query = Query(request.args.items(multi=True), known=("f", "lang"))
+        self._host.check_language(query.text("lang"))
         if choose_format(query.text("f"), request.headers.get("Accept", ""), PAGE_FORMATS) == "json":
             return _json(document)
         data = {**document, "base": self._base()}

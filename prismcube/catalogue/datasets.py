@@ -53,6 +53,16 @@ OWNERS = (  # the datasets that have any of these bands
 )
 INSERT = insert(dataset).returning(dataset.c.id)
 INSERT_BANDS = insert(dataset_band)
+FROM_FILE = ("format", "crs", "transform", "size")
+"""Those of `facts` that a file says itself."""
+FILE_COLUMNS = (
+    "format", "crs", "x0", "y0", "dx", "dy", "width", "height", "footprint", "west", "south", "east", "north",
+)  # fmt: skip
+UPDATE = (
+    update(dataset)
+    .where(dataset.c.id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in FILE_COLUMNS})
+)
 SET_STATUS = (
     update(dataset).where(dataset.c.id.in_(bindparam("ids", expanding=True))).values(status=bindparam("new_status"))
 )
@@ -101,8 +111,10 @@ class Datasets:
             rows = connection.execute(SELECT.where(seen).order_by(dataset.c.time, dataset.c.id))
             return [dataset_of(row) for row in rows]
 
-    def put(self, wanted: Dataset) -> tuple[Dataset, Change]:
+    def put(self, wanted: Dataset, *, file_changed: bool = False) -> tuple[Dataset, Change]:
         """Store a dataset; storing the same again changes nothing.
+
+        With `file_changed`, what was read from the file (format, grid, footprint) is taken over.
 
         Raises Conflict, naming what differs, when another dataset has one of its bands: (container, subdirectory,
         band) belongs to one record and one instance only.
@@ -113,8 +125,12 @@ class Datasets:
         with self._session.write() as connection:
             owners = [dataset_of(row) for row in connection.execute(OWNERS, owned)]
             if owners:
-                _check_same(connection, owners[0], wanted)
-                return replace(wanted, id=owners[0].id), Change.UNCHANGED
+                differing = _check_same(connection, owners[0], wanted, may_differ=FROM_FILE if file_changed else ())
+                stored = replace(wanted, id=owners[0].id)
+                if not differing:
+                    return stored, Change.UNCHANGED
+                connection.execute(UPDATE, {**_file_values(wanted), "key": stored.id})
+                return stored, Change.UPDATED
             id = connection.scalar(INSERT, dataset_values(wanted))
             connection.execute(INSERT_BANDS, band_values(wanted, id))
         return replace(wanted, id=id), Change.CREATED
@@ -125,7 +141,8 @@ class Datasets:
             connection.execute(SET_STATUS, {"ids": list(ids), "new_status": status.value})
 
 
-def _check_same(connection: Connection, stored: Dataset, wanted: Dataset) -> None:
+def _check_same(connection: Connection, stored: Dataset, wanted: Dataset, *, may_differ: Sequence[str]) -> list[str]:
+    """Names of the facts that differ, all of them among `may_differ`. Raises Conflict for any other difference."""
     differences = []
     if stored.record_id != wanted.record_id:
         names = [connection.scalar(RECORD_NAME, {"key": one.record_id}) for one in (stored, wanted)]
@@ -134,11 +151,19 @@ def _check_same(connection: Connection, stored: Dataset, wanted: Dataset) -> Non
         names = [connection.scalar(INSTANCE_NAME, {"key": one.instance_id}) for one in (stored, wanted)]
         differences.append(f"instance is {names[0]!r}, not {names[1]!r}")
     old, new = facts(stored), facts(wanted)
-    differences += [f"{key} is {old[key]}, not {new[key]}" for key in old if old[key] != new[key] and key != "instance"]
+    differing = [key for key in old if old[key] != new[key] and key != "instance"]
+    differences += [f"{key} is {old[key]}, not {new[key]}" for key in differing if key not in may_differ]
     if differences:
         bands = ", ".join(str(band) for band in sorted(set(stored.bands) & set(wanted.bands)))
         key = f"{stored.uri}{f' {stored.subdir}' if stored.subdir else ''} band {bands}"
         raise Conflict("dataset", key, "; ".join(differences))
+    return differing
+
+
+def _file_values(one: Dataset) -> dict[str, Any]:
+    """What `UPDATE` sets: all that was read from the file."""
+    values = dataset_values(one)
+    return {f"new_{name}": values[name] for name in FILE_COLUMNS}
 
 
 def facts(one: Dataset) -> dict[str, Any]:

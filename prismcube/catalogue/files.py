@@ -175,7 +175,7 @@ def _put_alone(connection: Connection, entry: FileEntry) -> Change | PrismcubeEr
             changes = {change}
             for one in entry.datasets:
                 wanted = replace(one, record_id=stored.id or 0, container_id=of_file.id or 0, time=stored.time)
-                changes.add(Datasets(session).put(wanted)[1])
+                changes.add(Datasets(session).put(wanted, file_changed=change is Change.UPDATED)[1])
     except PrismcubeError as error:
         return error
     return Change.UNCHANGED if changes == {Change.UNCHANGED} else Change.UPDATED

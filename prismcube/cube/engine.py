@@ -34,36 +34,43 @@ Pixels = tuple[Array, Mask]
 def execute(plan: CubePlan) -> Iterator[Slice]:
     """The slices of a plan, in its order.
 
-    A step whose files can't all be read comes as FAILED with the reason and without pixels; it never ends the stream.
+    A record whose files can't all be read is left out of its step, which says so: PARTIAL, or FAILED when there is no
+    other record. It never ends the stream.
     """
     for index, one in enumerate(plan.slices):
-        try:
-            yield _slice(plan, index, one)
-        except SourceError as error:
-            empty = [
-                cast(np.zeros(plan.grid.shape), np.zeros(plan.grid.shape, dtype=bool), f.format) for f in plan.fields
-            ]
-            nowhere = tuple(np.zeros(plan.grid.shape, dtype=bool) for _ in plan.fields)
-            LOG.warning("%s", error)
-            yield Slice(index, tuple(empty), nowhere, SliceStatus.FAILED, error.public)
+        yield _slice(plan, index, one)
 
 
 def _slice(plan: CubePlan, index: int, one: SlicePlan) -> Slice:
     rule = mosaic_rule(plan.mosaic)
     mosaics: list[Mosaic] = [rule() for _ in plan.fields]
+    failures = []
     for layer in reversed(one.layers) if rule.reverse else one.layers:
-        pixels = _layer(plan, layer)
+        try:
+            pixels = _layer(plan, layer)
+        except SourceError as error:
+            LOG.warning("%s", error)
+            failures.append(error.public)
+            continue
         for mosaic, field in zip(mosaics, plan.fields, strict=True):
             mosaic.feed(*pixels[field.name])
         if all(mosaic.is_done for mosaic in mosaics):
             break
+    if len(failures) == len(one.layers):
+        return _failed(plan, index, failures[-1])
     data, valid = [], []
     for mosaic, field in zip(mosaics, plan.fields, strict=True):
         values, mask = mosaic.result()
         data.append(cast(values, mask, field.format))
         valid.append(mask)
     status = SliceStatus.OK if any(mask.any() for mask in valid) else SliceStatus.EMPTY
-    return Slice(index, tuple(data), tuple(valid), status)
+    return Slice(index, tuple(data), tuple(valid), SliceStatus.PARTIAL if failures else status, "; ".join(failures))
+
+
+def _failed(plan: CubePlan, index: int, message: str) -> Slice:
+    nowhere = np.zeros(plan.grid.shape, dtype=bool)
+    empty = tuple(cast(np.zeros(plan.grid.shape), nowhere, f.format) for f in plan.fields)
+    return Slice(index, empty, tuple(nowhere for _ in plan.fields), SliceStatus.FAILED, message)
 
 
 def _layer(plan: CubePlan, layer: LayerPlan) -> dict[str, Pixels]:

@@ -47,18 +47,21 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
     """
     sizes = [wanted.width or wanted.height, wanted.resolution, wanted.scale_factor]
     if sum(size is not None for size in sizes) > 1:
-        raise InvalidInput("scale-factor", "width/height, resolution and scale-factor exclude each other")
+        raise InvalidInput("size", "width and height, resolution, scale factor exclude each other")
     crs = wanted.crs or native.crs
     covered = native.bounds.to_crs(native.crs, crs)
     area = covered
     if wanted.bounds is not None:
-        asked = wanted.bounds.to_crs(wanted.bounds_crs or crs, crs)
+        sized = wanted.width or wanted.height or wanted.resolution
+        asked = _asked(native, wanted.bounds, wanted.bounds_crs or crs, crs, exactly=bool(sized))
+        if asked is None:
+            return None
         asked = _with_area(asked, native if parse_crs(crs) == parse_crs(native.crs) else None)
         common = asked.intersection(covered)
         if common is None:
             return None
         # An explicit size means exactly the area asked for; else pixels beyond the data would only be empty.
-        area = asked if wanted.width or wanted.height or wanted.resolution else common
+        area = asked if sized else common
     if wanted.resolution:
         dx, dy = wanted.resolution
         return _sized(crs, area, (area.east - area.west) / dx, (area.north - area.south) / dy, exact=(dx, dy))
@@ -72,6 +75,21 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
         return _sized(crs, window.bounds, window.width / factor, window.height / factor)
     size = _suggested_pixel_size(native, crs, area) * factor
     return _sized(crs, area, (area.east - area.west) / size, (area.north - area.south) / size, exact=(size, size))
+
+
+def _asked(native: Grid, bounds: Bounds, source: str, target: str, *, exactly: bool) -> Bounds | None:
+    """The area asked for in the output CRS; None when it does not touch the data.
+
+    An area that has no place there as a whole may have one as far as there are data, unless it is wanted `exactly`.
+    """
+    try:
+        return bounds.to_crs(source, target)
+    except InvalidInput:
+        near = None if exactly else native.bounds.to_crs(native.crs, source)
+        if near is None:
+            raise
+    common = bounds.intersection(near)
+    return common.to_crs(source, target) if common else None
 
 
 def _with_area(asked: Bounds, native: Grid | None) -> Bounds:
@@ -112,7 +130,7 @@ def _shaped(crs: str, area: Bounds, width: int | None, height: int | None) -> Gr
 
 def _count(pixels: int) -> int:
     if pixels > MAX_SIDE:
-        raise InvalidInput("size", f"a side of {pixels:,} pixels is beyond {MAX_SIDE:,}")
+        raise InvalidInput("size", f"a side of more than {MAX_SIDE:,} pixels")
     return max(1, pixels)
 
 

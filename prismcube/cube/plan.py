@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from prismcube.cube.mosaic import mosaic_rule
 from prismcube.cube.request import CubeRequest
-from prismcube.errors import BudgetExceeded, InvalidInput
+from prismcube.errors import LARGEST, BudgetExceeded, InvalidInput
 from prismcube.model.collection import ComputedField, StoredField
 from prismcube.model.cube import CubeHeader, OutputField, Step
 from prismcube.model.entities import Dataset
@@ -134,9 +134,9 @@ class CubePlan:
             "cost": {
                 "slices": len(self.slices),
                 "files": len({(step.uri, step.subdir) for step in self.steps}),
-                "readBytes": self.read_bytes,
-                "outputBytes": self.output_bytes,
-                "workingBytes": self.working_bytes,
+                "readBytes": min(self.read_bytes, LARGEST),
+                "outputBytes": min(self.output_bytes, LARGEST),
+                "workingBytes": min(self.working_bytes, LARGEST),
             },
             "slices": [_slice_json(one) for one in self.slices],
         }

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus
-from prismcube.model.grid import CRS84, crs_name, crs_uri, parse_crs
+from prismcube.model.grid import crs_uri, is_north_first, parse_crs
 from prismcube.model.period import format_instant
 
 MEDIA_TYPE = "application/prs.coverage+json"
@@ -31,7 +31,7 @@ def grid_coverage(header: CubeHeader, slices: Iterable[Slice]) -> bytes:
         "t": {"values": [format_instant(step.start) for step in header.steps]},
     }
     document = _coverage("Grid", axes, header.grid.crs, header.fields, ranges)
-    document["prismcube:status"] = [_status(one) for one in collected]
+    document["prismcube:status"] = [status_entry(one.status, one.message) for one in collected]
     return dump(document)
 
 
@@ -47,7 +47,7 @@ def point_series(header: CubeHeader, slices: Iterable[Slice], *, x: float, y: fl
     }
     times = [format_instant(step.start) for step in header.steps]
     document = series_document(header.fields, times, columns, x=x, y=y, crs=crs)
-    document["prismcube:status"] = [_status(one) for one in collected]
+    document["prismcube:status"] = [status_entry(one.status, one.message) for one in collected]
     return dump(document)
 
 
@@ -101,13 +101,14 @@ def _referencing(crs: str) -> list[dict[str, Any]]:
     parsed = parse_crs(crs)
     kind = "GeographicCRS" if parsed.is_geographic else "ProjectedCRS"
     system: dict[str, Any] = {"type": kind}
-    uri = crs_uri(CRS84 if crs_name(crs) == "EPSG:4326" else crs)  # x is the longitude here, whatever EPSG says
+    uri = crs_uri(crs)
     if uri.startswith("http"):
         system["id"] = uri
     else:
         system["wkt"] = parsed.to_wkt()
     return [
-        {"coordinates": ["x", "y"], "system": system},
+        # Identifiers "MUST match the order of axes" of the CRS (reference system connections): EPSG:3035 is y, x.
+        {"coordinates": ["y", "x"] if is_north_first(crs) else ["x", "y"], "system": system},
         {"coordinates": ["t"], "system": {"type": "TemporalRS", "calendar": "Gregorian"}},
     ]
 
@@ -143,7 +144,6 @@ def _range(
     }
 
 
-def _status(one: Slice) -> Any:
-    return (
-        {"status": one.status.value, "message": one.message} if one.status is SliceStatus.FAILED else one.status.value
-    )
+def status_entry(status: SliceStatus, message: str) -> Any:
+    """How a step ended, as `prismcube:status` lists it: a word, with the reason where there is one."""
+    return {"status": status.value, "message": message} if message else status.value

@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 
 from prismcube.errors import BudgetExceeded
-from prismcube.model.cube import CubeHeader, Slice, SliceStatus, common_format
+from prismcube.model.cube import CubeHeader, Slice, common_format
 from prismcube.model.formats import cast
 from prismcube.model.period import format_instant
 
@@ -72,7 +72,7 @@ def write_geotiff(path: Path, header: CubeHeader, slices: Iterable[Slice]) -> No
                 file.write(np.ascontiguousarray(pixels), band)
                 file.set_band_description(band, f"{format_instant(step.start)} {field.name}")
                 tags = {"time": format_instant(step.start), "field": field.name, "status": one.status.value}
-                if one.status is SliceStatus.FAILED:
+                if one.message:
                     tags["message"] = one.message
                 if field.unit:
                     tags["unit"] = field.unit

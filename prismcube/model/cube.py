@@ -20,7 +20,8 @@ class SliceStatus(StrEnum):
 
     OK = "ok"  # at least one valid pixel
     EMPTY = "empty"  # read without trouble, but no pixel is valid
-    FAILED = "failed"  # a file could not be read; the whole step is empty and says why
+    PARTIAL = "partial"  # some of its records could not be read; made of the others
+    FAILED = "failed"  # none of its records could be read; the step is empty
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Slice:
     """One (height, width) array a field; True where the pixel counts."""
     status: SliceStatus = SliceStatus.OK
     message: str = ""
-    """Why a step failed; empty otherwise."""
+    """Why a step is partial or failed; empty otherwise."""
 
 
 def common_format(fields: Sequence[OutputField]) -> DataFormat:

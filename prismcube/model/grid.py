@@ -24,6 +24,9 @@ ALIGNED_PX = 1e-6
 
 CRS84 = "OGC:CRS84"
 
+FARTHEST = 1e9
+"""Coordinates beyond are no place: projections give such numbers near a point they can't show (the other pole)."""
+
 
 @lru_cache(maxsize=512)
 def parse_crs(text: str) -> CRS:
@@ -113,11 +116,12 @@ class Bounds:
         if parse_crs(source) == parse_crs(target):
             return self
         try:
-            return Bounds(*transformer(source, target).transform_bounds(*self.as_tuple(), densify_pts=21))
-        except (ProjError, InvalidInput) as error:
-            raise InvalidInput(
-                "bbox", f"{self.as_tuple()} of {crs_name(source)} has no place in {crs_name(target)}"
-            ) from error
+            moved = Bounds(*transformer(source, target).transform_bounds(*self.as_tuple(), densify_pts=21))
+        except (ProjError, InvalidInput):
+            moved = None
+        if moved is None or max(map(abs, moved.as_tuple())) > FARTHEST:
+            raise InvalidInput("bbox", f"{self.as_tuple()} of {crs_name(source)} has no place in {crs_name(target)}")
+        return moved
 
 
 @dataclass(frozen=True)

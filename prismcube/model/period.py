@@ -26,21 +26,29 @@ def parse_instant(text: str, *, end: bool = False) -> datetime:
     """
     try:
         if len(text) == 4 and text.isascii() and text.isdigit():
-            first = datetime(int(text), 1, 1, tzinfo=UTC)
-            after = first.replace(year=first.year + 1)
+            first, days = datetime(int(text), 1, 1, tzinfo=UTC), 366
         elif len(text) == 7:
-            first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-            after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+            first, days = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC), 31
         elif len(text) == 10:
-            first = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-            after = first + timedelta(days=1)
+            first, days = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC), 1
         elif "T" in text.upper():
             return utc(datetime.fromisoformat(text.upper()))
         else:
             raise ValueError(text)
     except (ValueError, OverflowError) as error:
         raise InvalidInput("datetime", f"{text[:60]!r} is not a date or time (RFC 3339)") from error
-    return after - timedelta(microseconds=1) if end else first
+    return _last_moment(first, days=days) if end else first
+
+
+def _last_moment(first: datetime, *, days: int) -> datetime:
+    """The last microsecond of the day, month or year that begins at `first` and has at most so many days."""
+    try:
+        after = first + timedelta(days=days)
+    except OverflowError:  # the last of all days, months or years
+        return datetime.max.replace(tzinfo=UTC)
+    if days > 1:  # within the following month or year by now: back to its begin
+        after = after.replace(day=1) if days == 31 else after.replace(month=1, day=1)
+    return after - timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def _opened(source: Source) -> Iterator[rasterio.DatasetReader]:
     path = source.subdir or gdal_path(source.uri)
     try:
         with rasterio.Env(**GDAL_SETTINGS), rasterio.open(path) as dataset:
+            _check_unchanged(source, dataset)
             yield dataset
     except RasterioError as error:
         raise SourceError(source.uri, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
@@ -75,7 +76,6 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
         return data, valid
     with _opened(source) as dataset:
         read = dataset.read(list(bands), window=Window(col0, row0, col1 - col0, row1 - row0))
-    _check_type(source, read.dtype)
     inside = (slice(None), slice(row0 - row, row1 - row), slice(col0 - col, col1 - col))
     data[inside] = read
     valid[inside] = source.format.valid(read)
@@ -94,7 +94,6 @@ def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resamplin
     data = np.zeros((count, *target.shape), dtype=source.format.dtype)
     options: dict[str, Any] = {"dst_alpha": count} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
     with _opened(source) as dataset:
-        _check_type(source, np.dtype(dataset.dtypes[bands[0] - 1]))
         reproject(
             rasterio.band(dataset, list(bands)),
             data,
@@ -114,8 +113,9 @@ def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resamplin
     return data, source.format.valid(data)
 
 
-def _check_type(source: Source, found: np.dtype[Any]) -> None:
-    if found != np.dtype(source.format.dtype):
-        raise SourceError(
-            source.uri, f"holds {found}, catalogued as {source.format.dtype}: the file was replaced; index it again"
-        )
+def _check_unchanged(source: Source, dataset: rasterio.DatasetReader) -> None:
+    """A file that was replaced would be drawn in its old place or misread. Raises SourceError."""
+    found = (dataset.dtypes[0], dataset.shape, tuple(dataset.transform))
+    catalogued = (source.format.dtype, source.grid.shape, tuple(source.grid.transform))
+    if found != catalogued:
+        raise SourceError(source.uri, f"was replaced ({found}, catalogued as {catalogued}); index it again")

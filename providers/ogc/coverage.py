@@ -7,18 +7,18 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from prismcube.cube.grids import GridRequest, output_grid
+from prismcube.cube.grids import MAX_SIDE, GridRequest, output_grid
 from prismcube.cube.plan import CubePlan
 from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
-from prismcube.model.collection import Collection
+from prismcube.model.collection import Collection, RGBStyle
 from prismcube.model.cube import Slice
 from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri
 from prismcube.model.period import Period
 from prismcube.render.picture import paint, style_for
 from providers.ogc.answer import JSON, NOTHING_THERE, Answer, Context, FileBody, json_answer
 from providers.ogc.negotiate import choose_format
-from providers.ogc.params import Query, parse_bbox
+from providers.ogc.params import Query, parse_bbox, renamed
 from providers.ogc.selection import Selection, Watched, all_slices, check_fields, select
 from providers.ogc.subset import parse_scale_size, parse_subset
 
@@ -54,7 +54,8 @@ def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
     fields = check_fields(collection, named, parameter="properties", default=tuple(default))
     style = style_for(collection, fields if named else None) if format == "png" else None
     grid_request, period = _grid_request(query, native)
-    grid = output_grid(native, grid_request)
+    with renamed(**_asked_as(query)):
+        grid = output_grid(native, grid_request)
     if grid is None:
         return NOTHING_THERE
     wanted = Selection(
@@ -84,7 +85,8 @@ def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
 
 
 def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | None]:
-    subset = parse_subset(query.texts("subset"), native)
+    with renamed(bbox="subset", datetime="subset"):
+        subset = parse_subset(query.texts("subset"), native)
     bbox, bbox_crs = query.text("bbox"), query.crs("bbox-crs")
     if bbox_crs and not bbox:
         raise InvalidInput("bbox-crs", "has no meaning without bbox")
@@ -96,7 +98,7 @@ def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | Non
     area: Bounds | None = subset.bounds
     if bbox:
         area = parse_bbox(bbox, crs=bbox_crs or CRS84)
-    width, height = query.integer("width", least=1), query.integer("height", least=1)
+    width, height = query.integer("width", least=1, most=MAX_SIDE), query.integer("height", least=1, most=MAX_SIDE)
     if (size := query.text("scale-size")) is not None:
         if width or height:
             raise InvalidInput("scale-size", "width/height and scale-size exclude each other")
@@ -104,6 +106,8 @@ def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | Non
     factor = query.number("scale-factor")
     if factor is not None and factor <= 0:
         raise InvalidInput("scale-factor", f"must be positive, got {factor}")
+    if factor is not None and (width or height):
+        raise InvalidInput("scale-factor", "width/height, scale-size and scale-factor exclude each other")
     request = GridRequest(
         crs=query.crs("crs"),
         bounds=area,
@@ -113,6 +117,13 @@ def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | Non
         scale_factor=factor,
     )
     return request, subset.period or period
+
+
+def _asked_as(query: Query) -> dict[str, str]:
+    """By which parameters the request says area and size."""
+    area = next((name for name in ("bbox", "subset", "crs") if query.texts(name)), "crs")
+    size = next((name for name in ("scale-factor", "scale-size", "width", "height") if query.texts(name)), "crs")
+    return {"bbox": area, "size": size}
 
 
 def _bbox_text(grid: Grid) -> str:
@@ -134,6 +145,8 @@ def _picture(collection: Collection, plan: CubePlan, named: tuple[str, ...] | No
             "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
         )
     style = style_for(collection, named)
+    if plan.mosaic == "count":  # no longer values of the fields: from none to all of the step's records
+        style = RGBStyle(style.fields, ((0, len(plan.slices[0].layers)),) * len(style.fields))
     one = all_slices(plan)[0]
     return Answer(png.encode_png(paint(style, plan.header, one)), png.MEDIA_TYPE, headers=headers)
 

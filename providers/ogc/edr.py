@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import shapely
-from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.cube.plan import CubePlan
@@ -15,8 +13,9 @@ from prismcube.encode import covjson, table
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice
-from prismcube.model.grid import CRS84, Bounds, Grid, transformer
+from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import format_instant
+from prismcube.model.shapes import clipped_to, to_native
 from prismcube.raster.rasterize import pixels_inside
 from providers.ogc.answer import NOTHING_THERE, Answer, Context
 from providers.ogc.coverage import check_json_size
@@ -71,8 +70,8 @@ def area(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accep
     if collection.extent is None:
         return NOTHING_THERE
     native = collection.extent.native
-    shape = to_native(geometry, crs, native)
-    common = Bounds(*shape.bounds).intersection(native.bounds)
+    shape = to_native(clipped_to(geometry, crs, native), crs, native)
+    common = Bounds(*shape.bounds).intersection(native.bounds) if not shape.is_empty else None
     if common is None:
         return NOTHING_THERE
     grid = native.window(common)
@@ -84,7 +83,7 @@ def area(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accep
         slices = Watched(plan)
         columns = reduce_slices(plan.fields, slices, inside, reducers)
         slices.check()
-        return _series(plan, columns, geometry, crs, format)
+        return _series(plan, columns, slices, geometry, crs, format)
     check_json_size(plan, context)
     clipped = [_clipped(one, inside) for one in all_slices(plan)]
     if format == "csv":
@@ -120,23 +119,6 @@ def _selection(query: Query, collection: Collection, grid: Grid) -> Selection:
     )
 
 
-def to_native(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
-    """The geometry in the collection's CRS; its vertices are moved, its edges stay straight.
-
-    Raises InvalidInput when it has no place there.
-    """
-    change = transformer(crs, native.crs)
-    try:
-        moved = shapely.transform(
-            geometry, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1], errcheck=True))
-        )
-    except ProjError as error:
-        raise InvalidInput("coords", "has no place in the collection's CRS") from error
-    if not np.isfinite(shapely.get_coordinates(moved)).all():
-        raise InvalidInput("coords", "has no place in the collection's CRS")
-    return moved
-
-
 def pixel_grid(native: Grid, x: float, y: float) -> Grid:
     """The one-pixel grid of the native pixel that (x, y) lies in; the far edges belong to the last pixel."""
     dx, dy = native.resolution
@@ -161,7 +143,14 @@ def _point_csv(plan: CubePlan, slices: Sequence[Slice]) -> bytes:
     return table.rows_csv(["time", *(f.name for f in plan.fields)], rows)
 
 
-def _series(plan: CubePlan, columns: Sequence[ReducedField], geometry: BaseGeometry, crs: str, format: str) -> Answer:
+def _series(
+    plan: CubePlan,
+    columns: Sequence[ReducedField],
+    slices: Watched,
+    geometry: BaseGeometry,
+    crs: str,
+    format: str,
+) -> Answer:
     times = _times(plan)
     if format == "csv":
         texts = [table.cells(column.values.astype(column.field.format.dtype), column.valid) for column in columns]
@@ -176,4 +165,5 @@ def _series(plan: CubePlan, columns: Sequence[ReducedField], geometry: BaseGeome
         y=centre.y,
         crs=crs,
     )
+    document["prismcube:status"] = [covjson.status_entry(status, message) for status, message in slices.ends]
     return Answer(covjson.dump(document), covjson.MEDIA_TYPE)

@@ -21,16 +21,17 @@ from providers.ogc.params import Query, parse_bbox
 
 PARAMETERS = ("f", "bbox", "bbox-crs", "datetime", "limit", "after")
 MEDIA_TYPE = "application/geo+json"
-FORMATS = {"geojson": MEDIA_TYPE, "json": JSON}
+FORMATS = {"geojson": MEDIA_TYPE, "json": MEDIA_TYPE}
+"""`json` is another name for it."""
 
 
-def items(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base: str, accept: str = "") -> Answer:
+def items(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
     """A page of the collection's records by time; `links` has the next page while there is one.
 
     `base` is the API's own address, without a slash at its end. Raises NotFound, InvalidInput.
     """
     query = Query(pairs, known=PARAMETERS)
-    choose_format(query.text("f"), accept, FORMATS)
+    choose_format(query.text("f"), "", FORMATS)
     collection = context.catalogue.collections.get(name)
     limit = min(query.integer("limit", least=1) or context.limits.default_items, context.limits.items)
     bbox_crs = query.crs("bbox-crs")
@@ -65,12 +66,10 @@ def items(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base
     return json_answer(document, MEDIA_TYPE)
 
 
-def item(
-    context: Context, name: str, key: str, pairs: Sequence[tuple[str, str]], *, base: str, accept: str = ""
-) -> Answer:
+def item(context: Context, name: str, key: str, pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
     """One record of the collection. Raises NotFound, InvalidInput."""
     query = Query(pairs, known=("f",))
-    choose_format(query.text("f"), accept, FORMATS)
+    choose_format(query.text("f"), "", FORMATS)
     collection = context.catalogue.collections.get(name)
     if not (key.isascii() and key.isdigit() and len(key) <= 18):
         raise NotFound("item", key[:60])

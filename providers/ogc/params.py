@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import shapely
 from shapely.errors import GEOSException
@@ -86,6 +87,23 @@ class Query:
         return None if value is None else Period.parse(value)
 
 
+@contextmanager
+def renamed(**names: str) -> Iterator[None]:
+    """Errors about one of `names` become errors about the parameter the caller really gave.
+
+    The domain speaks of `bbox`, `size` and `datetime` (`-` is written `_` here); it can't know how they were asked for.
+    """
+    try:
+        yield
+    except UnknownParameter:
+        raise
+    except InvalidInput as error:
+        name = names.get(error.parameter.replace("-", "_"))
+        if name is None:
+            raise
+        raise InvalidInput(name, error.reason) from error
+
+
 def parse_number(text: str, parameter: str) -> float:
     """A finite decimal number."""
     if not re.fullmatch(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\s*", text, re.ASCII) or len(text) > 60:
@@ -109,8 +127,8 @@ def parse_crs_parameter(text: str, parameter: str) -> str:
                 crs = parse_crs(name)
             except InvalidInput as error:
                 raise InvalidInput(parameter, f"{text[:80]!r} is not known") from error
-            if crs.is_geocentric or crs.is_vertical:
-                raise InvalidInput(parameter, f"{text[:80]!r} has no horizontal axes")
+            if len(crs.axis_info) != 2 or crs.is_geocentric or crs.is_vertical:
+                raise InvalidInput(parameter, f"{text[:80]!r} is not a two-dimensional CRS")
             return name
     raise InvalidInput(
         parameter, f"{text[:80]!r} is not a CRS; write a URI such as http://www.opengis.net/def/crs/EPSG/0/3035"
@@ -137,10 +155,11 @@ def parse_bbox(text: str, *, crs: str) -> Bounds:
             "lower north, lower east, upper north, upper east" if is_north_first(crs) else "west, south, east, north"
         )
         raise InvalidInput("bbox", f"lower corner must lie below the upper one; the order for {crs} is {order}")
-    return _in_range(Bounds(a, b, c, d), crs)
+    return in_range(Bounds(a, b, c, d), crs)
 
 
-def _in_range(bounds: Bounds, crs: str) -> Bounds:
+def in_range(bounds: Bounds, crs: str) -> Bounds:
+    """The box itself. Raises InvalidInput when it is in degrees and lies beyond the globe."""
     if crs in (CRS84, "EPSG:4326") and not (
         bounds.west >= -180 and bounds.east <= 180 and bounds.south >= -90 and bounds.north <= 90
     ):

@@ -96,16 +96,16 @@ def _area(grid: Grid) -> BaseGeometry:
 
 
 class Watched:
-    """The slices of a plan, passed on while it is counted how many could be read."""
+    """The slices of a plan, passed on while it is kept how each ended."""
 
     def __init__(self, plan: CubePlan) -> None:
         self._plan = plan
-        self._failures: list[str] = []
+        self.ends: list[tuple[SliceStatus, str]] = []
+        """(status, message) of each slice that has passed."""
 
     def __iter__(self) -> Iterator[Slice]:
         for one in execute(self._plan):
-            if one.status is SliceStatus.FAILED:
-                self._failures.append(one.message)
+            self.ends.append((one.status, one.message))
             yield one
 
     def check(self) -> None:
@@ -113,8 +113,8 @@ class Watched:
 
         Raises SourceError.
         """
-        if self._plan.slices and len(self._failures) == len(self._plan.slices):
-            raise SourceError("every time step", self._failures[-1])
+        if self.ends and all(status is SliceStatus.FAILED for status, _ in self.ends):
+            raise SourceError("every time step", self.ends[-1][1])
 
 
 def all_slices(plan: CubePlan) -> list[Slice]:

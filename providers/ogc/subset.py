@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from prismcube.cube.grids import MAX_SIDE
 from prismcube.errors import InvalidInput
 from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs
 from prismcube.model.period import Period, parse_instant
-from providers.ogc.params import parse_number
+from providers.ogc.params import in_range, parse_number
 
 _AXIS = re.compile(r"\s*(?P<axis>[A-Za-z]\w{0,20})\((?P<inner>[^()]{1,200})\)\s*(?:,|$)", re.ASCII)
 
@@ -51,7 +52,7 @@ def parse_subset(texts: Sequence[str], native: Grid) -> Subset:
     full = native.bounds.to_crs(native.crs, crs)
     west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east)
     south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
-    return Subset(Bounds(west, south, east, north), crs, period)
+    return Subset(in_range(Bounds(west, south, east, north), crs), crs, period)
 
 
 def parse_scale_size(text: str, native: Grid) -> tuple[int | None, int | None]:
@@ -65,8 +66,8 @@ def parse_scale_size(text: str, native: Grid) -> tuple[int | None, int | None]:
             raise InvalidInput(
                 "scale-size", f"axis {axis!r} can't be scaled" if kind == "time" else f"axis {axis!r} is given twice"
             )
-        if not re.fullmatch(r"[0-9]{1,9}", inner, re.ASCII) or int(inner) < 1:
-            raise InvalidInput("scale-size", f"{axis}: must be a positive whole number, got {inner[:40]!r}")
+        if not re.fullmatch(r"[0-9]{1,10}", inner, re.ASCII) or not 1 <= int(inner) <= MAX_SIDE:
+            raise InvalidInput("scale-size", f"{axis}: must be a whole number from 1 to {MAX_SIDE}, got {inner[:40]!r}")
         sizes[kind] = int(inner)
     return sizes.get("e"), sizes.get("n")
 

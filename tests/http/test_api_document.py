@@ -92,6 +92,12 @@ def test_pages_for_people(demo, path):
     assert httpx.get(demo.url + path).headers["content-type"] == "application/json"
 
 
+def test_a_language_is_one_of_the_configured(demo):
+    assert demo.get("/?f=html&lang=en").status_code == 200
+    assert demo.get("/?f=html&lang=en-US").status_code == 200
+    assert demo.refused("/?f=html&lang=xx")["parameter"] == "lang"
+
+
 def test_health(demo):
     assert demo.ok("/healthz").text == "ok\n"
     assert demo.ok("/readyz").text == "ready\n"

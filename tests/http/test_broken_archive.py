@@ -45,6 +45,13 @@ def test_a_lost_file_costs_its_own_date_and_all_lost_is_a_bad_gateway(fragile):
     ]
     assert counts[0] > 0
     assert counts[1] is None
+    lost = {"status": "failed", "message": f"{files[1].name} could not be read"}
+    assert server.json(f"{S2}/area", coords=area, reducer="mean")["prismcube:status"] == ["ok", lost, "ok"]
+    whole = server.tiff(f"{S2}/coverage", properties="B4", group="all", mosaic="count")
+    assert (whole.data == 2).all()
+    assert whole.tags[0]["status"] == "partial"
+    assert files[1].name in whole.tags[0]["message"]
+    assert server.get(f"{S2}/map/tiles/WebMercatorQuad/14/5880/9200").status_code == 200
     for path in files:
         path.unlink(missing_ok=True)
     polygon = "POLYGON((22.15 45.203,22.152 45.203,22.152 45.205,22.15 45.203))"

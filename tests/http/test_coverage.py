@@ -81,6 +81,11 @@ def test_png_is_transparent_where_nothing_is_valid(demo, stored, read_png):
     assert np.array_equal(rgba[3] == 255, stored[0][4] == 5)
 
 
+def test_png_of_counts_goes_from_none_to_all(demo, stored, read_png):
+    grey = read_png(demo.ok(S2, datetime="2016", f="png", properties="B4", mosaic="count", group="all").content)
+    assert (grey[0] == 255).all()  # no pixel of 2016 is empty
+
+
 def test_png_of_many_dates_is_refused_with_advice(demo):
     problem = demo.refused(S2, f="png")
     assert problem["parameter"] == "f"
@@ -241,7 +246,15 @@ def test_width_and_height(demo):
 
 @pytest.mark.parametrize(
     ("datetime", "count"),
-    [("2016-03-18", 1), ("2016-03-18/2016-04-07", 2), ("2016-03", 1), ("../2015-08-31", 3), ("2021-01-01/..", 1)],
+    [
+        ("2016-03-18", 1),
+        ("2015-08/9999", 140),
+        ("../9999-12-31", 140),
+        ("2016-03-18/2016-04-07", 2),
+        ("2016-03", 1),
+        ("../2015-08-31", 3),
+        ("2021-01-01/..", 1),
+    ],
 )
 def test_datetime(demo, datetime, count):
     assert len(demo.tiff(S2, datetime=datetime, properties="B4").data) == count
@@ -323,12 +336,31 @@ def test_where_nothing_lies_there_is_no_content(demo, params):
     assert (answer.status_code, answer.content) == (204, b"")
 
 
+@pytest.mark.parametrize("crs", ["EPSG:3413", "EPSG:3031", "EPSG:3857", "EPSG:32634"])
+def test_the_whole_world_is_as_far_as_there_are_data(demo, crs):
+    """Also where the world has no box: in a polar projection the other pole is infinitely far."""
+    world = demo.json(S2, bbox="-180,-90,180,90", crs=crs, datetime=DAY, properties="B4", f="plan")["grid"]
+    assert world == demo.json(S2, crs=crs, datetime=DAY, properties="B4", f="plan")["grid"]
+
+
+def test_the_whole_world_has_no_size_in_a_polar_projection(demo):
+    problem = demo.refused(S2, bbox="-180,-90,180,90", crs="EPSG:3413", width=400, datetime=DAY)
+    assert problem["parameter"] == "bbox"
+    assert "has no place in EPSG:3413" in problem["detail"]
+
+
 def test_a_cube_beyond_the_budget_is_refused_with_the_size_that_fits(demo):
     problem = demo.refused(S2, status=413, width=60000, height=60000, datetime=DAY)
     assert problem["asked"] > problem["allowed"]
     width = int(problem["detail"].split("width=")[1].split("&")[0])
     assert width < 60000
     assert demo.json(S2, width=width, height=width, datetime=DAY, f="plan")["cost"]["outputBytes"] <= problem["allowed"]
+
+
+@pytest.mark.parametrize("side", [10**7, 10**9, 2**31 - 1])
+def test_a_cube_beyond_all_numbers_is_refused_too(demo, side):
+    assert demo.refused(S2, status=413, scale_size=f"E({side}),N({side})")["asked"] >= 10**14
+    assert demo.json(S2, f="plan", width=side, height=side, datetime=DAY)["cost"]["outputBytes"] >= 10**14
 
 
 def test_a_large_text_answer_is_refused(demo):
@@ -365,6 +397,11 @@ def test_a_large_text_answer_is_refused(demo):
         ("scale-size", "E(0)"),
         ("scale-size", "time(5)"),
         ("width", "0"),
+        ("width", "99999999999"),
+        ("scale-factor", "1e-300"),
+        ("subset", 'time("2016":"2015")'),
+        ("subset", "Lon(22.1:22.2),Lat(95:99)"),
+        ("crs", "EPSG:4979"),
         ("width", "1.5"),
         ("height", "-3"),
         ("properties", "B99"),
@@ -374,6 +411,7 @@ def test_a_large_text_answer_is_refused(demo):
         ("datetime", "2021/2020"),
         ("datetime", "2020/2021/2022"),
         ("datetime", "0000-00-00"),
+        ("datetime", "10000"),
         ("datetime", "2020-02-30"),
         ("mask", "cloudy"),
         ("mask", "SCL:"),

@@ -91,6 +91,31 @@ def test_area_reducers_equal_numpy_over_the_stored_pixels(demo, romania_files, i
                 assert found == (pytest.approx(judge(values), abs=1e-6) if values.size else None)
 
 
+@pytest.mark.parametrize(
+    ("ring", "count"),
+    [
+        ("-180 -90,180 -90,180 90,-180 90,-180 -90", 10000),
+        ("0 45.205,44 45.205,44 60,0 60,0 45.205", 4761),
+        ("0 30,44 30,44 45.205,0 45.205,0 30", 5239),
+        ("20 40,25 40,25 45.205,20 45.205,20 40", 5239),
+    ],
+)
+def test_long_edges_are_straight_where_they_were_drawn(demo, romania_files, ring, count):
+    """A parallel bends on the collection's grid: a pixel is inside when its centre's longitude and latitude are."""
+    import shapely
+    from rasterio.transform import xy
+    from rasterio.warp import transform
+
+    with rasterio.open(romania_files[0]) as file:
+        rows, cols = np.mgrid[:100, :100]
+        xs, ys = xy(file.transform, rows.ravel(), cols.ravel())
+        lon, lat = transform(file.crs, "OGC:CRS84", xs, ys)
+    coords = f"POLYGON(({ring}))"
+    assert shapely.contains_xy(wkt.loads(coords), lon, lat).sum() == count
+    series = demo.json(f"{S2}/area", coords=coords, parameter_name="B4", reducer="count", datetime="2015-08-31")
+    assert series["ranges"]["B4_count"]["values"] == [count]
+
+
 def test_area_as_csv(demo):
     table = rows(demo.ok(f"{S2}/area", coords=POLYGON, parameter_name="ndvi", reducer="mean,count", f="csv"))
     assert len(table) == 140

@@ -121,22 +121,46 @@ def test_file_again_is_unchanged_and_a_new_etag_updates(archive: Any) -> None:
         ({"bands": (2, 1)}, r"bands is \[1, 2\], not \[2, 1\]"),
         ({"bands": (2, 3)}, "band 2': bands is"),
         ({"mapping": ValueMapping(imax=2)}, "mapping is"),
-        ({"format": DataFormat(dtype="int16", nodata=0)}, "format is"),
-        ({"format": DataFormat(dtype="uint16", nodata=1)}, "format is"),
-        ({"grid": "moved"}, "transform is"),
-        ({"grid": "other CRS"}, "crs is EPSG:32633, not EPSG:32632"),
     ],
 )
 @pytest.mark.parametrize("etag", ["1", "2"])
-def test_a_band_has_one_owner(archive: Any, make: Any, changes: dict[str, Any], named: str, etag: str) -> None:
-    grids = {"moved": make.grid(x=500_005), "other CRS": make.grid(crs="EPSG:32632")}
-    changes = {key: grids.get(value, value) if key == "grid" else value for key, value in changes.items()}
+def test_a_band_has_one_owner(archive: Any, changes: dict[str, Any], named: str, etag: str) -> None:
     archive.add("a")
     outcome = archive.add("a", etag=etag, **changes)
     assert isinstance(outcome, Conflict)
     with pytest.raises(Conflict, match=named):
         raise outcome
     assert archive.add("a") is Change.UNCHANGED  # nothing of the refused one is left, its etag neither
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"format": DataFormat(dtype="int16", nodata=0)}, "format is"),
+        ({"format": DataFormat(dtype="uint16", nodata=1)}, "format is"),
+        ({"grid": "moved"}, "transform is"),
+        ({"grid": "other CRS"}, "crs is EPSG:32632, not EPSG:32633"),
+    ],
+)
+def test_what_a_file_says_changes_with_the_file_alone(
+    archive: Any, make: Any, changes: dict[str, Any], named: str
+) -> None:
+    grids = {"moved": make.grid(x=500_005), "other CRS": make.grid(crs="EPSG:32632")}
+    changes = {key: grids.get(value, value) if key == "grid" else value for key, value in changes.items()}
+    elsewhere = make.square(20, 50)
+    archive.add("a")
+    changed = archive.entry("a", etag="2", footprint=elsewhere, **changes)
+    assert archive.catalogue.files.put_many([changed]) == [Change.UPDATED]
+    assert archive.catalogue.files.put_many([changed]) == [Change.UNCHANGED]
+    collection = archive.collection()
+    (found,) = archive.catalogue.datasets.search(collection, collection.stored_fields, area=elsewhere)
+    assert (found.grid, found.format) == (changed.datasets[0].grid, changed.datasets[0].format)
+    assert not archive.catalogue.datasets.search(collection, collection.stored_fields, area=make.square(15, 45))
+    outcome = archive.add("a", etag="2")  # the same file can't say two things
+    assert isinstance(outcome, Conflict)
+    with pytest.raises(Conflict, match=named):
+        raise outcome
+    assert archive.catalogue.files.put_many([changed]) == [Change.UNCHANGED]  # nothing of the refused one is left
 
 
 def test_one_file_of_a_batch_fails_alone(archive: Any, make: Any) -> None:

@@ -215,6 +215,35 @@ def test_a_file_replaced_by_another_type_is_not_misread(scenes, caplog):
     assert "index it again" in caplog.text
 
 
+def test_a_file_replaced_by_one_elsewhere_is_not_drawn_in_its_old_place(scenes, caplog):
+    path = scenes.write(gradient(), transform=HERE)
+    scenes.add(path)
+    moved = scenes.write(gradient(), transform=HERE @ Affine.translation(10, 0))
+    path.write_bytes(moved.read_bytes())
+    (one,) = scenes.cube({"v": U16})
+    assert one.status is SliceStatus.FAILED
+    assert "was replaced" in caplog.text
+
+
+@pytest.mark.parametrize("mosaic", ["last", "first", "max", "median", "count"])
+def test_a_step_goes_on_without_a_record_that_can_not_be_read(scenes, mosaic):
+    paths = [scenes.write(np.full((4, 4), value, np.uint16), transform=HERE) for value in (1, 2, 3)]
+    for day, path in enumerate(paths):
+        scenes.add(path, day=day)
+    for broken, expected in (
+        (0, {"last": 3, "first": 2, "max": 3, "median": 2.5, "count": 2}),
+        (2, {"last": 2, "first": 2, "max": 2, "median": 2, "count": 1}),
+    ):
+        paths[broken].write_bytes(b"broken")
+        (one,) = scenes.cube({"v": U16}, group="all", mosaic=mosaic)
+        assert (one.data[0] == expected[mosaic]).all()
+        if mosaic == "last" and broken == 0:
+            assert one.status is SliceStatus.OK  # complete before the broken one was needed
+        else:
+            assert one.status is SliceStatus.PARTIAL
+            assert f"{paths[0].name} could not be read" in one.message
+
+
 def test_closing_the_stream_stops_the_reading(scenes, monkeypatch):
     for day in range(5):
         scenes.add(scenes.write(gradient(), transform=HERE), day=day)

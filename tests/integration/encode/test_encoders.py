@@ -133,9 +133,18 @@ def test_coveragejson_names_the_crs_or_writes_it_out():
         head = header(U8, grid=grid)
         system = json.loads(covjson.grid_coverage(head, [a_slice(head)]))["domain"]["referencing"][0]["system"]
         assert key in system
-    head = header(U8, grid=Grid("EPSG:4326", GRID.transform, 3, 4))
-    system = json.loads(covjson.grid_coverage(head, [a_slice(head)]))["domain"]["referencing"][0]["system"]
-    assert system["id"].endswith("CRS84"), "x is the longitude, which EPSG:4326 would deny"
+
+
+@pytest.mark.parametrize(
+    ("crs", "order"),
+    [("EPSG:32632", "xy"), ("OGC:CRS84", "xy"), ("EPSG:4326", "yx"), ("EPSG:3035", "yx"), ("EPSG:31700", "yx")],
+)
+def test_coveragejson_lists_coordinates_in_the_order_of_the_crs(crs, order):
+    """The standard on reference system connections: identifiers "MUST match the order of axes"."""
+    head = header(U8, grid=Grid(crs, Affine(0.1, 0, 10, 0, -0.1, 50), 3, 4))
+    referencing = json.loads(covjson.grid_coverage(head, [a_slice(head)]))["domain"]["referencing"]
+    assert referencing[0]["coordinates"] == list(order)
+    assert referencing[1]["coordinates"] == ["t"]
 
 
 @given(hnp.arrays(np.float32, 20, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))

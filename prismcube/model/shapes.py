@@ -1,0 +1,80 @@
+"""Points and areas of a request, moved onto the grid of a collection. Pure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from pyproj.exceptions import ProjError
+from shapely.geometry.base import BaseGeometry
+
+from prismcube.errors import InvalidInput
+from prismcube.model.grid import Grid, transformer
+
+Points = npt.NDArray[np.float64]
+"""x and y, of shape (points, 2)."""
+
+EDGE_PX = 0.02
+"""How far an edge, straight in the CRS it was drawn in, may lie from its image on the grid, in pixels."""
+
+MAX_VERTICES = 200_000
+"""Of an area on the grid, once its edges are bent; reached only by areas across a large part of the Earth."""
+
+
+def clipped_to(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
+    """The part of an area near the data: a polygon around the world has vertices that have no place in the native CRS.
+
+    The margin keeps the cut edges beyond the data's own.
+    """
+    try:
+        box = native.bounds.to_crs(native.crs, crs)
+    except InvalidInput:  # the data lie across the antimeridian: no such box
+        return geometry
+    margin = 0.1 * max(box.east - box.west, box.north - box.south)
+    return shapely.clip_by_rect(geometry, box.west - margin, box.south - margin, box.east + margin, box.north + margin)
+
+
+def to_native(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
+    """The geometry in the collection's CRS. Edges bend there: points are put in until each lies within `EDGE_PX`.
+
+    Raises InvalidInput when it has no place there.
+    """
+    length = geometry.length
+    while True:
+        moved = _moved(geometry, crs, native)
+        error = _edge_error(geometry, moved, crs, native) / min(native.resolution)
+        if error <= EDGE_PX or shapely.get_num_coordinates(geometry) > MAX_VERTICES:
+            return moved
+        length /= min(16.0, math.ceil(math.sqrt(error / EDGE_PX)))  # the error falls with the length's square
+        geometry = shapely.segmentize(geometry, length)
+
+
+def _moved(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
+    return shapely.transform(geometry, lambda points: _moved_points(points, crs, native))
+
+
+def _moved_points(points: Points, crs: str, native: Grid) -> Points:
+    try:
+        x, y = transformer(crs, native.crs).transform(points[:, 0], points[:, 1], errcheck=True)
+    except ProjError as error:
+        raise InvalidInput("coords", "has no place in the collection's CRS") from error
+    moved = np.column_stack([x, y])
+    if not np.isfinite(moved).all():
+        raise InvalidInput("coords", "has no place in the collection's CRS")
+    return moved
+
+
+def _edge_error(geometry: BaseGeometry, moved: BaseGeometry, crs: str, native: Grid) -> float:
+    """The largest distance, in native units, between the image of an edge's middle and the middle of its image."""
+    worst = 0.0
+    for ring, image in zip(_rings(geometry), _rings(moved), strict=True):
+        middles = _moved_points((ring[1:] + ring[:-1]) / 2, crs, native)
+        worst = max(worst, float(np.abs(middles - (image[1:] + image[:-1]) / 2).max()))
+    return worst
+
+
+def _rings(geometry: BaseGeometry) -> list[Points]:
+    rings = shapely.get_rings(shapely.get_parts(geometry))
+    return [shapely.get_coordinates(ring) for ring in rings]
