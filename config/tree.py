@@ -109,7 +109,14 @@ class Limits(Section):
         ByteSize(512 * 2**20), description="Bytes of decoded pixels in one answer, before it is packed."
     )
     working_bytes: PositiveBytes = Field(
-        ByteSize(2**30), description="Bytes of memory that computing one request may use."
+        ByteSize(2**29),
+        description="Bytes of memory that the requests computed by one worker may use together; "
+        "one that needs more is refused, one that must wait for others waits.",
+    )
+    pixels: PositiveInt = Field(
+        2_000_000_000,
+        description="Pixels one request may compute: for each file and band the pixels of the answer, when they are "
+        "resampled times the width of the kernel (bilinear 2, cubic 4, lanczos 6).",
     )
     slices: PositiveInt = Field(1000, description="Time steps in one answer.")
     read_bytes: PositiveBytes = Field(

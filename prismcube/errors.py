@@ -8,6 +8,8 @@
     ├── Conflict                the entity exists already, and differs
     ├── BudgetExceeded          the answer would be larger than this server allows
     ├── SourceError             a file of the archive can't be used; names the file
+    ├── StorageFull             there is no room to write the answer
+    ├── Cancelled               nobody wants the answer any more
     ├── CatalogueUnavailable    the catalogue's database does not answer
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
 
@@ -90,6 +92,14 @@ class SourceError(PrismcubeError):
     def public(self) -> str:
         """What a stranger may know: the file's name, not where it lies (which the reason may tell too)."""
         return f"{self.uri.rpartition('/')[2]} could not be read"
+
+
+class StorageFull(PrismcubeError):
+    """There is no room to write an answer before it is sent."""
+
+
+class Cancelled(PrismcubeError):
+    """The client has gone; the work stops where it is."""
 
 
 class CatalogueUnavailable(PrismcubeError):

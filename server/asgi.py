@@ -9,6 +9,7 @@ request ─ too long a URL, or bytes that are no URL? ─> problem
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
 from prismcube.catalogue.catalogue import Catalogue
+from prismcube.cube.gate import MemoryGate
 from providers.ogc.answer import Context, Limits
 from server.host import Host
 from server.native import PixelRoutes
@@ -32,6 +34,9 @@ LOG = logging.getLogger("prismcube.server")
 
 PAGE_THREADS = 8
 """Threads of a worker for small answers; they never wait for pixels."""
+
+HOST = re.compile(rb"[A-Za-z0-9._~-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+"""What a Host header may hold (RFC 9110, 7.2): it goes into links."""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -52,6 +57,7 @@ def make_context(settings: Settings) -> Context:
             answer_bytes=int(limits.answer_bytes),
             working_bytes=int(limits.working_bytes),
             read_bytes=int(limits.read_bytes),
+            pixels=limits.pixels,
             slices=limits.slices,
             json_values=limits.json_values,
             items=limits.items,
@@ -59,6 +65,7 @@ def make_context(settings: Settings) -> Context:
             vertices=limits.vertices,
         ),
         temporary=settings.home / "tmp",
+        memory=MemoryGate(int(limits.working_bytes)),
     )
 
 
@@ -118,6 +125,9 @@ class Root:
         length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if length > self._url_bytes:
             return _problem(414, f"the address has {length:,} bytes, at most {self._url_bytes:,} are allowed")
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) > 1 or not all(HOST.fullmatch(host) for host in hosts):
+            return _problem(400, "the Host header is not the name of a host")
         if not scope["query_string"].isascii() or "\x00" in scope["path"]:
             return _problem(400, "the address holds bytes that belong percent-encoded")
         return None

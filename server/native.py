@@ -6,8 +6,11 @@ large cubes never hold the threads that answer small pages.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -16,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from prismcube.errors import CatalogueUnavailable, PrismcubeError, SourceError
+from prismcube.errors import Cancelled, CatalogueUnavailable, PrismcubeError, SourceError, StorageFull
 from providers.ogc import coverage, edr, maptiles
 from providers.ogc.answer import Answer, Context, FileBody
 from server.problems import MEDIA_TYPE, problem, problem_of
@@ -27,7 +30,8 @@ READING = ("GET", "HEAD")
 """Methods these routes know. The routes take every method and refuse the others themselves: Starlette would pass a
 path whose method doesn't fit on to the next route, which is Flask's."""
 
-Handler = Callable[[Request], Answer]
+Handler = Callable[[Request, Context], Answer]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class PixelRoutes:
@@ -40,45 +44,74 @@ class PixelRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/healthz", self._healthz),
-            Route("/readyz", self._readyz),
+            _every_method("/healthz", self._reading(self._healthz)),
+            _every_method("/readyz", self._reading(self._readyz)),
             _every_method("/collections/{name}/coverage", self._endpoint(self._coverage)),
             _every_method("/collections/{name}/position", self._endpoint(self._position)),
             _every_method("/collections/{name}/area", self._endpoint(self._area)),
             _every_method("/collections/{name}/map/tiles/{tms}/{z}/{row}/{col}", self._endpoint(self._tile)),
         ]
 
-    def _coverage(self, request: Request) -> Answer:
-        return coverage.coverage(self._context, request.path_params["name"], _query(request), accept=_accept(request))
+    def _coverage(self, request: Request, context: Context) -> Answer:
+        return coverage.coverage(context, request.path_params["name"], _query(request), accept=_accept(request))
 
-    def _position(self, request: Request) -> Answer:
-        return edr.position(self._context, request.path_params["name"], _query(request), accept=_accept(request))
+    def _position(self, request: Request, context: Context) -> Answer:
+        return edr.position(context, request.path_params["name"], _query(request), accept=_accept(request))
 
-    def _area(self, request: Request) -> Answer:
-        return edr.area(self._context, request.path_params["name"], _query(request), accept=_accept(request))
+    def _area(self, request: Request, context: Context) -> Answer:
+        return edr.area(context, request.path_params["name"], _query(request), accept=_accept(request))
 
-    def _tile(self, request: Request) -> Answer:
+    def _tile(self, request: Request, context: Context) -> Answer:
         name, tms, z, row, col = (request.path_params[part] for part in ("name", "tms", "z", "row", "col"))
         place = maptiles.TilePlace(tms, z, row, col)
-        return maptiles.tile(self._context, name, place, _query(request), accept=_accept(request))
+        return maptiles.tile(context, name, place, _query(request), accept=_accept(request))
 
-    def _endpoint(self, handler: Handler) -> Callable[[Request], object]:
+    def _endpoint(self, handler: Handler) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            if request.method not in READING:
-                body = problem(405, f"{request.method} has no meaning here")
-                return Response(body, 405, headers={"Allow": ", ".join(READING)}, media_type=MEDIA_TYPE)
             if self._limiter is None:
                 self._limiter = CapacityLimiter(self._threads)
             try:
-                answer = await anyio.to_thread.run_sync(handler, request, limiter=self._limiter)
+                answer = await self._run(handler, request, self._limiter)
             except PrismcubeError as error:
-                if isinstance(error, SourceError | CatalogueUnavailable):
+                if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
                     LOG.error("%s: %s", request.url.path, error)
                 status, body = problem_of(error)
                 return Response(body, status, media_type=MEDIA_TYPE)
             return _response(answer, self._limiter)
 
-        return endpoint
+        return self._reading(endpoint)
+
+    @staticmethod
+    def _reading(endpoint: Endpoint) -> Endpoint:
+        """The endpoint for those methods that only read; 405 for all others."""
+
+        async def checked(request: Request) -> Response:
+            if request.method in READING:
+                return await endpoint(request)
+            body = problem(405, f"{request.method} has no meaning here")
+            return Response(body, 405, headers={"Allow": ", ".join(READING)}, media_type=MEDIA_TYPE)
+
+        return checked
+
+    async def _run(self, handler: Handler, request: Request, limiter: CapacityLimiter) -> Answer:
+        """The handler in a pixel thread, told to stop when the client goes."""
+        gone = threading.Event()
+
+        def stop() -> None:
+            if gone.is_set():
+                raise Cancelled
+
+        async def watch() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+
+        watcher = asyncio.ensure_future(watch())
+        try:
+            context = replace(self._context, stop=stop)
+            return await anyio.to_thread.run_sync(handler, request, context, limiter=limiter)
+        finally:
+            watcher.cancel()
 
     async def _healthz(self, request: Request) -> Response:
         """Alive: the event loop answers."""
@@ -92,7 +125,7 @@ class PixelRoutes:
         return Response(body, 503, media_type=MEDIA_TYPE)
 
 
-def _every_method(path: str, endpoint: Callable[[Request], object]) -> Route:
+def _every_method(path: str, endpoint: Endpoint) -> Route:
     route = Route(path, endpoint)
     route.methods = None
     return route

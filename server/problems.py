@@ -9,6 +9,7 @@ import orjson
 
 from prismcube.errors import (
     BudgetExceeded,
+    Cancelled,
     CatalogueUnavailable,
     ConfigurationError,
     Conflict,
@@ -16,6 +17,7 @@ from prismcube.errors import (
     NotFound,
     PrismcubeError,
     SourceError,
+    StorageFull,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,6 +27,8 @@ STATUS: dict[type[PrismcubeError], int] = {
     NotFound: 404,
     Conflict: 409,
     BudgetExceeded: 413,
+    StorageFull: 507,
+    Cancelled: 503,  # nobody reads it
     SourceError: 502,  # the request was right, a file behind us was not
     CatalogueUnavailable: 503,
     ConfigurationError: 503,
@@ -56,6 +60,8 @@ def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
             return status, problem(status, str(error), parameter=error.parameter)
         case BudgetExceeded():
             return status, problem(status, str(error), asked=error.asked, allowed=error.allowed)
+        case StorageFull():
+            return status, problem(status, "the server has no room to write the answer; ask for less, or later")
         case CatalogueUnavailable():
             return status, problem(status, "the catalogue does not answer; the server's log says why")
         case SourceError():

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from prismcube.cube.gate import Stop, never
 from prismcube.cube.mosaic import Mosaic, mosaic_rule
 from prismcube.cube.plan import QUALITY, BandRead, CubePlan, LayerPlan, ReadStep, SlicePlan
 from prismcube.errors import SourceError
@@ -31,21 +32,22 @@ Pixels = tuple[Array, Mask]
 """External values and validity, both (height, width)."""
 
 
-def execute(plan: CubePlan) -> Iterator[Slice]:
+def execute(plan: CubePlan, *, stop: Stop = never) -> Iterator[Slice]:
     """The slices of a plan, in its order.
 
     A record whose files can't all be read is left out of its step, which says so: PARTIAL, or FAILED when there is no
-    other record. It never ends the stream.
+    other record. It never ends the stream. `stop` is called before each record and may raise Cancelled.
     """
     for index, one in enumerate(plan.slices):
-        yield _slice(plan, index, one)
+        yield _slice(plan, index, one, stop)
 
 
-def _slice(plan: CubePlan, index: int, one: SlicePlan) -> Slice:
+def _slice(plan: CubePlan, index: int, one: SlicePlan, stop: Stop) -> Slice:
     rule = mosaic_rule(plan.mosaic)
     mosaics: list[Mosaic] = [rule() for _ in plan.fields]
     failures = []
     for layer in reversed(one.layers) if rule.reverse else one.layers:
+        stop()
         try:
             pixels = _layer(plan, layer)
         except SourceError as error:

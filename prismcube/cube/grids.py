@@ -9,7 +9,7 @@ import numpy as np
 from pyproj.exceptions import ProjError
 
 from prismcube.errors import InvalidInput
-from prismcube.model.grid import Bounds, Grid, parse_crs, transformer
+from prismcube.model.grid import Bounds, Grid, parse_crs, transformer, turns
 
 MAX_SIDE = 2**31 - 1
 """Pixels a side may have before the cost is even computed (GDAL's own limit)."""
@@ -57,6 +57,8 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
         if asked is None:
             return None
         asked = _with_area(asked, native if parse_crs(crs) == parse_crs(native.crs) else None)
+        # Files with longitudes of 0 to 360 are asked for with -180 to 180.
+        asked = next((there for t in turns(crs) if (there := asked.moved(t)).intersection(covered)), asked)
         common = asked.intersection(covered)
         if common is None:
             return None
@@ -100,38 +102,39 @@ def _with_area(asked: Bounds, native: Grid | None) -> Bounds:
         raise InvalidInput("subset", "a single position on an axis needs the collection's own CRS; give low:high")
     dx, dy = native.resolution
     west, east, south, north = asked.west, asked.east, asked.south, asked.north
-    if west == east:
-        west = native.transform.c + math.floor((west - native.transform.c) / dx) * dx
-        east = west + dx
+    if west == east:  # the far edges belong to the last pixel
+        col = math.floor((west - native.transform.c) / dx) - (west == native.bounds.east)
+        west, east = native.transform.c + col * dx, native.transform.c + (col + 1) * dx
     if south == north:
-        south = native.transform.f - (math.floor((native.transform.f - south) / dy) + 1) * dy
-        north = south + dy
+        row = math.floor((native.transform.f - south) / dy) - (south == native.bounds.south)
+        south, north = native.transform.f - (row + 1) * dy, native.transform.f - row * dy
     return Bounds(west, south, east, north)
 
 
 def _sized(crs: str, area: Bounds, columns: float, rows: float, *, exact: tuple[float, float] | None = None) -> Grid:
     """A grid of about `columns` x `rows`; with `exact` pixel sizes it may reach beyond the area's south-east edges."""
     if exact:
-        width, height = _count(math.ceil(columns - 1e-6)), _count(math.ceil(rows - 1e-6))
+        width, height = _count(columns - 1e-6, up=True), _count(rows - 1e-6, up=True)
         area = Bounds(area.west, area.north - height * exact[1], area.west + width * exact[0], area.north)
     else:
-        width, height = _count(round(columns)), _count(round(rows))
+        width, height = _count(columns), _count(rows)
     return Grid.from_bounds(crs, area, width=width, height=height)
 
 
 def _shaped(crs: str, area: Bounds, width: int | None, height: int | None) -> Grid:
     ratio = (area.east - area.west) / max(area.north - area.south, 1e-300)
     if width is None and height is not None:
-        width = _count(round(height * ratio))
+        width = _count(height * ratio)
     elif height is None and width is not None:
-        height = _count(round(width / ratio)) if ratio else 1
+        height = _count(width / ratio) if ratio else 1
     return Grid.from_bounds(crs, area, width=_count(width or 1), height=_count(height or 1))
 
 
-def _count(pixels: int) -> int:
-    if pixels > MAX_SIDE:
+def _count(pixels: float, *, up: bool = False) -> int:
+    """A whole number of pixels, at least one; rounded to nearest or `up`."""
+    if not pixels <= MAX_SIDE:
         raise InvalidInput("size", f"a side of more than {MAX_SIDE:,} pixels")
-    return max(1, pixels)
+    return max(1, math.ceil(pixels) if up else round(pixels))
 
 
 def _suggested_pixel_size(native: Grid, crs: str, area: Bounds) -> float:

@@ -26,6 +26,9 @@ from prismcube.model.grid import Bounds, Grid
 from prismcube.model.mask import MaskRule
 from prismcube.model.period import format_instant
 
+KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lanczos": 6}
+"""Source pixels a side that a resampling looks at, 2 for all others: about how their times compare."""
+
 QUALITY = "quality:"
 """Prefix of the name under which a mask's field is read by nearest neighbour."""
 
@@ -111,6 +114,14 @@ class CubePlan:
         return sum(step.read_bytes for step in self.steps)
 
     @property
+    def pixels(self) -> int:
+        """Pixels that are computed: those copied, and those warped times the width of their kernel."""
+        return sum(
+            len(step.bands) * self.grid.pixels * (KERNEL_WIDTH.get(step.resampling, 2) if step.mode == "warp" else 1)
+            for step in self.steps
+        )
+
+    @property
     def working_bytes(self) -> int:
         """Memory that the dearest slice needs while it is computed (float64 values and a byte of validity each)."""
         per_array = self.grid.pixels * 9
@@ -137,6 +148,7 @@ class CubePlan:
                 "readBytes": min(self.read_bytes, LARGEST),
                 "outputBytes": min(self.output_bytes, LARGEST),
                 "workingBytes": min(self.working_bytes, LARGEST),
+                "pixels": min(self.pixels, LARGEST),
             },
             "slices": [_slice_json(one) for one in self.slices],
         }
@@ -240,7 +252,9 @@ class _Planner:
         return source.window(common).pixels if common else 0
 
 
-def check_budget(plan: CubePlan, *, output_bytes: int, read_bytes: int, working_bytes: int, slices: int) -> None:
+def check_budget(
+    plan: CubePlan, *, output_bytes: int, read_bytes: int, working_bytes: int, pixels: int, slices: int
+) -> None:
     """Refuse a plan that costs more than allowed. Raises BudgetExceeded, saying what would fit."""
     if len(plan.slices) > slices:
         raise BudgetExceeded(
@@ -249,6 +263,7 @@ def check_budget(plan: CubePlan, *, output_bytes: int, read_bytes: int, working_
     for what, asked, allowed in (
         ("bytes of answer", plan.output_bytes, output_bytes),
         ("bytes of working memory", plan.working_bytes, working_bytes),
+        ("pixels to compute", plan.pixels, pixels),
     ):
         if asked > allowed:
             raise BudgetExceeded(what, asked=asked, allowed=allowed, advice=coarser_advice(plan.grid, asked, allowed))

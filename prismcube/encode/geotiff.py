@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.errors import RasterioError
 
-from prismcube.errors import BudgetExceeded
+from prismcube.errors import BudgetExceeded, StorageFull
 from prismcube.model.cube import CubeHeader, Slice, common_format
-from prismcube.model.formats import cast
+from prismcube.model.formats import DataFormat, cast
 from prismcube.model.period import format_instant
+from prismcube.raster.quiet import ignore_missing_georeference
 
 MEDIA_TYPE = "image/tiff; application=geotiff"
 """The media type GDAL's OGCAPI driver looks for (OSGeo/gdal, frmts/ogcapi)."""
@@ -29,7 +32,7 @@ def write_geotiff(path: Path, header: CubeHeader, slices: Iterable[Slice]) -> No
     All bands share the type and nodata of `common_format(header.fields)`. Each band is described as
     `<time> <field>` and tagged with time, field, status and records.
 
-    Raises BudgetExceeded for more bands than TIFF holds and for a disk that is too full.
+    Raises BudgetExceeded for more bands than TIFF holds, StorageFull when the disk is too full for it.
     """
     format = common_format(header.fields)
     bands = len(header.steps) * len(header.fields)
@@ -40,7 +43,26 @@ def write_geotiff(path: Path, header: CubeHeader, slices: Iterable[Slice]) -> No
     size = bands * header.grid.pixels * format.itemsize
     free = shutil.disk_usage(path.parent).free
     if size > free:  # GDAL reports a full disk only when it flushes, which is too late to answer with an error
-        raise BudgetExceeded("bytes of disk", asked=size, allowed=free, advice="the server's temporary folder is full")
+        raise StorageFull(f"the answer needs {size:,} bytes, the server's temporary folder has {free:,}")
+    try:
+        _write(path, header, slices, format)
+    except (RasterioError, OSError) as error:  # a quota, or others filled the disk meanwhile
+        raise StorageFull(f"the answer could not be written: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def can_name(crs: str) -> bool:
+    """True when GeoTIFF has a place for this CRS; some that PROJ knows it can't say."""
+    ignore_missing_georeference()
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
+        with memory.open(driver="GTiff", width=1, height=1, count=1, dtype="uint8", crs=crs):
+            pass
+        with memory.open() as file:
+            return file.crs is not None
+
+
+def _write(path: Path, header: CubeHeader, slices: Iterable[Slice], format: DataFormat) -> None:
+    bands = len(header.steps) * len(header.fields)
     tiled = min(header.grid.shape) >= _TILE
     blocks = {"blockxsize": _TILE, "blockysize": _TILE} if tiled else {}
     with rasterio.open(

@@ -45,12 +45,16 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "log10": (np.log10, 1),
     "minimum": (np.minimum, 2),
     "maximum": (np.maximum, 2),
-    "where": (np.where, 3),
+    "where": (lambda condition, then, otherwise: np.where(condition != 0, then, otherwise), 3),
 }
 """Functions an expression may call, and how many arguments each takes."""
 
 MAX_LENGTH = 2000
 """Characters an expression may have."""
+
+
+MAX_DEPTH = 150
+"""Levels an expression may nest; a sum of n terms has n."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Expression:
     def __post_init__(self) -> None:
         if len(self.text) > MAX_LENGTH:
             raise InvalidInput("expression", f"longer than {MAX_LENGTH} characters")
+        if _depth(self._tree) > MAX_DEPTH:
+            raise InvalidInput("expression", f"nested deeper than {MAX_DEPTH} levels")
         _check(self._tree)
 
     @cached_property
@@ -83,6 +89,16 @@ class Expression:
         with np.errstate(all="ignore"):
             value = _evaluate(self._tree, as_float)
         return np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
+
+
+def _depth(tree: ast.expr) -> int:
+    """Levels of a tree, found without recursion."""
+    level: list[ast.AST] = [tree]
+    depth = 0
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def _check(node: ast.expr) -> None:
@@ -123,7 +139,8 @@ def _evaluate(node: ast.expr, fields: Mapping[str, Array]) -> Any:
         case ast.UnaryOp(op=op, operand=operand):
             return _UNARY[type(op)](_evaluate(operand, fields))
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _COMPARE[type(op)](_evaluate(left, fields), _evaluate(right, fields))
+            # 1 or 0, as a number: numpy's own truth values add up to True and have roots in float16.
+            return np.asarray(_COMPARE[type(op)](_evaluate(left, fields), _evaluate(right, fields)), dtype=np.float64)
         case ast.Call(func=ast.Name(id=name), args=args):
             return FUNCTIONS[name][0](*(_evaluate(argument, fields) for argument in args))
         case _:  # pragma: no cover

@@ -82,6 +82,8 @@ class ValueMapping:
     exponent: float = 1.0
 
     def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.imin, self.imax, self.emin, self.emax))):
+            raise InvalidInput("imin", "limits must be finite numbers")
         if not self.imin < self.imax:
             raise InvalidInput("imin", f"must be less than imax, got {self.imin} >= {self.imax}")
         if not self.emin < self.emax:
@@ -133,6 +135,8 @@ def cast(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_], to: DataFormat)
     else:
         limits = np.iinfo(target)
         real = np.where(valid, values, 0)
+        if real.dtype == np.float32:  # its largest numbers below the limits of 32-bit integers lie beyond them
+            real = real.astype(np.float64)
         if np.issubdtype(values.dtype, np.floating):
             real = np.copysign(np.floor(np.abs(real) + 0.5), real)
         result = np.clip(real, limits.min, limits.max).astype(target)

@@ -61,7 +61,19 @@ def crs_uri(text: str) -> str:
 
 def is_north_first(text: str) -> bool:
     """True when the CRS's own definition puts the northing or latitude first (EPSG:4326, EPSG:3035, ...)."""
-    return parse_crs(text).axis_info[0].direction.lower() in ("north", "south")
+    first, second = parse_crs(text).axis_info[:2]
+    upright = ("north", "south")
+    if first.direction.lower() in upright and second.direction.lower() in upright:
+        return first.name.lower().startswith("north")  # around a pole every axis points north or south
+    return first.direction.lower() in upright
+
+
+def turns(crs: str) -> tuple[float, ...]:
+    """By how much x may be shifted and mean the same place: whole turns of a geographic CRS, the nearest first."""
+    if not parse_crs(crs).is_geographic:
+        return (0.0,)
+    full = 2 * math.pi / parse_crs(crs).axis_info[0].unit_conversion_factor
+    return 0.0, full, -full
 
 
 @lru_cache(maxsize=512)
@@ -99,6 +111,10 @@ class Bounds:
         west, south = max(self.west, other.west), max(self.south, other.south)
         east, north = min(self.east, other.east), min(self.north, other.north)
         return Bounds(west, south, east, north) if west < east and south < north else None
+
+    def moved(self, east: float) -> Bounds:
+        """The box so much further east."""
+        return Bounds(self.west + east, self.south, self.east + east, self.north)
 
     def union(self, other: Bounds) -> Bounds:
         return Bounds(

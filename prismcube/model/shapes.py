@@ -7,11 +7,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 import shapely
+import shapely.affinity as affinity
 from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput
-from prismcube.model.grid import Grid, transformer
+from prismcube.model.grid import Grid, transformer, turns
 
 Points = npt.NDArray[np.float64]
 """x and y, of shape (points, 2)."""
@@ -33,7 +34,21 @@ def clipped_to(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
     except InvalidInput:  # the data lie across the antimeridian: no such box
         return geometry
     margin = 0.1 * max(box.east - box.west, box.north - box.south)
-    return shapely.clip_by_rect(geometry, box.west - margin, box.south - margin, box.east + margin, box.north + margin)
+    parts = [  # data with longitudes of 0 to 360 lie partly a turn away
+        shapely.clip_by_rect(geometry, west - margin, box.south - margin, east + margin, box.north + margin)
+        for west, east in ((box.west - turn, box.east - turn) for turn in turns(crs))
+    ]
+    return next((part for part in parts if not part.is_empty), parts[0])
+
+
+def onto(geometry: BaseGeometry, native: Grid) -> BaseGeometry | None:
+    """A native geometry where the data are, shifted by a whole turn of longitude if need be; None beside the data."""
+    extent = shapely.box(*native.bounds.as_tuple())
+    for turn in turns(native.crs):
+        there = affinity.translate(geometry, xoff=turn) if turn else geometry
+        if shapely.intersects(there, extent):
+            return there
+    return None
 
 
 def to_native(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:

@@ -22,6 +22,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.formats import DTYPES
 from prismcube.model.grid import CRS84, Grid, crs_name, parse_crs, transformer
+from prismcube.raster.drivers import check_driver
 from prismcube.raster.quiet import ignore_missing_georeference
 from prismcube.storage.uri import canonical_uri, gdal_path
 
@@ -84,6 +85,7 @@ def inspect(uri: str) -> RasterInfo:
     ignore_missing_georeference()
     try:
         with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path) as source:
+            check_driver(uri, source.driver)
             return _read(source, uri, etag=f"{status.st_size}-{status.st_mtime_ns}")
     except NotGeoreferencedWarning as error:  # where warnings are errors, as in tests
         raise SourceError(uri, "has no geotransform") from error
@@ -146,12 +148,14 @@ def footprint(grid: Grid) -> MultiPolygon:
     lon = np.unwrap(lon, period=360)
     turn = lon[-1] - lon[0]
     ring = np.column_stack([lon, lat])
-    if abs(turn) > 180:  # the edge went round the Earth: a pole is inside
+    around_pole = abs(turn) > 180  # the edge went round the Earth
+    if around_pole:
         pole = math.copysign(90, lat.mean())
         ring = np.vstack([ring, [[lon[-1], pole], [lon[0], pole]]])
     polygon: Any = shapely.make_valid(Polygon(ring))
-    degrees_a_pixel = shapely.length(polygon) / max(1, 2 * (grid.width + grid.height))
-    polygon = shapely.simplify(polygon, TOLERANCE * degrees_a_pixel)
+    if not around_pole:  # there a pixel is a tenth of a degree high and many wide: no one number says how near is near
+        degrees_a_pixel = shapely.length(polygon) / max(1, 2 * (grid.width + grid.height))
+        polygon = shapely.simplify(polygon, TOLERANCE * degrees_a_pixel)
     outline = _polygons(shapely.set_precision(_split(polygon), 10.0**-DECIMALS))
     if outline.is_empty:
         raise InvalidInput("footprint", "its bounds have no area on the globe")

@@ -24,14 +24,16 @@ from rasterio.windows import Window
 from prismcube.errors import SourceError
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
+from prismcube.raster.drivers import check_driver
 from prismcube.storage.uri import gdal_path
 
 WARP_TOLERANCE_PX = 0.001
 """GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges."""
 
-GDAL_SETTINGS = {
+GDAL_SETTINGS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # no folder listing; an .aux.xml is still looked for by name
     "GDAL_NUM_THREADS": "1",  # requests are parallel, not reads
+    "GDAL_CACHEMAX": 64 * 2**20,  # bytes; by default a twentieth of the machine's memory, in each worker
 }
 
 
@@ -53,11 +55,11 @@ Pixels = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[rasterio.DatasetReader]:
+def _opened(source: Source, bands: tuple[int, ...]) -> Iterator[rasterio.DatasetReader]:
     path = source.subdir or gdal_path(source.uri)
     try:
         with rasterio.Env(**GDAL_SETTINGS), rasterio.open(path) as dataset:
-            _check_unchanged(source, dataset)
+            _check_unchanged(source, bands, dataset)
             yield dataset
     except RasterioError as error:
         raise SourceError(source.uri, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
@@ -74,7 +76,7 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
     col0, col1 = max(col, 0), min(col + target.width, source.grid.width)
     if row0 >= row1 or col0 >= col1:
         return data, valid
-    with _opened(source) as dataset:
+    with _opened(source, bands) as dataset:
         read = dataset.read(list(bands), window=Window(col0, row0, col1 - col0, row1 - row0))
     inside = (slice(None), slice(row0 - row, row1 - row), slice(col0 - col, col1 - col))
     data[inside] = read
@@ -93,7 +95,7 @@ def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resamplin
     count = len(bands) + (nodata is None)  # without a nodata value GDAL reports validity in an alpha band
     data = np.zeros((count, *target.shape), dtype=source.format.dtype)
     options: dict[str, Any] = {"dst_alpha": count} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
-    with _opened(source) as dataset:
+    with _opened(source, bands) as dataset:
         reproject(
             rasterio.band(dataset, list(bands)),
             data,
@@ -113,9 +115,10 @@ def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resamplin
     return data, source.format.valid(data)
 
 
-def _check_unchanged(source: Source, dataset: rasterio.DatasetReader) -> None:
+def _check_unchanged(source: Source, bands: tuple[int, ...], dataset: rasterio.DatasetReader) -> None:
     """A file that was replaced would be drawn in its old place or misread. Raises SourceError."""
+    check_driver(source.uri, dataset.driver)
     found = (dataset.dtypes[0], dataset.shape, tuple(dataset.transform))
     catalogued = (source.format.dtype, source.grid.shape, tuple(source.grid.transform))
-    if found != catalogued:
+    if found != catalogued or max(bands) > dataset.count:
         raise SourceError(source.uri, f"was replaced ({found}, catalogued as {catalogued}); index it again")

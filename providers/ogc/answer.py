@@ -10,6 +10,7 @@ from typing import IO, Any
 import orjson
 
 from prismcube.catalogue.catalogue import Catalogue
+from prismcube.cube.gate import MemoryGate, Stop, never
 
 JSON = "application/json"
 CHUNK_BYTES = 1 << 20
@@ -22,6 +23,7 @@ class Limits:
     answer_bytes: int
     working_bytes: int
     read_bytes: int
+    pixels: int
     slices: int
     json_values: int
     items: int
@@ -37,6 +39,10 @@ class Context:
     limits: Limits
     temporary: Path
     """Folder for answers that are written before they are sent."""
+    memory: MemoryGate
+    """Shared by all requests of a worker."""
+    stop: Stop = never
+    """Raises Cancelled when the client has gone."""
 
 
 @dataclass(frozen=True)

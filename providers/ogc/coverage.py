@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,6 +35,10 @@ FORMATS = {
     "plan": JSON,
 }
 """Values of `f`; media types are taken too. The first is the default."""
+
+
+TEMPORARY = "answer-"
+"""Begins the names of folders in which answers are written."""
 
 
 def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accept: str = "") -> Answer:
@@ -75,10 +78,10 @@ def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
         case "plan":
             return json_answer(plan.to_json())
         case "png":
-            return _picture(collection, plan, fields if named else None, headers)
+            return _picture(context, collection, plan, fields if named else None, headers)
         case "covjson" | "json":
             check_json_size(plan, context)
-            body = covjson.grid_coverage(plan.header, all_slices(plan))
+            body = covjson.grid_coverage(plan.header, all_slices(context, plan))
             return Answer(body, covjson.MEDIA_TYPE, headers=headers)
         case _:
             return _geotiff(context, plan, collection.name, headers)
@@ -139,7 +142,13 @@ def check_json_size(plan: CubePlan, context: Context) -> None:
         raise BudgetExceeded("values in a text answer", asked=values, allowed=context.limits.json_values, advice=advice)
 
 
-def _picture(collection: Collection, plan: CubePlan, named: tuple[str, ...] | None, headers: dict[str, str]) -> Answer:
+def _picture(
+    context: Context,
+    collection: Collection,
+    plan: CubePlan,
+    named: tuple[str, ...] | None,
+    headers: dict[str, str],
+) -> Answer:
     if len(plan.slices) > 1:
         raise InvalidInput(
             "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
@@ -147,12 +156,12 @@ def _picture(collection: Collection, plan: CubePlan, named: tuple[str, ...] | No
     style = style_for(collection, named)
     if plan.mosaic == "count":  # no longer values of the fields: from none to all of the step's records
         style = RGBStyle(style.fields, ((0, len(plan.slices[0].layers)),) * len(style.fields))
-    one = all_slices(plan)[0]
+    one = all_slices(context, plan)[0]
     return Answer(png.encode_png(paint(style, plan.header, one)), png.MEDIA_TYPE, headers=headers)
 
 
 def _geotiff(context: Context, plan: CubePlan, name: str, headers: dict[str, str]) -> Answer:
-    slices = Watched(plan)
+    slices = Watched(context, plan)
     file = write_temporary(context.temporary, plan, slices)
     try:
         slices.check()
@@ -164,13 +173,14 @@ def _geotiff(context: Context, plan: CubePlan, name: str, headers: dict[str, str
 
 
 def write_temporary(folder: Path, plan: CubePlan, slices: Iterable[Slice]) -> FileBody:
-    """The cube as a GeoTIFF in an open file that has no name any more, so that nothing is left behind."""
+    """The cube as a GeoTIFF in an open file that has no name any more, so that nothing is left behind.
+
+    Raises InvalidInput("crs", ...) for a CRS that GeoTIFF has no place for, StorageFull when the disk is.
+    """
+    if not geotiff.can_name(plan.grid.crs):
+        raise InvalidInput("crs", "can't be written into a GeoTIFF; ask for another, or for f=covjson")
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(suffix=".tif", dir=folder)
-    os.close(descriptor)
-    path = Path(name)
-    try:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as inside:
+        path = Path(inside, "cube.tif")
         geotiff.write_geotiff(path, plan.header, slices)
         return FileBody(path.open("rb"), path.stat().st_size)
-    finally:
-        path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice
 from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import format_instant
-from prismcube.model.shapes import clipped_to, to_native
+from prismcube.model.shapes import clipped_to, onto, to_native
 from prismcube.raster.rasterize import pixels_inside
 from providers.ogc.answer import NOTHING_THERE, Answer, Context
 from providers.ogc.coverage import check_json_size
@@ -43,14 +43,14 @@ def position(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
     if collection.extent is None:
         return NOTHING_THERE
     native = collection.extent.native
-    (x, y), (px, py) = geometry.coords[0], to_native(geometry, crs, native).coords[0]
-    if not (native.bounds.west <= px <= native.bounds.east and native.bounds.south <= py <= native.bounds.north):
+    (x, y), place = geometry.coords[0], onto(to_native(geometry, crs, native), native)
+    if place is None:
         return NOTHING_THERE
-    grid = pixel_grid(native, px, py)
+    grid = pixel_grid(native, *place.coords[0])
     plan = select(context, collection, _selection(query, collection, grid))
     if not plan.slices:
         return NOTHING_THERE
-    slices = all_slices(plan)
+    slices = all_slices(context, plan)
     if format == "csv":
         return Answer(_point_csv(plan, slices), table.MEDIA_TYPE)
     return Answer(covjson.point_series(plan.header, slices, x=x, y=y, crs=crs), covjson.MEDIA_TYPE)
@@ -70,9 +70,9 @@ def area(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accep
     if collection.extent is None:
         return NOTHING_THERE
     native = collection.extent.native
-    shape = to_native(clipped_to(geometry, crs, native), crs, native)
-    common = Bounds(*shape.bounds).intersection(native.bounds) if not shape.is_empty else None
-    if common is None:
+    shape = onto(to_native(clipped_to(geometry, crs, native), crs, native), native)
+    common = Bounds(*shape.bounds).intersection(native.bounds) if shape is not None else None
+    if shape is None or common is None:
         return NOTHING_THERE
     grid = native.window(common)
     plan = select(context, collection, _selection(query, collection, grid))
@@ -80,12 +80,12 @@ def area(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accep
         return NOTHING_THERE
     inside = pixels_inside(shape, grid)
     if reducers:
-        slices = Watched(plan)
+        slices = Watched(context, plan)
         columns = reduce_slices(plan.fields, slices, inside, reducers)
         slices.check()
         return _series(plan, columns, slices, geometry, crs, format)
     check_json_size(plan, context)
-    clipped = [_clipped(one, inside) for one in all_slices(plan)]
+    clipped = [_clipped(one, inside) for one in all_slices(context, plan)]
     if format == "csv":
         return Answer(table.cube_csv(plan.header, clipped), table.MEDIA_TYPE)
     return Answer(covjson.grid_coverage(plan.header, clipped), covjson.MEDIA_TYPE)

@@ -60,7 +60,7 @@ def tile(
     plan = select(context, collection, wanted)
     if not plan.slices:
         return _blank(grid)
-    picture = paint(style, plan.header, all_slices(plan)[0])
+    picture = paint(style, plan.header, all_slices(context, plan)[0])
     return Answer(png.encode_png(picture), png.MEDIA_TYPE)
 
 

@@ -127,7 +127,7 @@ def parse_crs_parameter(text: str, parameter: str) -> str:
                 crs = parse_crs(name)
             except InvalidInput as error:
                 raise InvalidInput(parameter, f"{text[:80]!r} is not known") from error
-            if len(crs.axis_info) != 2 or crs.is_geocentric or crs.is_vertical:
+            if len(crs.axis_info) != 2 or not (crs.is_projected or crs.is_geographic):
                 raise InvalidInput(parameter, f"{text[:80]!r} is not a two-dimensional CRS")
             return name
     raise InvalidInput(
@@ -178,8 +178,8 @@ def parse_wkt(text: str, *, kinds: tuple[str, ...], max_vertices: int) -> BaseGe
     vertices = int(shapely.get_num_coordinates(geometry))
     if vertices > max_vertices:
         raise InvalidInput("coords", f"has {vertices} vertices, at most {max_vertices} are allowed")
-    if geometry.has_z:
-        raise InvalidInput("coords", "collections have no height axis; give x and y only")
+    if geometry.has_z or geometry.has_m:
+        raise InvalidInput("coords", "collections have no height and no measure; give x and y only")
     if geometry.is_empty or not all(math.isfinite(v) for v in geometry.bounds):
         raise InvalidInput("coords", "must not be empty")
     if not geometry.is_valid:

@@ -82,6 +82,7 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
             output_bytes=limits.answer_bytes,
             read_bytes=limits.read_bytes,
             working_bytes=limits.working_bytes,
+            pixels=limits.pixels,
             slices=limits.slices,
         )
     return plan
@@ -90,23 +91,31 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
 def _area(grid: Grid) -> BaseGeometry:
     """An area in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
     try:
-        return box(*grid.bounds.to_crs(grid.crs, CRS84).as_tuple())
+        around = grid.bounds.to_crs(grid.crs, CRS84)
     except InvalidInput:  # no such box: the grid lies across the antimeridian
         return footprint(grid)
+    # Footprints keep to -180..180, a grid may count longitudes up to 360.
+    return box(*around.as_tuple()) if max(-around.west, around.east) < 180.001 else footprint(grid)
 
 
 class Watched:
-    """The slices of a plan, passed on while it is kept how each ended."""
+    """The slices of a plan, passed on while it is kept how each ended.
 
-    def __init__(self, plan: CubePlan) -> None:
+    Waits until the worker has the memory; raises Cancelled when the client has gone.
+    """
+
+    def __init__(self, context: Context, plan: CubePlan) -> None:
+        self._context = context
         self._plan = plan
         self.ends: list[tuple[SliceStatus, str]] = []
         """(status, message) of each slice that has passed."""
 
     def __iter__(self) -> Iterator[Slice]:
-        for one in execute(self._plan):
-            self.ends.append((one.status, one.message))
-            yield one
+        stop = self._context.stop
+        with self._context.memory.hold(self._plan.working_bytes, stop=stop):
+            for one in execute(self._plan, stop=stop):
+                self.ends.append((one.status, one.message))
+                yield one
 
     def check(self) -> None:
         """Once all have passed: an answer without a single readable step is an error, not an empty picture.
@@ -117,9 +126,9 @@ class Watched:
             raise SourceError("every time step", self.ends[-1][1])
 
 
-def all_slices(plan: CubePlan) -> list[Slice]:
+def all_slices(context: Context, plan: CubePlan) -> list[Slice]:
     """The slices of a plan, all in memory. Raises SourceError when every one of them failed."""
-    watched = Watched(plan)
+    watched = Watched(context, plan)
     slices = list(watched)
     watched.check()
     return slices

@@ -49,7 +49,10 @@ def parse_subset(texts: Sequence[str], native: Grid) -> Subset:
     if {"lon", "lat"} & spans.keys() and {"e", "n"} & spans.keys():
         raise InvalidInput("subset", "name the axes of one CRS: E and N, or Lon and Lat")
     crs = CRS84 if {"lon", "lat"} & spans.keys() else native.crs
-    full = native.bounds.to_crs(native.crs, crs)
+    try:
+        full = native.bounds.to_crs(native.crs, crs)
+    except InvalidInput:  # data across the antimeridian have no box in degrees
+        full = Bounds(-180, -90, 180, 90)
     west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east)
     south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
     return Subset(in_range(Bounds(west, south, east, north), crs), crs, period)
@@ -98,7 +101,7 @@ def axis_kind(axis: str, native: Grid, parameter: str) -> str:
 
 
 def _span(inner: str | None, low: float, high: float) -> tuple[float, float]:
-    if inner is None:
+    if inner is None or inner.strip() == "*":
         return low, high
     start, colon, end = inner.partition(":")
     first = low if start.strip() == "*" else parse_number(start, "subset")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -56,7 +57,7 @@ def index_files(settings: Settings, files: list[Path], *, mapping: Path, threads
     listed: list[Outcome] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"indexing by {mapping.name}", total=None)
+        task = bar.add_task(f"indexing by {escape(mapping.name)}", total=None)
 
         def advance(outcome: Outcome) -> None:
             bar.advance(task)
@@ -67,11 +68,11 @@ def index_files(settings: Settings, files: list[Path], *, mapping: Path, threads
     if listed:
         table = Table("file", "outcome", "reason", box=None, header_style="bold")
         for outcome in listed:
-            table.add_row(outcome.path.name, outcome.status.value, outcome.reason)
+            table.add_row(*map(escape, (outcome.path.name, outcome.status.value, outcome.reason)))
         console.print(table)
     counts = {status: getattr(summary, status.value) for status in Status}
     told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
-    console.print(f"{mapping.name}: {told or 'no file found'}")
+    console.print(f"{mapping.name}: {told or 'no file found'}", markup=False)
     return bool(summary.failed) or not any(counts.values())
 
 
@@ -89,7 +90,7 @@ def list_collections(config: ConfigOption = None, home: HomeOption = None) -> No
         for one in operations.every_collection(catalogue):
             start = format_instant(one.extent.start) if one.extent else "no data"
             end = format_instant(one.extent.end) if one.extent else ""
-            table.add_row(one.name, one.title, " ".join(f.name for f in one.fields), start, end)
+            table.add_row(*map(escape, (one.name, one.title, " ".join(f.name for f in one.fields), start, end)))
     Console(highlight=False).print(table)
 
 
@@ -103,4 +104,4 @@ def delete_collection(name: str, config: ConfigOption = None, home: HomeOption =
 
     with operations.opened(settings_for(config, home=home)) as catalogue:
         catalogue.collections.delete(name)
-    Console(highlight=False).print(f"deleted {name}")
+    Console(highlight=False).print(f"deleted {name}", markup=False)

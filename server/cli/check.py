@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from config.settings import describe
@@ -22,7 +23,7 @@ def check_config(config: ConfigOption = None) -> None:
             value = getattr(value, part)
         # A database address may hold a password.
         shown = "(set)" if setting.name.endswith("catalogue.url") and value else str(value)
-        table.add_row(setting.name, shown)
+        table.add_row(setting.name, escape(shown))
     console = Console()
     console.print(table)
-    console.print(f"{find_config(config)} is right")
+    console.print(f"{find_config(config)} is right", markup=False)

@@ -12,7 +12,7 @@ from rich.console import Console
 from config.settings import Settings
 from server.cli.options import PROJECT, ConfigOption, settings_for
 from server.cli.processes import run_verb
-from server.cli.serve import check_port
+from server.cli.serve import check_port, sweep_temporary
 from server.run import Application
 
 EXAMPLES = PROJECT / "examples"
@@ -54,6 +54,7 @@ def demo(
         prepare(settings)
         return
     check_port(settings)
+    sweep_temporary(settings)
     run_verb("demo", settings, ["--prepare-only"])
     console = Console(highlight=False, soft_wrap=True)
     Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()

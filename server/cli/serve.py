@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import time
 from typing import Annotated
 
 import typer
@@ -28,10 +30,22 @@ def serve(
     """
     settings = settings_for(config, home=home, host=host, port=port, workers=workers)
     check_port(settings)
+    sweep_temporary(settings)
     run_verb("migrate", settings)
     console = Console(highlight=False)
     url = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
     Application(settings, when_ready=lambda: console.print(f"serving {url} (Ctrl-C stops)")).run()
+
+
+OLD_SECONDS = 24 * 3600
+"""An answer that was begun so long ago is no longer written."""
+
+
+def sweep_temporary(settings: Settings) -> None:
+    """Remove what servers that were killed left of their answers."""
+    for folder in (settings.home / "tmp").glob("answer-*"):
+        if folder.stat().st_mtime < time.time() - OLD_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)  # another server may be sweeping too
 
 
 def check_port(settings: Settings) -> None:

@@ -111,7 +111,9 @@ def test_nowhere_is_a_problem_document(demo):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-@pytest.mark.parametrize("path", ["/", "/collections/s2-romania/items", "/collections/s2-romania/coverage"])
+@pytest.mark.parametrize(
+    "path", ["/", "/collections/s2-romania/items", "/collections/s2-romania/coverage", "/healthz", "/readyz"]
+)
 def test_what_is_only_read_can_not_be_written(demo, method, path):
     answer = httpx.request(method, demo.url + path)
     assert answer.status_code == 405
@@ -174,6 +176,11 @@ def test_no_path_breaks_the_server(demo, value):
             written = value if "%" in value else quote(value, safe="./")
             answer = client.get(path.format(written))
             assert answer.status_code < 500, (path, value, answer.text)
+
+
+@pytest.mark.parametrize("host", ['evil.com/"><x>', "a b", "", "x:y", "evil.com\\@x", "x" * 5 + "/.."])
+def test_a_host_that_is_none_does_not_get_into_links(demo, host):
+    assert httpx.get(f"{demo.url}/collections", headers={"Host": host}).status_code == 400
 
 
 def test_raw_bytes_in_the_address_are_refused(demo):

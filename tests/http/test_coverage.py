@@ -163,6 +163,16 @@ def test_subset_at_one_position_is_one_pixel_wide(demo, stored):
     assert np.array_equal(one(demo, subset=f"E({x})").data[0], pixels[2, :, 20:21])
 
 
+def test_subset_by_a_star_is_the_whole_axis(demo, stored):
+    assert np.array_equal(one(demo, subset="E(*),N(*)").data[0], stored[0][2])
+
+
+def test_subset_on_the_far_edge_is_the_last_pixel(demo, stored):
+    pixels, transform = stored
+    east, south = transform @ (100, 100)
+    assert one(demo, subset=f"E({east!r}),N({south!r})").data.tolist() == [[[pixels[2, 99, 99]]]]
+
+
 def test_subset_in_degrees(demo):
     cube = one(demo, subset="Lat(45.203:45.206),Lon(22.150:22.155)")
     assert 0 < cube.shape[0] < 100
@@ -402,6 +412,10 @@ def test_a_large_text_answer_is_refused(demo):
         ("subset", 'time("2016":"2015")'),
         ("subset", "Lon(22.1:22.2),Lat(95:99)"),
         ("crs", "EPSG:4979"),
+        ("crs", "EPSG:5817"),
+        ("crs", "ESRI:54053"),
+        ("scale-factor", "1e-308"),
+        ("scale-factor", "5e-324"),
         ("width", "1.5"),
         ("height", "-3"),
         ("properties", "B99"),

@@ -175,6 +175,8 @@ def test_where_nothing_lies_there_is_no_content(demo, path, params):
         ("position", "coords", {"coords": "POINT(1e999 0)"}),
         ("position", "coords", {"coords": "POINT(500 95)"}),
         ("position", "coords", {"coords": "POINT Z(1 2 3)"}),
+        ("position", "coords", {"coords": "POINT M(22.1522 45.2048 3)"}),
+        ("position", "crs", {"coords": "POINT(5300000 3000000)", "crs": "EPSG:5817"}),
         ("position", "coords", {"coords": "POINT(22 45); DROP TABLE record"}),
         ("position", "coords", {"coords": POLYGON}),
         ("position", "crs", {"coords": POINT, "crs": "EPSG:0"}),

@@ -6,6 +6,7 @@ TINY = {
     "PRISMCUBE_LIMITS__ANSWER_BYTES": "100000",
     "PRISMCUBE_LIMITS__WORKING_BYTES": "1000000",
     "PRISMCUBE_LIMITS__READ_BYTES": "400000",
+    "PRISMCUBE_LIMITS__PIXELS": "50000",
     "PRISMCUBE_LIMITS__SLICES": "20",
     "PRISMCUBE_LIMITS__JSON_VALUES": "500",
     "PRISMCUBE_LIMITS__ITEMS": "7",
@@ -33,6 +34,11 @@ def small(demo, start):
         ("coverage", {"datetime": "2016-03-18", "width": 300, "properties": "B4"}, "bytes of answer"),
         ("coverage", {"datetime": "2016", "group": "all", "mosaic": "median", "properties": "B4"}, "working memory"),
         ("coverage", {"group": "year", "datetime": "2016/2018", "width": 10, "properties": "B4"}, "bytes to read"),
+        (
+            "coverage",
+            {"datetime": "2016-03-18", "width": 120, "properties": "B4", "resampling": "lanczos"},
+            "pixels to compute",
+        ),
         ("coverage", {"width": 2, "properties": "B4"}, "time steps"),
         (
             "coverage",

@@ -36,6 +36,35 @@ def test_a_killed_worker_is_replaced(demo):
     assert children[0] not in demo.workers()
 
 
+def test_work_for_a_client_that_has_gone_stops(start, demo):
+    """Each of these would compute for minutes; with one pixel thread they would stand in the way of all others."""
+    costly = {"width": 1000, "height": 1000, "properties": "ndvi", "group": "all", "mosaic": "mean", "mask": "none",
+              "resampling": "cubic"}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRISMCUBE_SERVE__THREADS", "1")
+        running = start(demo.home, "serve", "--workers", "1")
+    with running as server:
+        for _ in range(5):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.get(f"{server.url}/collections/s2-romania/coverage", params=costly, timeout=0.5)
+        answer = httpx.get(
+            f"{server.url}/collections/s2-romania/position?coords=POINT(22.1522 45.2048)&datetime=2016-03-18",
+            timeout=60,
+        )
+        assert answer.status_code == 200
+
+
+def test_what_a_killed_server_left_is_swept_up(start, tmp_path):
+    old, new = tmp_path / "tmp" / "answer-old", tmp_path / "tmp" / "answer-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "cube.tif").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    with start(tmp_path, "serve", "--workers", "1"):
+        assert not old.exists()
+        assert new.exists(), "another server may still be writing it"
+
+
 def test_an_answer_leaves_no_file_behind(demo):
     demo.ok("/collections/s2-romania/coverage", datetime="2016")
     assert list((demo.home / "tmp").iterdir()) == []

@@ -59,6 +59,23 @@ def test_brief_lists_only_what_failed_and_a_repeat_changes_nothing(tmp_path, few
     assert (code, text.strip()) == (0, "s2-romania.yml: 3 unchanged")
 
 
+def test_brackets_in_names_are_no_markup(tmp_path, few):
+    folder, _ = few
+    odd = folder / "x[" / "b]"
+    odd.mkdir(parents=True)
+    shutil.move(sorted(folder.glob("*.tif"))[0], odd / "S2_20150801.tif")
+    (odd / "S2_20150802.tif").write_bytes(b"")
+    mapping = tmp_path / "[b].yml"
+    mapping.write_text(S2.read_text().replace("title: Sentinel-2, forest in Romania", "title: 'Forest [/b] [bold]x'"))
+    code, text = prismcube("index", "--home", tmp_path / "home", "--mapping", mapping, folder)
+    assert code == 1
+    assert "Traceback" not in text
+    assert "[b].yml: 3 created, 2 failed" in text
+    code, text = prismcube("collection", "list", "--home", tmp_path / "home")
+    assert code == 0
+    assert "Forest [/b] [bold]x" in text
+
+
 def test_a_folder_without_files_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     code, text = prismcube("index", "--home", tmp_path / "home", "--mapping", S2, tmp_path / "empty")

@@ -14,7 +14,7 @@ from rasterio.warp import reproject
 
 from prismcube.cube.engine import execute
 from prismcube.cube.plan import check_budget
-from prismcube.errors import BudgetExceeded
+from prismcube.errors import BudgetExceeded, Cancelled
 from prismcube.model.cube import SliceStatus
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.formats import DataFormat, ValueMapping
@@ -241,7 +241,35 @@ def test_a_step_goes_on_without_a_record_that_can_not_be_read(scenes, mosaic):
             assert one.status is SliceStatus.OK  # complete before the broken one was needed
         else:
             assert one.status is SliceStatus.PARTIAL
-            assert f"{paths[0].name} could not be read" in one.message
+            assert f"{paths[0 if mosaic == 'first' else broken].name} could not be read" in one.message
+
+
+@pytest.mark.parametrize(
+    ("resampling", "width"), [("nearest", 1), ("bilinear", 2), ("cubic", 4), ("lanczos", 6), ("mode", 2)]
+)
+def test_resampled_pixels_cost_the_width_of_their_kernel(scenes, resampling, width):
+    for day in range(3):
+        scenes.add(scenes.write(np.stack([gradient(), gradient()]), transform=HERE), day=day, bands=(1, 2))
+    fields = {"a": U16, "b": U16}
+    assert scenes.plan(fields, resampling=resampling).pixels == 3 * 2 * 40 * 50  # copied
+    grid = Grid("EPSG:32632", HERE @ Affine.translation(0.5, 0.5), 20, 30)
+    assert scenes.plan(fields, grid=grid, resampling=resampling).pixels == 3 * 2 * 20 * 30 * width
+
+
+def test_work_that_nobody_wants_stops_before_the_next_record(scenes):
+    for day in range(5):
+        scenes.add(scenes.write(gradient(), transform=HERE), day=day)
+    asked = []
+
+    def stop():
+        asked.append(1)
+        if len(asked) == 3:
+            raise Cancelled
+
+    slices = execute(scenes.plan({"v": U16}), stop=stop)
+    assert len([next(slices), next(slices)]) == 2
+    with pytest.raises(Cancelled):
+        next(slices)
 
 
 def test_closing_the_stream_stops_the_reading(scenes, monkeypatch):
@@ -291,12 +319,18 @@ def test_a_step_beside_the_grid_vanishes(scenes):
 
 @pytest.mark.parametrize(
     ("limit", "what"),
-    [("output_bytes", "answer"), ("read_bytes", "read"), ("working_bytes", "memory"), ("slices", "time steps")],
+    [
+        ("output_bytes", "answer"),
+        ("read_bytes", "read"),
+        ("working_bytes", "memory"),
+        ("pixels", "pixels to compute"),
+        ("slices", "time steps"),
+    ],
 )
 def test_each_budget_refuses_before_anything_is_read(scenes, limit, what):
     scenes.add(scenes.write(gradient(), transform=HERE))
     plan = scenes.plan({"v": U16})
-    allowed = {"output_bytes": 10**9, "read_bytes": 10**9, "working_bytes": 10**9, "slices": 10}
+    allowed = {"output_bytes": 10**9, "read_bytes": 10**9, "working_bytes": 10**9, "pixels": 10**9, "slices": 10}
     check_budget(plan, **allowed)
     with pytest.raises(BudgetExceeded, match=what):
         check_budget(plan, **{**allowed, limit: 0 if limit == "slices" else 100})
@@ -310,6 +344,11 @@ def test_a_60000_pixel_square_is_refused_without_memory(scenes):
     grid = Grid("EPSG:32632", HERE, 60000, 60000)
     with pytest.raises(BudgetExceeded, match="would fit"):
         check_budget(
-            scenes.plan({"v": U16}, grid=grid), output_bytes=2**29, read_bytes=2**32, working_bytes=2**30, slices=9
+            scenes.plan({"v": U16}, grid=grid),
+            output_bytes=2**29,
+            read_bytes=2**32,
+            working_bytes=2**30,
+            pixels=10**12,
+            slices=9,
         )
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prismcube.encode import covjson, table
-from prismcube.encode.geotiff import write_geotiff
-from prismcube.errors import BudgetExceeded
+from prismcube.encode.geotiff import can_name, write_geotiff
+from prismcube.errors import BudgetExceeded, StorageFull
 from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus, Step, common_format
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
@@ -101,9 +101,33 @@ def test_large_pictures_are_tiled(tmp_path):
 def test_a_full_disk_is_told_before_writing(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 95, 5))
-    with pytest.raises(BudgetExceeded, match="temporary folder is full"):
+    with pytest.raises(StorageFull, match="temporary folder has 5"):
         write_geotiff(tmp_path / "x.tif", header(U8), [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_while_writing_is_told(tmp_path):
+    """A quota, here the largest file a process may write, can't be seen beforehand."""
+    import resource
+    import signal
+
+    grid = Grid("EPSG:32632", GRID.transform, 1000, 1000)
+    head = header(DataFormat(dtype="float64"), grid=grid)
+    noise = np.random.default_rng(1).random(grid.shape)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(StorageFull, match="could not be written"):
+            write_geotiff(tmp_path / "x.tif", head, [Slice(0, (noise,), (np.ones(grid.shape, bool),))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize(("crs", "able"), [("EPSG:3035", True), ("OGC:CRS84", True), ("ESRI:54053", False)])
+def test_some_crs_have_no_place_in_a_geotiff(crs, able):
+    assert can_name(crs) is able
 
 
 def test_more_bands_than_tiff_holds_are_refused(tmp_path):

@@ -205,3 +205,12 @@ def test_footprints(grid: Grid, inside: list[Any], outside: list[Any], parts: in
         assert found.intersects(Point(point)), point
     for point in outside:
         assert not found.intersects(Point(point)), point
+
+
+def test_a_footprint_over_a_pole_has_every_longitude() -> None:
+    from shapely.geometry import Point
+
+    outline = footprint(Grid("EPSG:3413", Affine(100, 0, -5000, 0, -100, 5000), 100, 100))
+    for lon in range(-180, 181, 15):
+        assert outline.intersects(Point(lon, 89.99))
+        assert not outline.intersects(Point(lon, 89.9))

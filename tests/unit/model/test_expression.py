@@ -110,3 +110,30 @@ def test_no_answer_is_not_finite_and_warns_nobody() -> None:
 
 def test_names() -> None:
     assert Expression("where(a > 1, sqrt(b), 2) + a").names == {"a", "b"}
+
+
+def test_comparisons_are_numbers():
+    a = np.array([45.0, 1.5, 0.0])
+    for text, expected in {
+        "(a > 1) + (a > 2) + (a > 3)": [3, 1, 0],
+        "(a > 1) - (a > 2)": [0, 1, 0],
+        "-(a > 1)": [-1, -1, 0],
+        "sqrt(a > 1) * 100001": [100001, 100001, 0],
+        "where(a > 1, a, -1)": [45, 1.5, -1],
+        "where(a, 1, 2)": [1, 1, 2],
+        "exp(a > 1)": [np.e, np.e, 1],
+    }.items():
+        assert Expression(text).evaluate({"a": a}, shape=(3,)).tolist() == expected, text
+
+
+@pytest.mark.parametrize(
+    "text", ["-" * 1900 + "a", "+".join(["a"] * 990), "(" * 190 + "a" + ")" * 190 + "+" + "-" * 160 + "a"]
+)
+def test_nesting_has_an_end(text):
+    with pytest.raises(InvalidInput, match=r"nested deeper|can't be read"):
+        Expression(text)
+
+
+def test_long_sums_are_fine():
+    values = {"a": np.ones(2)}
+    assert Expression("+".join(["a"] * 100)).evaluate(values, shape=(2,)).tolist() == [100, 100]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prismcube.errors import InvalidInput
-from prismcube.model.grid import ALIGNED_PX, Bounds, Grid
+from prismcube.model.grid import ALIGNED_PX, Bounds, Grid, is_north_first, parse_crs
 
 SIZES = st.integers(1, 500)
 
@@ -96,3 +96,21 @@ def test_centres_lie_inside(grid: Grid) -> None:
 def test_only_north_up_grids(transform: Affine) -> None:
     with pytest.raises(InvalidInput, match="north-up"):
         Grid("EPSG:3035", transform, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        3031, 3413, 3995, 5041, 3976, 5938, 32661, 32761, 5042, 3575, 3408, 3035, 2180, 31467, 31700, 2193, 4326, 3857,
+        32633, 27700,
+    ],
+)  # fmt: skip
+def test_axis_order_is_the_one_pyproj_uses(code):
+    """Around a pole both axes point north, or both south."""
+    from pyproj import Transformer
+
+    area = parse_crs(f"EPSG:{code}").area_of_use
+    place = (area.west + (area.east - area.west) * 0.37, area.south + (area.north - area.south) * 0.61)
+    x, y = Transformer.from_crs("OGC:CRS84", f"EPSG:{code}", always_xy=True).transform(*place)
+    own = Transformer.from_crs("OGC:CRS84", f"EPSG:{code}").transform(*place)
+    assert own == pytest.approx((y, x) if is_north_first(f"EPSG:{code}") else (x, y))

@@ -144,3 +144,19 @@ def test_nan_on_an_integer_type_means_none() -> None:
 def test_mappings_that_make_no_sense(arguments: dict[str, float]) -> None:
     with pytest.raises(InvalidInput):
         ValueMapping(**arguments)
+
+
+def test_floats_beyond_an_integer_type_are_clamped_to_it():
+    """2**31 is a float32, the largest int32 is not."""
+    huge = np.array([3e9, -3e9, 2.0**31, 1e30], dtype=np.float32)
+    valid = np.ones(4, dtype=bool)
+    top = 2**31 - 1
+    assert cast(huge, valid, DataFormat(dtype="int32")).tolist() == [top, -(2**31), top, top]
+    assert cast(huge * 4, valid, DataFormat(dtype="uint32")).tolist() == [2**32 - 1, 0, 2**32 - 1, 2**32 - 1]
+
+
+@pytest.mark.parametrize("limit", ["imin", "imax", "emin", "emax"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_limits_of_a_mapping_are_finite(limit, value):
+    with pytest.raises(InvalidInput):
+        ValueMapping(**{limit: value})

@@ -1,0 +1,106 @@
+"""Collections in places where longitudes are awkward, through the handlers and a real catalogue."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from ingester.index import Indexer, Status, parse_mapping
+from prismcube.catalogue import Catalogue, migrate
+from prismcube.cube.gate import MemoryGate
+from providers.ogc import coverage, edr, maptiles
+from providers.ogc.answer import Context, Limits
+
+MAPPING = {
+    "variables": {"v": {"bands": ["v"], "dtype": "uint16", "nodata": 0, "minimum": 1, "maximum": 70000}},
+    "files": [
+        {"pattern": r"(?P<date>.*)\\.tif".replace("\\\\", "\\"), "record": "r", "time": "2020-01-01", "tags": {},
+         "datasets": [{"instance": "v/i", "bands": [1]}]},
+    ],
+    "collections": {"c": {"fields": {"v": {"instance": "v/i"}}, "style": {"fields": ["v"], "ranges": [[0, 70000]]}}},
+}  # fmt: skip
+LIMITS = Limits(
+    answer_bytes=2**28, working_bytes=2**28, read_bytes=2**28, pixels=10**9, slices=10, json_values=10**6, items=10,
+    default_items=10, vertices=1000,
+)  # fmt: skip
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Index one file, made of these pixels; gives a Context."""
+    catalogue = None
+
+    def serve(pixels, crs, transform):
+        nonlocal catalogue
+        path = tmp_path / "x.tif"
+        profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "crs": crs, "transform": transform, "nodata": 0}
+        with rasterio.open(path, "w", height=pixels.shape[0], width=pixels.shape[1], **profile) as file:
+            file.write(pixels.astype(np.uint16), 1)
+        url = f"sqlite:///{tmp_path}/c.sqlite"
+        migrate(url)
+        catalogue = Catalogue(url)
+        outcomes = []
+        Indexer(catalogue, parse_mapping(MAPPING)).run([path], progress=outcomes.append)
+        assert [one.status for one in outcomes] == [Status.CREATED], outcomes
+        return Context(catalogue=catalogue, limits=LIMITS, temporary=tmp_path, memory=MemoryGate(2**28))
+
+    yield serve
+    if catalogue:
+        catalogue.close()
+
+
+def pixels_of(answer):
+    assert answer.status == 200
+    with rasterio.MemoryFile(b"".join(answer.body.chunks())) as memory, memory.open() as file:
+        return file.read(1), file.transform
+
+
+def series_of(answer):
+    assert answer.status == 200
+    return list(csv.DictReader(io.StringIO(answer.body.decode(), newline="")))
+
+
+def test_longitudes_of_0_to_360_are_asked_for_with_180(served):
+    whole = np.arange(1, 181 * 1 * 360 + 1)[: 180 * 360].reshape(180, 360)
+    context = served(whole, "EPSG:4326", Affine(1, 0, 0, 0, -1, 90))
+    for lon, col in ((-105.5, 254), (-0.5, 359), (0.5, 0), (179.5, 179), (-179.5, 180)):
+        (row,) = series_of(edr.position(context, "c", [("coords", f"POINT({lon} 44.5)"), ("f", "csv")]))
+        assert int(row["v"]) == whole[45, col] % 65536
+    data, transform = pixels_of(coverage.coverage(context, "c", [("bbox", "-120,40,-100,50")]))
+    assert np.array_equal(data, whole[40:50, 240:260].astype(np.uint16))
+    assert transform.c == 240
+    ring = "POLYGON((-120 40,-100 40,-100 50,-120 50,-120 40))"
+    (row,) = series_of(edr.area(context, "c", [("coords", ring), ("reducer", "count"), ("f", "csv")]))
+    assert row["v_count"] == "200"
+
+
+@pytest.fixture
+def dateline(served):
+    """20 x 20 pixels of 1 km of UTM zone 1 north, half of them west of the date line."""
+    return served(np.arange(1, 401).reshape(20, 20), "EPSG:32601", Affine(1000, 0, 340_000, 0, -1000, 7_000_000))
+
+
+def test_across_the_date_line_everything_is_there(dateline):
+    data, _ = pixels_of(coverage.coverage(dateline, "c", []))
+    assert np.array_equal(data, np.arange(1, 401).reshape(20, 20))
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "place"), [("-180", "-179.9", "POINT(-179.97 63.03)"), ("179.8", "180", "POINT(179.95 63.03)")]
+)
+def test_across_the_date_line_data_are_found_from_both_sides(dateline, west, east, place):
+    data, _ = pixels_of(coverage.coverage(dateline, "c", [("bbox", f"{west},62.9,{east},63.1")]))
+    assert 0 < np.count_nonzero(data) <= 400
+    pixels_of(coverage.coverage(dateline, "c", [("subset", f"Lon({west}:{east})")]))
+    assert int(series_of(edr.position(dateline, "c", [("coords", place), ("f", "csv")]))[0]["v"]) > 0
+    ring = f"POLYGON(({west} 62.9,{east} 62.9,{east} 63.1,{west} 63.1,{west} 62.9))"
+    (row,) = series_of(edr.area(dateline, "c", [("coords", ring), ("reducer", "count"), ("f", "csv")]))
+    assert 0 < int(row["v_count"]) < 400
+
+
+def test_across_the_date_line_maps_are_drawn(dateline):
+    for col in ("0", "255"):
+        assert maptiles.tile(dateline, "c", maptiles.TilePlace("WebMercatorQuad", "8", "72", col), []).status == 200
