@@ -109,7 +109,7 @@ class Limits(Section):
         ByteSize(512 * 2**20), description="Bytes of decoded pixels in one answer, before it is packed."
     )
     working_bytes: PositiveBytes = Field(
-        ByteSize(2**29),
+        ByteSize(2**30),
         description="Bytes of memory that the requests computed by one worker may use together; "
         "one that needs more is refused, one that must wait for others waits.",
     )
