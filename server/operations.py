@@ -13,12 +13,20 @@ from config.settings import Settings
 from ingester.index import Indexer, Outcome, Summary, read_mapping
 from prismcube.catalogue import Catalogue
 from prismcube.catalogue import migrate as migrate_catalogue
+from prismcube.errors import ConfigurationError
 from prismcube.model.collection import Collection
 
 
 def migrate(settings: Settings) -> None:
-    """Create the home folder and the catalogue, or bring its tables up to this version."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    """Create the home folder and the catalogue, or bring its tables up to this version.
+
+    Raises ConfigurationError when there can be no such folder.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"can't be made: {settings.home}: {error.strerror}"
+        raise ConfigurationError(str(settings.path), [("prismcube.home", reason)]) from error
     migrate_catalogue(settings.catalogue_url)
 
 

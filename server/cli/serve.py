@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -44,8 +45,9 @@ OLD_SECONDS = 24 * 3600
 def sweep_temporary(settings: Settings) -> None:
     """Remove what servers that were killed left of their answers."""
     for folder in (settings.home / "tmp").glob("answer-*"):
-        if folder.stat().st_mtime < time.time() - OLD_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)  # another server may be sweeping too
+        with suppress(FileNotFoundError):  # another server is sweeping too
+            if folder.stat().st_mtime < time.time() - OLD_SECONDS:
+                shutil.rmtree(folder)
 
 
 def check_port(settings: Settings) -> None:

@@ -72,9 +72,9 @@ def test_one_item(demo):
     assert {link["rel"] for link in one["links"]} == {"self", "collection"}
 
 
-@pytest.mark.parametrize("key", ["999999", "x", "-1", "1e3", "9" * 30, "%00"])
+@pytest.mark.parametrize("key", ["999999", "x", "-1", "1e3", "9" * 30])
 def test_no_such_item(demo, key):
-    assert demo.get(f"{S2}/{key}").status_code in (400, 404)
+    demo.refused(f"{S2}/{key}", status=404)
 
 
 def test_an_item_of_another_collection_is_not_here(demo):

@@ -107,6 +107,16 @@ def test_migrate_makes_a_catalogue_and_may_be_repeated(tmp_path):
     assert (tmp_path / "new" / "home" / "catalogue.sqlite").exists()
 
 
+@pytest.mark.parametrize("verb", ["migrate", "serve", "demo"])
+def test_a_home_that_can_not_be_is_told(tmp_path, verb, free_port):
+    (tmp_path / "file").write_text("")
+    port = [] if verb == "migrate" else ["--port", free_port()]
+    code, text = prismcube(verb, "--home", tmp_path / "file" / "home", *port)
+    assert code == 2
+    assert "prismcube.home" in text
+    assert "Traceback" not in text
+
+
 def test_check_config_shows_what_the_file_amounts_to(tmp_path):
     code, text = prismcube("check-config", env={"PRISMCUBE_LIMITS__SLICES": "77"})
     assert code == 0
