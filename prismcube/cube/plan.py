@@ -198,6 +198,7 @@ class _Planner:
         for dataset in sorted(datasets, key=lambda d: (d.time, d.id or 0)):
             self.by_record[dataset.record_id].append(dataset)
         self._bounds: dict[str, Bounds] = {}
+        self._places: dict[Grid, tuple[tuple[int, int] | None, int]] = {}
 
     def slices(self) -> Iterable[SlicePlan]:
         for group in self.request.groups:
@@ -214,9 +215,9 @@ class _Planner:
         """One visit a (file, mode, resampling), in the datasets' order."""
         visits: dict[tuple[Any, ...], list[tuple[Dataset, str, StoredField]]] = {}
         for dataset in datasets:
-            if self._window_pixels(dataset.grid) == 0:
+            offset, pixels = self._place(dataset.grid)
+            if pixels == 0:
                 continue
-            offset = dataset.grid.pixel_offset(self.request.grid)
             for target, field, resampling in self.targets:
                 if field.instance_id != dataset.instance_id:
                     continue
@@ -229,7 +230,7 @@ class _Planner:
     def _visit(self, resampling: str, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
         first = wanted[0][0]
         bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
-        offset = first.grid.pixel_offset(self.request.grid)
+        offset, pixels = self._place(first.grid)
         distinct = len({band.band for band in bands})
         return ReadStep(
             dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
@@ -241,8 +242,17 @@ class _Planner:
             resampling=resampling,
             bands=bands,
             offset=offset,
-            read_bytes=self._window_pixels(first.grid) * distinct * first.format.itemsize,
+            read_bytes=pixels * distinct * first.format.itemsize,
         )
+
+    def _place(self, source: Grid) -> tuple[tuple[int, int] | None, int]:
+        """For a file's grid: the output's offset in it when both are aligned, and its pixels within the output's box.
+
+        Kept for each grid: the dates of one place share theirs.
+        """
+        if source not in self._places:
+            self._places[source] = source.pixel_offset(self.request.grid), self._window_pixels(source)
+        return self._places[source]
 
     def _window_pixels(self, source: Grid) -> int:
         """Pixels of the file that lie in the output's box; 0 when they don't touch."""
