@@ -71,6 +71,8 @@ def make_context(settings: Settings) -> Context:
 
 def create_app(settings: Settings) -> ASGIApp:
     """The application of one worker."""
+    # GDAL tells of each value it moved off nodata, which is a rule of ours (docs/concepts/pixels.md), not news.
+    logging.getLogger("rasterio").setLevel(logging.ERROR)
     context = make_context(settings)
     address = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
     host = Host(settings.pygeoapi, url=address)

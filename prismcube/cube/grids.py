@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from pyproj.exceptions import ProjError
@@ -57,11 +58,12 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
         if asked is None:
             return None
         asked = _with_area(asked, native if parse_crs(crs) == parse_crs(native.crs) else None)
-        # Files with longitudes of 0 to 360 are asked for with -180 to 180.
-        asked = next((there for t in turns(crs) if (there := asked.moved(t)).intersection(covered)), asked)
-        common = asked.intersection(covered)
-        if common is None:
+        # Files with longitudes of 0 to 360 are asked for with -180 to 180: a box across Greenwich lies at both ends.
+        touching = [turn for turn in turns(crs) if asked.moved(turn).intersection(covered)]
+        if not touching:
             return None
+        common = reduce(Bounds.union, (part for t in touching if (part := asked.moved(t).intersection(covered))))
+        asked = asked.moved(touching[0])
         # An explicit size means exactly the area asked for; else pixels beyond the data would only be empty.
         area = asked if sized else common
     if wanted.resolution:

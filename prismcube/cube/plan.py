@@ -283,13 +283,18 @@ def check_budget(
 
 
 def coarser_advice(grid: Grid, asked: int, allowed: int) -> str:
-    """The resolution that would fit, in words; pixels fall with the square of their size."""
+    """The size that would fit, in words; costs fall with the number of pixels."""
     factor = math.ceil(math.sqrt(asked / allowed) * 100) / 100
     width, height = max(1, int(grid.width / factor)), max(1, int(grid.height / factor))
+    most = max(1, grid.pixels * allowed // asked)
+    if width * height > most:  # one side can't be made smaller any more
+        width, height = min(width, most), min(height, most)
+        width, height = (width, most // width) if width < height else (most // height, height)
+    west, south, east, north = grid.bounds.as_tuple()
     dx, dy = grid.resolution
     return (
-        f"pixels of {dx * factor:.6g} x {dy * factor:.6g} in place of {dx:.6g} x {dy:.6g} would fit "
-        f"(width={width}&height={height}), as would a smaller area or a shorter datetime"
+        f"pixels of {(east - west) / width:.6g} x {(north - south) / height:.6g} in place of {dx:.6g} x {dy:.6g} would "
+        f"fit (width={width}&height={height}), as would a smaller area or a shorter datetime"
     )
 
 

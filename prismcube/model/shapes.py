@@ -38,17 +38,20 @@ def clipped_to(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
         shapely.clip_by_rect(geometry, west - margin, box.south - margin, east + margin, box.north + margin)
         for west, east in ((box.west - turn, box.east - turn) for turn in turns(crs))
     ]
-    return next((part for part in parts if not part.is_empty), parts[0])
+    return shapely.union_all(parts)
 
 
 def onto(geometry: BaseGeometry, native: Grid) -> BaseGeometry | None:
-    """A native geometry where the data are, shifted by a whole turn of longitude if need be; None beside the data."""
+    """A native geometry where the data are, None beside them.
+
+    Parts that lie a whole turn of longitude away are shifted: all of an area that data counting 0 to 360 hold.
+    """
     extent = shapely.box(*native.bounds.as_tuple())
-    for turn in turns(native.crs):
-        there = affinity.translate(geometry, xoff=turn) if turn else geometry
-        if shapely.intersects(there, extent):
-            return there
-    return None
+    places = [affinity.translate(geometry, xoff=turn) if turn else geometry for turn in turns(native.crs)]
+    touching = [place for place in places if shapely.intersects(place, extent)]
+    if len(touching) > 1 and geometry.area > 0:
+        return shapely.union_all([shapely.intersection(place, extent) for place in touching])
+    return touching[0] if touching else None
 
 
 def to_native(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:

@@ -120,5 +120,7 @@ def _check_unchanged(source: Source, bands: tuple[int, ...], dataset: rasterio.D
     check_driver(source.uri, dataset.driver)
     found = (dataset.dtypes[0], dataset.shape, tuple(dataset.transform))
     catalogued = (source.format.dtype, source.grid.shape, tuple(source.grid.transform))
-    if found != catalogued or max(bands) > dataset.count:
+    if max(bands) > dataset.count:
+        raise SourceError(source.uri, f"was replaced: has {dataset.count} band(s), needs {max(bands)}; index it again")
+    if found != catalogued:
         raise SourceError(source.uri, f"was replaced ({found}, catalogued as {catalogued}); index it again")

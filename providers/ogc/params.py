@@ -181,7 +181,7 @@ def parse_wkt(text: str, *, kinds: tuple[str, ...], max_vertices: int) -> BaseGe
     if geometry.has_z or geometry.has_m:
         raise InvalidInput("coords", "collections have no height and no measure; give x and y only")
     if geometry.is_empty or not all(math.isfinite(v) for v in geometry.bounds):
-        raise InvalidInput("coords", "must not be empty")
+        raise InvalidInput("coords", "must have coordinates, all of them finite")
     if not geometry.is_valid:
         raise InvalidInput("coords", f"is not a valid geometry: {shapely.is_valid_reason(geometry)[:80]}")
     return geometry

@@ -42,6 +42,16 @@ def test_a_cube_beyond_all_numbers_is_refused_too(demo, side):
     assert demo.json(S2, f="plan", width=side, height=side, datetime=DAY)["cost"]["outputBytes"] >= 10**14
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 2**31 - 1), (5, 2**31 - 1), (2**31 - 1, 3), (60000, 60000)])
+def test_what_is_advised_would_be_allowed(demo, width, height):
+    ask = {"properties": "B4", "datetime": DAY, "resampling": "nearest"}
+    problem = demo.refused(S2, status=413, width=width, height=height, **ask)
+    advised = dict(part.split("=") for part in problem["detail"].split("(")[1].split(")")[0].split("&"))
+    cost = demo.json(S2, f="plan", **advised, **ask)["cost"]
+    assert cost["outputBytes"] <= 512 * 2**20
+    assert cost["workingBytes"] <= 2**30 or "answer" in problem["detail"]
+
+
 def test_a_large_text_answer_is_refused(demo):
     assert "f=geotiff" in demo.refused(S2, status=413, f="json", width=2000, height=2000, datetime=DAY)["detail"]
 

@@ -77,6 +77,22 @@ def test_longitudes_of_0_to_360_are_asked_for_with_180(served):
     assert row["v_count"] == "200"
 
 
+def test_areas_across_greenwich_are_whole_although_files_begin_there(served):
+    whole = np.tile(1000 + np.arange(360), (180, 1))
+    context = served(whole, "EPSG:4326", Affine(1, 0, 0, 0, -1, 90))
+    for ring, expected in (
+        ("-20 0,20 0,20 10,-20 10,-20 0", ("400", "1000.0", "1359.0")),
+        ("-180 -90,180 -90,180 90,-180 90,-180 -90", ("64800", "1000.0", "1359.0")),
+        ("-20 0,-10 0,-10 10,-20 10,-20 0", ("100", "1340.0", "1349.0")),
+    ):
+        asked = [("coords", f"POLYGON(({ring}))"), ("reducer", "count,min,max"), ("f", "csv")]
+        (row,) = series_of(edr.area(context, "c", asked))
+        assert (row["v_count"], row["v_min"], row["v_max"]) == expected
+    for box in ("-20,0,20,10", "-180,-90,180,90"):
+        data, transform = pixels_of(coverage.coverage(context, "c", [("bbox", box)]))
+        assert (transform.c, data.shape[1]) == (0, 360)  # both ends of the rows, and so all between
+
+
 @pytest.fixture
 def dateline(served):
     """20 x 20 pixels of 1 km of UTM zone 1 north, half of them west of the date line."""
