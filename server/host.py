@@ -77,10 +77,6 @@ class Host:
         html: str = render_j2_template(self._api.tpl_config, {"path": str(TEMPLATES)}, template, dict(data), locale)
         return html
 
-    def stock(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """pygeoapi's own WSGI answer."""
-        return self.app(environ, start_response)
-
 
 def _api_request(request: Request, api: Any) -> Any:
     from pygeoapi.api import APIRequest

@@ -16,7 +16,6 @@ from providers.ogc import coverage, edr, items, maptiles
 from server.problems import MEDIA_TYPE as PROBLEM
 
 TEXT = {"type": "string"}
-NUMBER = {"type": "number"}
 WHOLE = {"type": "integer", "minimum": 1}
 
 _DATETIME = "An instant or period (RFC 3339), limits inclusive, `..` for an open side; a date means the whole day."

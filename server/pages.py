@@ -124,7 +124,8 @@ class Pages:
             return _json(document)
         data = {**document, "base": self._base()}
         if listed:
-            data["collections"] = collections_document(self._context, (), base=self._base())["collections"]
+            ours = collections_document(self._context, (), base=self._base())["collections"]
+            data["collections"] = ours + self._host.entries()
         return Response(self._host.page(template, data, request), mimetype="text/html")
 
 

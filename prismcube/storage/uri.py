@@ -25,11 +25,6 @@ def canonical_uri(location: str | Path) -> str:
     return "file://" + quote(os.fsencode(_path(location)))
 
 
-def local_path(uri: str) -> Path:
-    """The file behind a URI. Raises InvalidInput("uri", ...) for one that is not local."""
-    return Path(_path(uri))
-
-
 def gdal_path(uri: str) -> str:
     """What to hand to GDAL. Raises InvalidInput("uri", ...) for one that is not local."""
     return _path(uri)

@@ -42,6 +42,10 @@ def test_it_is_listed(server):
     assert [one["id"] for one in server.json("/collections")["collections"]] == ["lakes"]
 
 
+def test_it_is_on_the_landing_page_too(server):
+    assert "Lakes" in server.ok("/?f=html").text
+
+
 def test_its_items_are_pygeoapis(server):
     items = server.json("/collections/lakes/items", f="json")
     assert [one["properties"]["name"] for one in items["features"]] == ["Ammersee"]

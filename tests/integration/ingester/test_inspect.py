@@ -19,7 +19,7 @@ from shapely.geometry import MultiPolygon, Point, box
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.grid import Grid
 from prismcube.raster.inspect import footprint, inspect
-from prismcube.storage.uri import canonical_uri, gdal_path, local_path
+from prismcube.storage.uri import canonical_uri, gdal_path
 
 HERE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
@@ -124,7 +124,7 @@ def test_names_of_all_sorts(tmp_path: Path, name: str) -> None:
     info = inspect(canonical_uri(path))
     assert info.uri == path.as_uri()
     assert info.uri.isascii()
-    assert local_path(info.uri) == path
+    assert gdal_path(info.uri) == str(path)
 
 
 def test_name_that_is_not_unicode(tmp_path: Path) -> None:
