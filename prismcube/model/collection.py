@@ -18,6 +18,8 @@ from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Bounds, Grid
 from prismcube.model.mask import MaskRule
+from prismcube.model.pattern import Pattern
+from prismcube.model.text import check_text
 
 COMPUTED_FORMAT = DataFormat(dtype="float32", nodata=float("nan"))
 """In which computed fields are handed out."""
@@ -109,7 +111,7 @@ class Collection:
     fields: tuple[Field, ...] = ()
     masks: tuple[MaskRule, ...] = ()
     record_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """A record belongs when it has all these tags with these values."""
+    """A record belongs when it has all these tags, each with a value that matches the pattern; empty: any value."""
     group: str = "record"
     """How records become time steps when a request does not say: see `prismcube.model.grouping`."""
     style: RGBStyle | None = None
@@ -122,6 +124,10 @@ class Collection:
             raise InvalidInput(
                 "collection.name", f"{self.name[:60]!r} must be letters, digits, '.', '_' and '-', and not 'records'"
             )
+        for text in (self.title, self.description, self.attribution, self.license, *self.keywords, *self.record_tags):
+            check_text("collection", text)
+        for value in self.record_tags.values():
+            Pattern(value)
         seen: set[str] = set()
         for one in self.fields:
             if not one.name.isidentifier():
@@ -166,4 +172,9 @@ class Collection:
         return tuple(one for one in self.stored_fields if one.name in wanted)
 
     def has_record(self, record: Record) -> bool:
-        return all(record.tags.get(key) == value for key, value in self.record_tags.items())
+        return matches_tags(self.record_tags, record.tags)
+
+
+def matches_tags(patterns: Mapping[str, str], tags: Mapping[str, str]) -> bool:
+    """True when the tags have all these keys, each with a value that matches its pattern; an empty one: any value."""
+    return all(key in tags and (not text or Pattern(text).matches(tags[key])) for key, text in patterns.items())

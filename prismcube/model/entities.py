@@ -18,7 +18,12 @@ from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput
 from prismcube.model.formats import DataFormat, ValueMapping
+from prismcube.model.globe import on_globe
 from prismcube.model.grid import Grid
+from prismcube.model.text import LONGEST_NAME, check_name, check_text
+
+LONGEST_URI, LONGEST_SUBDIR = 2_048, 500
+"""Bytes of a URI, characters of a subdir; an index of PostgreSQL can't hold much more."""
 
 RESAMPLINGS = (
     "nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode",
@@ -36,17 +41,25 @@ def footprint_hash(geometry: BaseGeometry) -> str:
     return hashlib.sha256(shapely.to_wkb(shapely.normalize(geometry), byte_order=1)).hexdigest()
 
 
+def _is_on_globe(geometry: BaseGeometry) -> bool:
+    west, south, east, north = geometry.bounds
+    return west >= -180 and east <= 180 and south >= -90 and north <= 90
+
+
 @dataclass(frozen=True, kw_only=True)
 class AOI:
     """An area of interest in longitude and latitude, shared by records and identified by its hash."""
 
     geometry: MultiPolygon | Polygon
-    """Longitude, latitude (OGC:CRS84)."""
+    """Longitude, latitude (OGC:CRS84); what lies beyond -180 or 180 comes round from the other side."""
     id: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.geometry, Polygon):
             object.__setattr__(self, "geometry", MultiPolygon([self.geometry]))
+        object.__setattr__(self, "geometry", shapely.force_2d(self.geometry))  # heights are no part of an area
+        if isinstance(self.geometry, MultiPolygon) and not _is_on_globe(self.geometry):
+            object.__setattr__(self, "geometry", on_globe(self.geometry))
         if not isinstance(self.geometry, MultiPolygon) or self.geometry.is_empty or not self.geometry.is_valid:
             raise InvalidInput("aoi", "must be a valid, non-empty polygon or multipolygon")
 
@@ -87,9 +100,16 @@ class Variable:
     description: str = ""
     resampling: str = "nearest"
     """One of `RESAMPLINGS`, used when a request names none."""
+    palette: str = ""
+    """The name of one that is stored; empty for shades of grey."""
     id: int | None = None
 
     def __post_init__(self) -> None:
+        check_name("variable.name", self.name)
+        check_text("variable.unit", self.unit, longest=LONGEST_NAME)
+        check_text("variable.description", self.description)
+        for band in self.bands:
+            check_name("variable.bands", band)
         if not self.bands or len(set(self.bands)) != len(self.bands):
             raise InvalidInput("variable.bands", f"must be distinct names, got {list(self.bands)}")
         if self.resampling not in RESAMPLINGS:
@@ -105,6 +125,12 @@ class Instance:
     metadata: Mapping[str, str] = field(default_factory=_no_tags)
     id: int | None = None
 
+    def __post_init__(self) -> None:
+        check_name("instance.name", self.name)
+        for key, value in self.metadata.items():
+            check_text("instance.metadata", key)
+            check_text("instance.metadata", value)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
@@ -116,7 +142,16 @@ class Container:
     storage_class: str = ""
     etag: str = ""
     """What tells a changed file: the store's ETag, or size and modification time of a local file."""
+    layout_id: int | None = None
+    """Of a file that a consolidation wrote."""
     id: int | None = None
+
+    def __post_init__(self) -> None:
+        check_text("container.uri", self.uri)
+        if len(self.uri.encode()) > LONGEST_URI:
+            raise InvalidInput("container.uri", f"has more than {LONGEST_URI:,} bytes")
+        check_text("container.storage_class", self.storage_class, longest=LONGEST_NAME)
+        check_text("container.etag", self.etag, longest=LONGEST_URI)
 
 
 class DatasetStatus(StrEnum):
@@ -125,6 +160,14 @@ class DatasetStatus(StrEnum):
     ACTIVE = "active"  # seen by every reader
     INACTIVE = "inactive"  # written by a job that has not yet been published
     TO_DELETE = "to-delete"  # replaced; its file goes with the next deletion job
+
+
+MOVES = {
+    DatasetStatus.INACTIVE: (DatasetStatus.ACTIVE, DatasetStatus.TO_DELETE),  # published; given up
+    DatasetStatus.ACTIVE: (DatasetStatus.INACTIVE, DatasetStatus.TO_DELETE),  # hidden; replaced
+    DatasetStatus.TO_DELETE: (DatasetStatus.ACTIVE, DatasetStatus.INACTIVE),  # rolled back
+}
+"""What the status of a dataset may become; it goes by deletion alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,3 +195,6 @@ class Dataset:
     """GDAL subdataset or TIFF directory inside the file; empty for the file itself."""
     status: DatasetStatus = DatasetStatus.ACTIVE
     id: int | None = None
+
+    def __post_init__(self) -> None:
+        check_text("dataset.subdir", self.subdir, longest=LONGEST_SUBDIR)
