@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prismcube.errors import SourceError
+from prismcube.storage.uri import without_secret
 
 DRIVERS = frozenset(
     {
@@ -16,8 +17,14 @@ Not among them: VRT, WMS and the like, whose files only name others. One that is
 server read whatever it names: any file of the machine, any address of its network.
 """
 
+OPENED = (*sorted(DRIVERS), "HDF5")
+"""Those that GDAL may try. HDF5 only lists what is in a file, HDF5Image reads it."""
+
 
 def check_driver(uri: str, driver: str) -> None:
-    """Raises SourceError for a format that is not read. Opening such a file does no harm yet, reading would."""
-    if driver not in DRIVERS:
-        raise SourceError(uri, f"is of format {driver}, which is not read (a VRT names other files: index those)")
+    """Raises SourceError for a format that is not read. GDAL is not even asked to open one, see `OPENED`."""
+    if driver not in OPENED:
+        raise SourceError(without_secret(uri), f"is of format {driver}, {NAMES_OTHERS}")
+
+
+NAMES_OTHERS = "which is not read (a VRT names other files: index those)"

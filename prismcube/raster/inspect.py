@@ -1,37 +1,31 @@
-"""What a raster file says about itself: grid, bands, footprint. Reads headers, no pixels."""
+"""What a raster file says about itself: grid, bands, footprint. Reads headers, pixels only when told."""
 
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 import shapely
 from affine import Affine
 from pyproj.exceptions import ProjError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from shapely import affinity
 from shapely.errors import GEOSException
-from shapely.geometry import MultiPolygon, Polygon, box
+from shapely.geometry import MultiPolygon, Polygon
 
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.formats import DTYPES
+from prismcube.model.globe import on_globe, polygons
 from prismcube.model.grid import CRS84, Grid, crs_name, parse_crs, transformer
-from prismcube.raster.drivers import check_driver
-from prismcube.raster.quiet import ignore_missing_georeference
-from prismcube.storage.uri import canonical_uri, gdal_path
-
-GDAL_OPTIONS: dict[str, Any] = {
-    # TRUE, not EMPTY_DIR: no listing of a folder of 100,000 files for each of them, yet the sidecars of this one
-    # (.aux.xml, .tfw) are still looked for by name.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    "GDAL_PAM_ENABLED": "YES",
-}
+from prismcube.raster.opening import Files, opened_files
+from prismcube.raster.whole import check_whole
+from prismcube.storage.store import stat
+from prismcube.storage.subdir import parse_subdir, split_name
+from prismcube.storage.uri import canonical_uri, is_remote, without_secret
+from prismcube.storage.versions import joint_etag
 
 POINTS = 21
 """Points a side, before those that add nothing are dropped; as GDAL densifies."""
@@ -59,9 +53,17 @@ class RasterInfo:
     footprint: MultiPolygon
     """Longitude, latitude; of the file's bounds, densified, split at the date line."""
     etag: str
-    """Size and time of change: `<bytes>-<nanoseconds>`."""
+    """Changes when the file or one of its `sidecars` does, see `prismcube.storage.versions`."""
     interleave: str
     """`pixel`, `band` or `line`; empty when the format does not say."""
+    subdir: str = ""
+    """What of the file this is, see `prismcube.storage.subdir`; empty for the file itself."""
+    driver: str = ""
+    """GDAL's name of the format, by the content: a JPEG 2000 named `.tif` is `JP2OpenJPEG`."""
+    subdatasets: tuple[str, ...] = ()
+    """Subdirs of what else is in the file: variables, pages."""
+    sidecars: tuple[str, ...] = ()
+    """URIs of the files beside it that were used, other than overviews and masks; sorted."""
 
     @property
     def count(self) -> int:
@@ -69,69 +71,79 @@ class RasterInfo:
         return len(self.dtypes)
 
 
-def inspect(uri: str) -> RasterInfo:
-    """The header of a raster file, given by URI or local path.
+def inspect(uri: str, subdir: str = "", *, deep: bool = False) -> RasterInfo:
+    """The header of a raster file, given by URI or local path, or of what is inside it.
 
-    Raises SourceError, naming file and reason, for one that the catalogue can't hold, and InvalidInput("uri", ...).
+    `deep` reads all pixels, so that a truncated or damaged file is found.
+
+    Raises SourceError, naming file and reason, for one that the catalogue can't hold, and InvalidInput for a URI or
+    subdir that is refused.
     """
-    uri = canonical_uri(uri)
-    path = gdal_path(uri)
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise SourceError(uri, "not found" if isinstance(error, FileNotFoundError) else str(error.strerror)) from error
-    if not os.path.isfile(path):
-        raise SourceError(uri, "is not a file")
-    ignore_missing_georeference()
-    try:
-        with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path) as source:
-            check_driver(uri, source.driver)
-            return _read(source, uri, etag=f"{status.st_size}-{status.st_mtime_ns}")
-    except NotGeoreferencedWarning as error:  # where warnings are errors, as in tests
-        raise SourceError(uri, "has no geotransform") from error
-    except UnicodeEncodeError as error:
-        raise SourceError(uri, "its name is not valid Unicode, which GDAL can't open") from error
-    except RasterioError as error:
-        raise SourceError(uri, f"is not a raster that can be read ({error})") from error
+    uri, subdir = canonical_uri(uri), str(parse_subdir(subdir))
+    if not is_remote(uri):
+        stat(uri)  # GDAL's words for a missing file or a folder are many
+    with opened_files(uri, subdir) as (source, files):
+        info = _read(source, uri, subdir, files)
+        check_whole(source, uri, files.status.size, deep=deep)
+    return info
 
 
-def _read(source: Any, uri: str, *, etag: str) -> RasterInfo:
+def _read(source: Any, uri: str, subdir: str, files: Files) -> RasterInfo:
+    shown = without_secret(uri)
+    subdatasets = _subdatasets(source, subdir)
     if source.count == 0:
-        raise SourceError(uri, f"has no bands of its own, but {len(source.subdatasets)} subdataset(s)")
+        listed = ", ".join(subdatasets[:20]) + (", ..." if len(subdatasets) > 20 else "")
+        raise SourceError(shown, f"has no bands of its own, but {len(subdatasets)} subdataset(s): {listed}")
     for band, dtype in enumerate(source.dtypes, start=1):
         if dtype not in DTYPES:
-            raise SourceError(uri, f"band {band} is of type {dtype}; supported are {', '.join(DTYPES)}")
-    grid = _grid(source, uri)
+            raise SourceError(shown, f"band {band} is of type {dtype}; supported are {', '.join(DTYPES)}")
+    grid = _grid(source, shown)
     try:
         outline = footprint(grid)
     except InvalidInput as error:
-        raise SourceError(uri, error.reason) from error
+        raise SourceError(shown, error.reason) from error
     except (ProjError, GEOSException) as error:
-        raise SourceError(uri, f"its bounds can't be expressed in longitude and latitude ({error})") from error
+        raise SourceError(shown, f"its bounds can't be expressed in longitude and latitude ({error})") from error
+    sidecars = files.sidecars
     return RasterInfo(
         uri=uri,
+        subdir=subdir,
+        driver=source.driver,
         grid=grid,
         dtypes=tuple(source.dtypes),
         nodata=tuple(source.nodatavals),
         descriptions=tuple(text or "" for text in source.descriptions),
         footprint=outline,
-        etag=etag,
+        etag=joint_etag(files.status.etag, sidecars),
         interleave=source.interleaving.value.lower() if source.interleaving else "",
+        subdatasets=subdatasets,
+        sidecars=tuple(sorted(one for one, _ in sidecars)),
     )
+
+
+def _subdatasets(source: Any, subdir: str) -> tuple[str, ...]:
+    """As subdirs of the file; without those that are of no form we know."""
+    archive = replace(parse_subdir(subdir), prefix="", name="")
+    found = []
+    for name in source.subdatasets:
+        with suppress(InvalidInput):
+            inner = parse_subdir(split_name(name)[1])
+            found.append(str(replace(archive, prefix=inner.prefix, name=inner.name)))
+    return tuple(one for one in found if one)
 
 
 def _grid(source: Any, uri: str) -> Grid:
     transform: Affine = source.transform
     if transform == Affine.identity():
         if source.gcps[0]:
-            raise SourceError(uri, "is georeferenced by ground control points only; warp it to a grid first")
+            raise SourceError(uri, "is georeferenced by ground control points only; preprocess it first (warp)")
         if source.crs is None:
             raise SourceError(uri, "has no coordinate reference system and no geotransform (is a sidecar missing?)")
         raise SourceError(uri, "has no geotransform")
     if source.crs is None:
         raise SourceError(uri, "has no coordinate reference system (is a sidecar missing?)")
     if transform.b or transform.d:
-        raise SourceError(uri, "is rotated; warp it to a north-up grid first")
+        raise SourceError(uri, "is rotated; preprocess it first (warp to a north-up grid)")
     try:
         return Grid(crs_name(source.crs.to_wkt()), transform, source.height, source.width)
     except InvalidInput as error:
@@ -156,7 +168,7 @@ def footprint(grid: Grid) -> MultiPolygon:
     if not around_pole:  # there a pixel is a tenth of a degree high and many wide: no one number says how near is near
         degrees_a_pixel = shapely.length(polygon) / max(1, 2 * (grid.width + grid.height))
         polygon = shapely.simplify(polygon, TOLERANCE * degrees_a_pixel)
-    outline = _polygons(shapely.set_precision(_split(polygon), 10.0**-DECIMALS))
+    outline = polygons(shapely.set_precision(on_globe(polygon), 10.0**-DECIMALS))
     if outline.is_empty:
         raise InvalidInput("footprint", "its bounds have no area on the globe")
     return outline
@@ -179,19 +191,3 @@ def _edge(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise InvalidInput("footprint", "its bounds have no place on the globe")
     return np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
-
-
-def _split(polygon: Any) -> Any:
-    """The polygon with each part moved into [-180, 180]."""
-    west, _, east, _ = polygon.bounds
-    parts = []
-    for turn in range(math.floor((west + 180) / 360), math.ceil((east + 180) / 360)):
-        part = shapely.intersection(polygon, box(360 * turn - 180, -90, 360 * turn + 180, 90))
-        parts.append(affinity.translate(part, xoff=-360 * turn))
-    return shapely.union_all(parts)
-
-
-def _polygons(geometry: Any) -> MultiPolygon:
-    """The polygons among the parts of a geometry; lines and points, left over from a cut, go."""
-    parts = getattr(geometry, "geoms", [geometry])
-    return MultiPolygon([part for part in parts if isinstance(part, Polygon) and not part.is_empty])

@@ -17,24 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
 from prismcube.errors import SourceError
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
-from prismcube.raster.drivers import check_driver
-from prismcube.storage.uri import gdal_path
+from prismcube.raster.opening import opened
+from prismcube.storage.uri import without_secret
 
 WARP_TOLERANCE_PX = 0.001
 """GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges."""
-
-GDAL_SETTINGS: dict[str, Any] = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # no folder listing; an .aux.xml is still looked for by name
-    "GDAL_NUM_THREADS": "1",  # requests are parallel, not reads
-    "GDAL_CACHEMAX": 64 * 2**20,  # bytes; by default a twentieth of the machine's memory, in each worker
-}
 
 
 class Source(Protocol):
@@ -56,13 +49,9 @@ Pixels = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
 
 @contextmanager
 def _opened(source: Source, bands: tuple[int, ...]) -> Iterator[rasterio.DatasetReader]:
-    path = source.subdir or gdal_path(source.uri)
-    try:
-        with rasterio.Env(**GDAL_SETTINGS), rasterio.open(path) as dataset:
-            _check_unchanged(source, bands, dataset)
-            yield dataset
-    except RasterioError as error:
-        raise SourceError(source.uri, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    with opened(source.uri, source.subdir) as dataset:
+        _check_unchanged(source, bands, dataset)
+        yield dataset
 
 
 def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int, col: int) -> Pixels:
@@ -117,10 +106,13 @@ def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resamplin
 
 def _check_unchanged(source: Source, bands: tuple[int, ...], dataset: rasterio.DatasetReader) -> None:
     """A file that was replaced would be drawn in its old place or misread. Raises SourceError."""
-    check_driver(source.uri, dataset.driver)
     found = (dataset.dtypes[0], dataset.shape, tuple(dataset.transform))
     catalogued = (source.format.dtype, source.grid.shape, tuple(source.grid.transform))
     if max(bands) > dataset.count:
-        raise SourceError(source.uri, f"was replaced: has {dataset.count} band(s), needs {max(bands)}; index it again")
+        raise SourceError(
+            without_secret(source.uri), f"was replaced: has {dataset.count} band(s), needs {max(bands)}; index it again"
+        )
     if found != catalogued:
-        raise SourceError(source.uri, f"was replaced ({found}, catalogued as {catalogued}); index it again")
+        raise SourceError(
+            without_secret(source.uri), f"was replaced ({found}, catalogued as {catalogued}); index it again"
+        )

@@ -20,6 +20,7 @@ from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.mask import MaskRule
+from prismcube.raster import opening
 
 HERE = Affine(10, 0, 500003.5, 0, -10, 5000007.25)  # not on whole metres
 U16 = DataFormat(dtype="uint16", nodata=0)
@@ -276,8 +277,8 @@ def test_closing_the_stream_stops_the_reading(scenes, monkeypatch):
     for day in range(5):
         scenes.add(scenes.write(gradient(), transform=HERE), day=day)
     opened = []
-    real = rasterio.open
-    monkeypatch.setattr(rasterio, "open", lambda *a, **k: opened.append(a) or real(*a, **k))
+    real = opening.DatasetReader
+    monkeypatch.setattr(opening, "DatasetReader", lambda *a, **k: opened.append(a) or real(*a, **k))
     slices = execute(scenes.plan({"v": U16}))
     next(slices)
     slices.close()
@@ -288,8 +289,8 @@ def test_the_last_of_many_complete_layers_needs_one_file(scenes, monkeypatch):
     for day in range(5):
         scenes.add(scenes.write(gradient(), transform=HERE), day=day)
     opened = []
-    real = rasterio.open
-    monkeypatch.setattr(rasterio, "open", lambda *a, **k: opened.append(a) or real(*a, **k))
+    real = opening.DatasetReader
+    monkeypatch.setattr(opening, "DatasetReader", lambda *a, **k: opened.append(a) or real(*a, **k))
     scenes.cube({"v": U16}, group="all")
     assert len(opened) == 1
 

@@ -16,7 +16,7 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from shapely.geometry import MultiPolygon, Point, box
 
-from prismcube.errors import InvalidInput, SourceError
+from prismcube.errors import SourceError
 from prismcube.model.grid import Grid
 from prismcube.raster.inspect import footprint, inspect
 from prismcube.storage.uri import canonical_uri, gdal_path
@@ -135,25 +135,6 @@ def test_name_that_is_not_unicode(tmp_path: Path) -> None:
     assert uri.endswith("/%FF.tif")
     with pytest.raises(SourceError):
         inspect(uri)
-
-
-def test_uris(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert canonical_uri("a/./b/../c.tif") == (tmp_path / "a" / "c.tif").as_uri()
-    assert canonical_uri("file:///x/a%20b.tif") == canonical_uri("FILE://localhost/x//a b.tif".replace(" ", "%20"))
-    assert gdal_path("file:///x/a%20b.tif") == "/x/a b.tif"
-    for wrong in (
-        "s3://bucket/key",
-        "https://host/x.tif",
-        "file://host/x.tif",
-        "/vsicurl/http://x",
-        "/vsizip/a",
-        "",
-        "a\0b",
-    ):
-        with pytest.raises(InvalidInput) as caught:
-            canonical_uri(wrong)
-        assert caught.value.parameter == "uri"
 
 
 def test_warning_does_not_leak_from_threads(tmp_path: Path) -> None:
