@@ -46,16 +46,16 @@ class Catalogue(Section):
 
     url: str | None = Field(
         None,
-        description="Address of the database, as SQLAlchemy writes it: `sqlite:///path`; no other database works yet. "
-        "Null: `catalogue.sqlite` in the home folder.",
+        description="Address of the database: `sqlite:///path`, or `postgresql://user:password@host/name` with PostGIS "
+        "(docs/how-to/postgresql.md). Null: `catalogue.sqlite` in the home folder.",
     )
 
     @field_validator("url")
     @classmethod
     def _known_database(cls, url: str | None) -> str | None:
         # The value is not repeated in the message: it may hold a password.
-        if url is not None and not url.startswith("sqlite:///"):
-            raise ValueError("must begin with sqlite:///, the only database that works yet")
+        if url is not None and not url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
         return url
 
 
@@ -67,6 +67,11 @@ class Serve(Section):
         False,
         description="Whether `host` may be anything but loopback. There is no authentication yet: "
         "whoever reaches the port may read everything.",
+    )
+    writable: bool = Field(
+        False,
+        description="Whether `/catalogue` may be changed by whoever reaches the port, when that may be others than "
+        "this machine: `host` is no loopback address, or `public_url` is set. Otherwise it always may.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address or host name to listen on.")
     port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on.")
@@ -129,6 +134,7 @@ class Limits(Section):
     )
     vertices: PositiveInt = Field(10_000, description="Vertices of a geometry in a request.")
     url_bytes: PositiveInt = Field(16_384, description="Bytes of a request's address with its query.")
+    body_bytes: PositiveBytes = Field(ByteSize(64 * 2**20), description="Bytes of a request's body.")
 
     @field_validator("default_items")
     @classmethod

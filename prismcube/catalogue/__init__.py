@@ -8,7 +8,7 @@ Catalogue (catalogue.py)      one repository an entity
 
 from prismcube.catalogue.catalogue import Catalogue, UnitOfWork
 from prismcube.catalogue.engine import Change
-from prismcube.catalogue.files import FileEntry
+from prismcube.catalogue.files import FileEntry, Holding
 from prismcube.catalogue.migrations import current_revision, is_current, migrate
 
-__all__ = ["Catalogue", "Change", "FileEntry", "UnitOfWork", "current_revision", "is_current", "migrate"]
+__all__ = ["Catalogue", "Change", "FileEntry", "Holding", "UnitOfWork", "current_revision", "is_current", "migrate"]

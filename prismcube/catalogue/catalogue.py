@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Sized
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -11,10 +12,14 @@ from prismcube.catalogue.aois import AOIs
 from prismcube.catalogue.collections import Collections
 from prismcube.catalogue.containers import Containers
 from prismcube.catalogue.datasets import Datasets
+from prismcube.catalogue.documents import ConsolidationSettings, Layouts, Palettes, Styles
 from prismcube.catalogue.engine import BoundSession, PooledSession, Session, create_engine
 from prismcube.catalogue.files import Files
+from prismcube.catalogue.grids import Grids
 from prismcube.catalogue.migrations import is_current
+from prismcube.catalogue.outbox import Outbox
 from prismcube.catalogue.records import Records
+from prismcube.catalogue.tidy import KINDS, tidy
 from prismcube.catalogue.variables import Instances, Variables
 
 
@@ -22,6 +27,11 @@ class Repositories:
     """One repository an entity, all on the same session; `files` stores several kinds at once."""
 
     def __init__(self, session: Session) -> None:
+        self.palettes = Palettes(session)
+        self.styles = Styles(session)
+        self.grids = Grids(session)
+        self.layouts = Layouts(session)
+        self.consolidation = ConsolidationSettings(session)
         self.aois = AOIs(session)
         self.records = Records(session)
         self.variables = Variables(session)
@@ -30,6 +40,12 @@ class Repositories:
         self.datasets = Datasets(session)
         self.collections = Collections(session)
         self.files = Files(session)
+        self._session = session
+        self.outbox = Outbox(session)
+
+    def tidy(self, kinds: Sized[str] = KINDS, *, simulate: bool = False) -> dict[str, int]:
+        """Remove what nothing refers to; see `prismcube.catalogue.tidy`."""
+        return tidy(self._session, kinds, simulate=simulate)
 
 
 class UnitOfWork(Repositories):
@@ -53,8 +69,7 @@ class Catalogue(Repositories):
     def __init__(self, url: str) -> None:
         """Raises ConfigurationError for a URL that can't hold a catalogue."""
         self.engine = create_engine(url)
-        self._session = PooledSession(self.engine)
-        super().__init__(self._session)
+        super().__init__(PooledSession(self.engine))
 
     def close(self) -> None:
         """Close all connections that are not in use."""

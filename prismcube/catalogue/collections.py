@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from prismcube.catalogue.engine import Session
-from prismcube.catalogue.extent import compute_extent
-from prismcube.catalogue.filters import visible
+from prismcube.catalogue.changes import rebuild, tell
+from prismcube.catalogue.engine import Change
+from prismcube.catalogue.filters import fits, within
+from prismcube.catalogue.references import Deletion
+from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import ALWAYS
-from prismcube.catalogue.tables import collection, dataset, field, instance, variable
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.catalogue.tables import collection, collection_time, field, instance, variable
+from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.collection import Collection, ComputedField, Extent, Field, RGBStyle, StoredField
 from prismcube.model.expression import Expression
 from prismcube.model.grid import Bounds
 from prismcube.model.mask import MaskRule
+from prismcube.model.pattern import Pattern
 from prismcube.model.period import Period
 
 BY_NAME = select(collection).where(collection.c.name == bindparam("key"))
-PAGE = (
-    select(collection)
-    .where(collection.c.name > bindparam("after"))
-    .order_by(collection.c.name)
-    .limit(bindparam("limit"))
-)
 FIELDS = (  # of several collections, with what the variables say about the stored ones
     select(field, variable.c.format, variable.c.resampling)
     .select_from(field)
@@ -56,66 +53,117 @@ INSERT_FIELDS = insert(field)
 
 Names = list[str]  # inside the class, `list` is the method
 Times = list[datetime]
+Found = list[Collection]
 
 
-class Collections:
+class Collections(Repository[Collection]):
     """The repository of collections."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    kind = "collection"
+    table = collection
+    select = select(collection)
+    order = ("name",)
 
     def get(self, name: str) -> Collection:
         """Raises NotFound."""
         with self._session.read() as connection:
             return _get(connection, name)
 
-    def list(self, after: str | None = None, limit: int = 100) -> list[Collection]:
-        """By name (code point order); the next page begins `after` the last name of this one."""
+    def get_by_id(self, id: int) -> Collection:
+        """Raises NotFound."""
         with self._session.read() as connection:
-            rows = connection.execute(PAGE, {"after": after or "", "limit": limit}).all()
-            return _collections(connection, rows)
+            rows = connection.execute(self.select.where(collection.c.id == id)).all()
+            if not rows:
+                raise NotFound("collection", id)
+            return _collections(connection, rows)[0]
 
-    def put(self, wanted: Collection) -> Collection:
-        """Create a collection, or replace the one of that name; its extent is computed anew, `wanted.extent` ignored.
+    def list(self, *, name: Pattern | None = None, after: Key | None = None, limit: int = 100) -> list[Collection]:
+        """By name (code point order)."""
+        with self._session.read() as connection:
+            where = [] if name is None else [fits(collection.c.name, name)]
+            return _collections(connection, connection.execute(self._paged(*where, after=after, limit=limit)).all())
+
+    def create(self, wanted: Collection) -> Collection:
+        """Raises Conflict when the name is taken; else as `put`."""
+        with self._session.write() as connection:
+            if connection.execute(BY_NAME, {"key": wanted.name}).one_or_none() is not None:
+                raise Conflict("collection", wanted.name, "exists already")
+            return self._within(connection).put(wanted)[0]
+
+    def put(self, wanted: Collection) -> tuple[Collection, Change]:
+        """Create a collection, or replace the one of that name; its extent follows from the data, not from `wanted`.
 
         Raises NotFound for a field's unknown instance, InvalidInput for a band that its variable does not have.
         """
         with self._session.write() as connection:
-            for stored in wanted.stored_fields:
-                _check_band(connection, stored)
+            for one in wanted.stored_fields:
+                _check_band(connection, one)
             row = connection.execute(BY_NAME, {"key": wanted.name}).one_or_none()
             if row is None:
                 id = connection.scalar(INSERT, _values(wanted))
+                stored = None
             else:
                 id = row.id
+                [stored] = _collections(connection, [row])
+                if _definition(stored) == _definition(wanted):
+                    return stored, Change.UNCHANGED
                 connection.execute(UPDATE.values(_values(wanted)), {"key": id})
                 connection.execute(DELETE_FIELDS, {"key": id})
             if wanted.fields:
                 rows = [{"collection_id": id, "position": i, **_field_values(f)} for i, f in enumerate(wanted.fields)]
                 connection.execute(INSERT_FIELDS, rows)
-            return _refresh(connection, wanted.name)
+            if stored is None or _members(stored) != _members(wanted):
+                rebuild(connection, id, wanted.record_tags)
+            tell(connection, wanted.name, "definition")
+            return _get(connection, wanted.name), Change.CREATED if stored is None else Change.UPDATED
 
-    def delete(self, name: str) -> None:
-        """Remove a collection; records, datasets and files stay. Raises NotFound."""
+    def get_many(self, ids: Iterable[int]) -> Found:
+        """Raises NotFound for one that is missing."""
+        return [self.get_by_id(id) for id in ids]
+
+    def delete(self, ids: Sequence[int], *, keep_referenced: bool = False) -> Deletion:
+        """Remove collections by id, all or, with `keep_referenced`, those that are there; as `remove` does by name."""
+        kept: dict[int, str] = {}
+        with self._session.write() as connection:
+            here = self._within(connection)
+            for id in ids:
+                try:
+                    here.remove(here.get_by_id(id).name)
+                except NotFound as error:
+                    if not keep_referenced:
+                        raise
+                    kept[id] = str(error)
+        return Deletion(deleted=tuple(id for id in ids if id not in kept), kept=kept)
+
+    def remove(self, name: str) -> None:
+        """Delete a collection; records, datasets and files stay. Raises NotFound."""
         with self._session.write() as connection:
             if not connection.execute(DELETE, {"key": name}).rowcount:
                 raise NotFound("collection", name)
+            tell(connection, name, "deleted")
 
-    def refresh_extent(self, name: str) -> Collection:
-        """Compute a collection's extent anew from its active datasets. Raises NotFound."""
+    def rebuild(self, name: str) -> Collection:
+        """Count a collection's datasets anew, in case somebody else changed the database. Raises NotFound."""
         with self._session.write() as connection:
-            return _refresh(connection, name)
+            stored = _get(connection, name)
+            rebuild(connection, stored.id or 0, stored.record_tags)
+            return _get(connection, name)
 
     def using(self, instances: Iterable[int]) -> Names:
         """Names of the collections that have a field of one of these instances, sorted."""
         with self._session.read() as connection:
             return [*connection.scalars(USING, {"ids": sorted(instances)})]
 
-    def times(self, one: Collection, *, period: Period = ALWAYS) -> Times:
+    def times(
+        self, one: Collection, *, period: Period = ALWAYS, after: datetime | None = None, limit: int | None = None
+    ) -> Times:
         """The distinct times at which a collection has data within `period`, rising."""
-        seen = visible({f.instance_id for f in one.stored_fields}, one.record_tags, period=period)
+        times = collection_time.c
+        wanted = select(times.time).where(times.collection_id == one.id, within(times.time, period))
+        if after is not None:
+            wanted = wanted.where(times.time > after)
         with self._session.read() as connection:
-            return [*connection.scalars(select(dataset.c.time).where(seen).distinct().order_by(dataset.c.time))]
+            return [*connection.scalars(wanted.order_by(times.time).limit(limit))]
 
 
 def _get(connection: Connection, name: str) -> Collection:
@@ -125,11 +173,14 @@ def _get(connection: Connection, name: str) -> Collection:
     return _collections(connection, [row])[0]
 
 
-def _refresh(connection: Connection, name: str) -> Collection:
-    stored = _get(connection, name)
-    extent = compute_extent(connection, {f.instance_id for f in stored.stored_fields}, stored.record_tags)
-    connection.execute(UPDATE.values(_extent_values(extent)), {"key": stored.id})
-    return _get(connection, name)
+def _members(one: Collection) -> tuple[set[int], dict[str, str]]:
+    """What decides which datasets belong to a collection."""
+    return {field.instance_id for field in one.stored_fields}, dict(one.record_tags)
+
+
+def _definition(one: Collection) -> tuple[Any, ...]:
+    """What `put` sets; format and resampling of stored fields are the variables'."""
+    return _values(one), [_field_values(field) for field in one.fields]
 
 
 def _check_band(connection: Connection, stored: StoredField) -> None:
@@ -151,15 +202,8 @@ def _values(one: Collection) -> dict[str, Any]:
         "masks": [_mask_document(rule) for rule in one.masks],
         "record_tags": dict(one.record_tags),
         "group": one.group,
-        "style": one.style and {"fields": one.style.fields, "ranges": one.style.ranges},
+        "style": one.style and {"fields": [*one.style.fields], "ranges": [[*pair] for pair in one.style.ranges]},
     }
-
-
-def _extent_values(extent: Extent | None) -> dict[str, Any]:
-    if extent is None:
-        return dict.fromkeys(("west", "south", "east", "north", "start", "end", "native"))
-    bounds = dict(zip(("west", "south", "east", "north"), extent.bounds.as_tuple(), strict=True))
-    return {**bounds, "start": extent.start, "end": extent.end, "native": extent.native}
 
 
 def _mask_document(rule: MaskRule) -> dict[str, Any]:

@@ -1,32 +1,43 @@
 """Connections: engines, sessions and what a connection is told when it opens.
 
 Each process makes its own engine, after it was forked. Threads share one: every read and every write takes its own
-connection from the pool. SQLite runs in WAL mode, so readers never wait; writers queue for the lock from their first
-statement on (`BEGIN IMMEDIATE`), since one that begins as a reader can't become a writer without the risk of failing.
+connection from the pool. Readers see one snapshot and never wait. Writers take turns on both databases
+(docs/adr/0004): on SQLite, in WAL mode, they queue for the file's lock from their first statement on
+(`BEGIN IMMEDIATE`), since one that begins as a reader can't become a writer without the risk of failing; on PostgreSQL
+they take an advisory lock, so that what a writer has checked stays true until it commits, and the ids of the outbox
+rise in the order of the commits.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
 
+from prismcube.catalogue.dialects import POSTGRESQL, SQLITE
 from prismcube.catalogue.spatial import register_functions
-from prismcube.errors import CatalogueUnavailable, ConfigurationError
+from prismcube.errors import LARGEST, CatalogueUnavailable, ConfigurationError
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one; a batch of the indexer holds the lock for about a tenth of a second."""
 
+
 _WRITES = "prismcube_writes"
+_WRITERS_TURN = text(  # the key is any number that no other program is likely to use
+    "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key)"
+).bindparams(wait=f"{BUSY_SECONDS}s", key=0x7072_6973_6D)
+_NO_SUCH_TABLE = ("42P01", "42703")  # SQLSTATE of an undefined table or column: not migrated
 
 
 class Change(StrEnum):
@@ -58,6 +69,8 @@ class PooledSession:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         with _translated(), self._engine.connect() as connection:
+            if connection.dialect.name == POSTGRESQL:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager
@@ -67,6 +80,8 @@ class PooledSession:
             self._engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):
+            if connection.dialect.name == POSTGRESQL:
+                connection.execute(_WRITERS_TURN)
             yield connection
 
 
@@ -76,9 +91,12 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        if type(error) not in (DatabaseError, OperationalError):
+        not_migrated = isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", "") in _NO_SUCH_TABLE
+        if type(error) not in (DatabaseError, OperationalError) and not not_migrated:
             raise
         raise CatalogueUnavailable(str(error.orig)) from error
+    except sqlalchemy.exc.TimeoutError as error:  # no connection of the pool became free
+        raise CatalogueUnavailable("too many requests wait for a connection") from error
 
 
 class BoundSession:
@@ -97,19 +115,42 @@ class BoundSession:
 
 
 def create_engine(url: str) -> Engine:
-    """An engine for a catalogue URL such as `sqlite:////var/lib/prismcube/catalogue.db`.
+    """An engine for a catalogue URL: `sqlite:////var/lib/prismcube/catalogue.db`, `postgresql://user@host/name`.
 
     Opens nothing yet. Raises ConfigurationError for a URL that can't hold a catalogue.
     """
-    engine = sqlalchemy.create_engine(
-        parse_url(url),
-        pool_size=8,
-        max_overflow=56,  # connections are cheap; a thread of the server must never wait for one
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == SQLITE:
+        engine = sqlalchemy.create_engine(
+            parsed,
+            pool_size=8,
+            max_overflow=56,  # connections are cheap; a thread of the server must never wait for one
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+        return engine
+    return sqlalchemy.create_engine(
+        parsed,
+        pool_size=4,
+        max_overflow=12,  # a server takes 100 in all unless told otherwise
+        pool_pre_ping=True,  # a restarted server costs nobody a request
+        json_deserializer=partial(json.loads, parse_int=_number),
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "prismcube",
+            # A plan made for any area fits none; and poolers between us and the server lose prepared statements.
+            "prepare_threshold": None,
+            # Compiling a query of some milliseconds takes longer than running it.
+            "options": "-c timezone=UTC -c jit=off",
+        },
     )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
+
+
+def _number(digits: str) -> int | float:
+    """A number that jsonb wrote without a point: it writes out 1e23, which is a double, as all of its digits."""
+    number = int(digits)
+    return number if abs(number) <= LARGEST else float(digits)
 
 
 def parse_url(url: str) -> URL:
@@ -117,18 +158,25 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigurationError("catalogue", [("url", f"{url!r} is not a database URL")]) from error
+        raise _wrong_url("is not a database URL") from error
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise ConfigurationError("catalogue", [("url", f"{parsed.drivername!r} is not supported; use sqlite:///file")])
+        raise _wrong_url(f"{parsed.drivername!r} is not supported; use sqlite:///file or postgresql://host/name")
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         # In memory, every connection would see a database of its own.
-        raise ConfigurationError("catalogue", [("url", "must name a file, as sqlite:////path/to/catalogue.db")])
+        raise _wrong_url("must name a file, as sqlite:////path/to/catalogue.db")
     return parsed
 
 
-def database_file(url: str) -> Path:
-    """The file behind a catalogue URL."""
-    return Path(parse_url(url).database or "")
+def _wrong_url(reason: str) -> ConfigurationError:
+    return ConfigurationError("catalogue", [("url", reason)])  # the URL itself may hold a password
+
+
+def database_file(url: str) -> Path | None:
+    """The file behind a catalogue URL; None when a server holds it."""
+    parsed = parse_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == SQLITE else None
 
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:

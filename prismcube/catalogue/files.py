@@ -1,9 +1,9 @@
 """Files with all that the catalogue keeps of them, stored many at once: the way in for the indexer.
 
-A file is a container, the record it belongs to and the datasets it holds. Of a batch, files that are new go in with a
-handful of statements for all together, files that are known and the same are found with two, and only those that
-differ are stored one by one, each in a savepoint. (One by one costs 18 statements a file, most of it SQLAlchemy's own
-time: 250 files a second instead of thousands.)
+A file is a container, the records it belongs to and the datasets it holds for each. Of a batch, files that are new go
+in with a handful of statements for all together, files that are known and the same are found with two, and only those
+that differ are stored one by one, each in a savepoint. (One by one costs 18 statements a file, most of it SQLAlchemy's
+own time: 250 files a second instead of thousands.)
 """
 
 from __future__ import annotations
@@ -12,51 +12,71 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
 from prismcube.catalogue.aois import AOIs
-from prismcube.catalogue.containers import Containers
-from prismcube.catalogue.datasets import INSERT_BANDS, SELECT, Datasets, band_values, dataset_of, dataset_values, facts
+from prismcube.catalogue.changes import Seen, publish
+from prismcube.catalogue.containers import Containers, container_of, container_values
+from prismcube.catalogue.dataset_rows import SELECT, band_values, dataset_of, dataset_values, facts
+from prismcube.catalogue.datasets import Datasets
 from prismcube.catalogue.engine import BoundSession, Change, Session
-from prismcube.catalogue.records import Records, record_key
-from prismcube.catalogue.tables import aoi, container, dataset, record
-from prismcube.errors import InvalidInput, PrismcubeError
-from prismcube.model.entities import AOI, Container, Dataset, Record
+from prismcube.catalogue.records import Records, ids_of, insert_rows, insert_with_ids, record_of, record_values
+from prismcube.catalogue.tables import container, dataset, dataset_band, layout, record
+from prismcube.errors import InvalidInput, NotFound, PrismcubeError
+from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
 
-AOIS = select(aoi.c.id, aoi.c.hash).where(aoi.c.hash.in_(bindparam("keys", expanding=True)))
-RECORDS = select(record).where(record.c.name.in_(bindparam("names", expanding=True)))
 CONTAINERS = select(container).where(container.c.uri.in_(bindparam("uris", expanding=True)))
 DATASETS = (
-    SELECT.add_columns(record.c.name, record.c.tags)
+    SELECT.add_columns(record.c.name, record.c.tags, record.c.aoi_id)
     .join(record, record.c.id == dataset.c.record_id)
     .where(dataset.c.container_id.in_(bindparam("ids", expanding=True)))
+    .order_by(dataset.c.id)
 )
-INSERT_AOIS = insert(aoi).returning(aoi.c.id, sort_by_parameter_order=True)
-INSERT_RECORDS = insert(record).returning(record.c.id, sort_by_parameter_order=True)
-INSERT_CONTAINERS = insert(container).returning(container.c.id, sort_by_parameter_order=True)
-INSERT_DATASETS = insert(dataset).returning(dataset.c.id, sort_by_parameter_order=True)
+OF_CONTAINER = select(dataset.c.id).where(dataset.c.container_id == bindparam("key"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileEntry:
-    """A file to store; ids that the catalogue gives (of record, container and datasets) are ignored."""
+class Holding:
+    """What a file holds for one record."""
 
     record: Record
-    container: Container
     datasets: tuple[Dataset, ...]
     """At least one. A record that is new gets the first one's footprint as its AOI."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """A file to store; ids that the catalogue gives (of records, container and datasets) are ignored."""
+
+    container: Container
+    holdings: tuple[Holding, ...]
+    """At least one, each of another record; files that stack dates hold many."""
+
+
 class Files:
-    """Stores files with their record and datasets."""
+    """Stores files with their records and datasets."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def put_many(self, entries: Sequence[FileEntry]) -> list[Change | PrismcubeError]:
-        """Store files, a few hundred at a time; one outcome for each. One that fails leaves nothing behind."""
+    def known(self, uris: Sequence[str]) -> dict[str, FileEntry]:
+        """What is stored of these files, a few hundred at a time, with ids; files that are not stored are left out."""
+        with self._session.read() as connection:
+            found = _known_files(connection, uris)
+        return {uri: _entry(of_file, rows) for uri, (of_file, rows) in found.items()}
+
+    def put_many(self, entries: Sequence[FileEntry], *, replace: bool = False) -> list[Change | PrismcubeError]:
+        """Store files, a few hundred at a time; one outcome for each. One that fails leaves nothing behind.
+
+        A file that is stored and differs in more than its content changed is refused with a Conflict that names what
+        differs, or with `replace` takes the place of all that was stored of it.
+        """
         outcomes: list[Change | PrismcubeError | None] = [_refusal(entry) for entry in entries]
         with self._session.write() as connection:
+            layouts = _known_layouts(connection, entries)
+            for number, entry in enumerate(entries):
+                if entry.container.layout_id not in layouts:
+                    outcomes[number] = NotFound("layout", entry.container.layout_id)
             known = _known_files(connection, [entry.container.uri for entry in entries])
             new: dict[str, int] = {}
             alone = []
@@ -74,116 +94,137 @@ class Files:
             for number in new.values():
                 outcomes[number] = Change.CREATED
             for number in alone:
-                outcomes[number] = _put_alone(connection, entries[number])
+                outcomes[number] = _put_alone(connection, entries[number], replace_differing=replace)
         return [outcome for outcome in outcomes if outcome is not None]
 
 
 def _refusal(entry: FileEntry) -> PrismcubeError | None:
     """Why an entry can't be stored whatever the catalogue holds."""
     try:
-        record_key(entry.record)
+        for holding in entry.holdings:
+            record_values(holding.record)
     except InvalidInput as error:
         return error
-    bands = [(one.subdir, band) for one in entry.datasets for band in one.bands]
-    if (
-        not bands
-        or len(set(bands)) != len(bands)
-        or not all(one.bands and min(one.bands) > 0 for one in entry.datasets)
-    ):
+    datasets = [one for holding in entry.holdings for one in holding.datasets]
+    bands = [(one.subdir, band) for one in datasets for band in one.bands]
+    complete = bands and all(one.bands and min(one.bands) > 0 for one in datasets)
+    if not complete or len(set(bands)) != len(bands) or not all(holding.datasets for holding in entry.holdings):
         return InvalidInput("datasets", "need bands, numbered from 1 on, each in one of them only")
     return None
+
+
+def _known_layouts(connection: Connection, entries: Sequence[FileEntry]) -> set[int | None]:
+    wanted = sorted({id for entry in entries if (id := entry.container.layout_id) is not None})
+    stored = connection.scalars(select(layout.c.id).where(layout.c.id.in_(wanted))) if wanted else ()
+    return {None, *stored}
 
 
 def _known_files(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[Any, list[Any]]]:
     """Container and dataset rows of those files that the catalogue has."""
     files = {row.uri: (row, list[Any]()) for row in connection.execute(CONTAINERS, {"uris": uris})}
-    rows = connection.execute(DATASETS, {"ids": [of_file.id for of_file, _ in files.values()]})
-    for row in rows:
-        files[row.uri][1].append(row)
+    if files:
+        rows = connection.execute(DATASETS, {"ids": [of_file.id for of_file, _ in files.values()]})
+        for row in rows:
+            files[row.uri][1].append(row)
     return files
+
+
+def _entry(of_file: Any, rows: Sequence[Any]) -> FileEntry:
+    datasets: dict[int, list[Dataset]] = {}
+    records: dict[int, Record] = {}
+    for row in rows:
+        datasets.setdefault(row.record_id, []).append(dataset_of(row))
+        if row.record_id not in records:
+            mapping = {**row._mapping, "id": row.record_id}
+            records[row.record_id] = record_of(_Row(mapping))
+    holdings = tuple(Holding(record=records[id], datasets=tuple(some)) for id, some in datasets.items())
+    return FileEntry(container=container_of(of_file), holdings=holdings)
+
+
+class _Row:
+    """A mapping with its keys as attributes, as rows have them."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.__dict__ = values
 
 
 def _is_same(entry: FileEntry, stored: Any, datasets: Sequence[Any]) -> bool:
     """True when storing the entry would change nothing."""
-    wanted = entry.container
-    if (stored.managed, stored.storage_class, stored.etag) != (wanted.managed, wanted.storage_class, wanted.etag):
+    wanted = container_values(entry.container)
+    if any(getattr(stored, name) != value for name, value in wanted.items()):
         return False
-    key = record_key(entry.record)
     by_bands = {
-        (row.subdir, tuple(row.bands)): facts(dataset_of(row))
-        for row in datasets
-        if (row.name, row.time, row.tags) == (key["name"], key["time"], key["tags"])
+        (row.subdir, tuple(row.bands)): (row.name, row.time, row.tags, facts(dataset_of(row))) for row in datasets
     }
-    return all(by_bands.get((one.subdir, one.bands)) == facts(one) for one in entry.datasets)
+    for holding in entry.holdings:
+        key = record_values(holding.record)
+        of_record = (key["name"], key["time"], key["tags"])
+        if any(by_bands.get((one.subdir, one.bands)) != (*of_record, facts(one)) for one in holding.datasets):
+            return False
+    return True
 
 
 def _insert(connection: Connection, entries: Sequence[FileEntry]) -> None:
     """Store files of which the catalogue has none; their records may exist."""
     if not entries:
         return
-    records = _record_ids(connection, entries)
-    values = [_container_values(entry.container) for entry in entries]
-    containers = connection.scalars(INSERT_CONTAINERS, values).all()
-    datasets = [
-        replace(one, record_id=record_id, container_id=container_id, time=entry.record.time)
-        for entry, record_id, container_id in zip(entries, records, containers, strict=True)
-        for one in entry.datasets
+    values = [container_values(entry.container) for entry in entries]
+    containers = insert_with_ids(connection, container, values)
+    held = [
+        (holding, container_id)
+        for entry, container_id in zip(entries, containers, strict=True)
+        for holding in entry.holdings
     ]
-    ids = connection.scalars(INSERT_DATASETS, [dataset_values(one) for one in datasets]).all()
-    bands = [row for one, id in zip(datasets, ids, strict=True) for row in band_values(one, id)]
-    connection.execute(INSERT_BANDS, bands)
+    areas = [AOI(geometry=holding.datasets[0].footprint) for holding, _ in held]
+    records = ids_of(connection, [holding.record for holding, _ in held], areas)
+    datasets = [
+        (holding.record, replace(one, record_id=record_id, container_id=container_id, time=holding.record.time))
+        for (holding, container_id), record_id in zip(held, records, strict=True)
+        for one in holding.datasets
+    ]
+    ids = insert_with_ids(connection, dataset, [dataset_values(one) for _, one in datasets])
+    bands = [row for (_, one), id in zip(datasets, ids, strict=True) for row in band_values(one, id)]
+    insert_rows(connection, dataset_band, bands)
+    added = [
+        Seen(
+            id=id,
+            instance_id=one.instance_id,
+            tags=of.tags,
+            time=one.time,
+            footprint=one.footprint,
+            grid=one.grid,
+        )
+        for (of, one), id in zip(datasets, ids, strict=True)
+        if one.status is DatasetStatus.ACTIVE
+    ]
+    publish(connection, added=added)
 
 
-def _record_ids(connection: Connection, entries: Sequence[FileEntry]) -> list[int]:
-    """Ids of the entries' records; stores those that are new."""
-    names = sorted({entry.record.name for entry in entries})
-    ids = {_hashable(row._mapping): row.id for row in connection.execute(RECORDS, {"names": names})}
-    new: dict[Any, FileEntry] = {}
-    for entry in entries:
-        key = _hashable(record_key(entry.record))
-        if key not in ids:
-            new.setdefault(key, entry)
-    if new:
-        areas = _aoi_ids(connection, [AOI(geometry=entry.datasets[0].footprint) for entry in new.values()])
-        values = [{**record_key(entry.record), "aoi_id": area} for entry, area in zip(new.values(), areas, strict=True)]
-        ids.update(zip(new, connection.scalars(INSERT_RECORDS, values), strict=True))
-    return [ids[_hashable(record_key(entry.record))] for entry in entries]
-
-
-def _aoi_ids(connection: Connection, areas: Sequence[AOI]) -> list[int]:
-    """Ids of areas; stores those that are new."""
-    by_hash = {area.hash: area for area in areas}
-    hashes = [area.hash for area in areas]
-    ids = {row.hash: row.id for row in connection.execute(AOIS, {"keys": list(by_hash)})}
-    new = [key for key in by_hash if key not in ids]
-    if new:
-        values = [{"hash": key, "geometry": by_hash[key].geometry} for key in new]
-        ids.update(zip(new, connection.scalars(INSERT_AOIS, values), strict=True))
-    return [ids[key] for key in hashes]
-
-
-def _put_alone(connection: Connection, entry: FileEntry) -> Change | PrismcubeError:
+def _put_alone(connection: Connection, entry: FileEntry, *, replace_differing: bool) -> Change | PrismcubeError:
     """Store a file that the catalogue has and that differs; the error when it may not."""
     session = BoundSession(connection)
     try:
         with connection.begin_nested():
-            stored = Records(session).find(entry.record)
-            if stored is None:
-                area = AOIs(session).get_or_create(AOI(geometry=entry.datasets[0].footprint))
-                stored, _ = Records(session).get_or_create(replace(entry.record, aoi_id=area.id))
             of_file, change = Containers(session).put(entry.container)
             changes = {change}
-            for one in entry.datasets:
-                wanted = replace(one, record_id=stored.id or 0, container_id=of_file.id or 0, time=stored.time)
-                changes.add(Datasets(session).put(wanted, file_changed=change is Change.UPDATED)[1])
+            kept = set()
+            for holding in entry.holdings:
+                stored = Records(session).find(holding.record)
+                if stored is None:
+                    area = AOIs(session).get_or_create(AOI(geometry=holding.datasets[0].footprint))
+                    stored, _ = Records(session).get_or_create(replace(holding.record, aoi_id=area.id))
+                for one in holding.datasets:
+                    wanted = replace(one, record_id=stored.id or 0, container_id=of_file.id or 0, time=stored.time)
+                    put, done = Datasets(session).put(
+                        wanted, file_changed=change is Change.UPDATED, replace_differing=replace_differing
+                    )
+                    changes.add(done)
+                    kept.add(put.id)
+            if replace_differing:
+                stored_ids = connection.scalars(OF_CONTAINER, {"key": of_file.id})
+                gone = [id for id in stored_ids if id not in kept]
+                Datasets(session).delete(gone)
+                changes |= {Change.UPDATED} if gone else set()
     except PrismcubeError as error:
         return error
     return Change.UNCHANGED if changes == {Change.UNCHANGED} else Change.UPDATED
-
-
-def _container_values(one: Container) -> dict[str, Any]:
-    return {"uri": one.uri, "managed": one.managed, "storage_class": one.storage_class, "etag": one.etag}
-
-
-def _hashable(key: Any) -> tuple[Any, ...]:
-    return key["name"], key["time"], tuple(sorted(key["tags"].items()))

@@ -1,6 +1,7 @@
 """Column types: the same on every database, whatever it can store itself.
 
-On PostGIS they become timestamptz, jsonb and geometry(4326); nothing outside this file and `spatial.py` will notice.
+On PostgreSQL instants are timestamptz, JSON is jsonb and geometries are PostGIS's; on SQLite they are whole
+microseconds, canonical text and WKB. Nothing outside this file, `spatial.py` and `filters.py` notices.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import geoalchemy2
 import shapely
 from affine import Affine
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import BigInteger, Dialect, LargeBinary, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from prismcube.catalogue.dialects import POSTGRESQL, PerDatabase
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.period import utc
+
+SRID = 4326
+"""Of all stored geometries. Their axes are longitude, latitude, as PostGIS takes them whatever EPSG says."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,43 +37,93 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+Id = BigInteger().with_variant(Integer(), "sqlite")  # INTEGER is what SQLite counts up by itself
+"""The id of a row."""
+
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared and sorted by code point, as SQLite and Python do."""
+
+
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware instant in UTC, stored as whole microseconds since 1970: exact, sortable, eight bytes."""
+    """An aware instant in UTC, to the microsecond; sortable, eight bytes."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else (utc(value) - _EPOCH) // _MICROSECOND
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == POSTGRESQL else BigInteger())
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | int | None:
+        if value is None or dialect.name == POSTGRESQL:
+            return value and utc(value)
+        return (utc(value) - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == POSTGRESQL:
+            return value and utc(value)
+        return _EPOCH + timedelta(microseconds=value)
 
 
 class Json(TypeDecorator[Any]):
-    """A JSON value in canonical text, so that UNIQUE works on it."""
+    """A JSON value; on SQLite in canonical text, so that equal values are equal."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else canonical(value)
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB(none_as_null=True) if dialect.name == POSTGRESQL else Text())
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == POSTGRESQL else canonical(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == POSTGRESQL else json.loads(value)
 
 
 class Geometry(TypeDecorator[BaseGeometry]):
-    """A shapely geometry in longitude and latitude, stored as little-endian WKB."""
+    """A shapely geometry in longitude and latitude: PostGIS's own type, elsewhere little-endian WKB."""
 
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: BaseGeometry | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else shapely.to_wkb(value, byte_order=1)
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(_PostGIS() if dialect.name == POSTGRESQL else LargeBinary())
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> BaseGeometry | None:
-        return None if value is None else shapely.from_wkb(value)
+    def process_bind_param(self, value: BaseGeometry | None, dialect: Dialect) -> bytes | None:
+        if value is None:
+            return None
+        if dialect.name == POSTGRESQL:
+            return shapely.to_wkb(shapely.set_srid(value, SRID), byte_order=1, include_srid=True)
+        return shapely.to_wkb(value, byte_order=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> BaseGeometry | None:
+        return None if value is None else shapely.from_wkb(bytes(value))
+
+
+class _FromEWKB(PerDatabase):
+    # Not ST_GeomFromEWKB, which GeoAlchemy writes with an SRID that PostGIS's own does not take.
+    type = geoalchemy2.Geometry("GEOMETRY", SRID)
+    sqlite = "{0}"
+    postgresql = "{0}::bytea::geometry"
+
+
+class _PostGIS(geoalchemy2.Geometry):
+    """PostGIS's geometry, sent and read as bytes of (E)WKB, without GeoAlchemy's own elements in between."""
+
+    as_binary = "ST_AsBinary"
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__("GEOMETRY", SRID, spatial_index=False)  # indexes are named in `tables.py`
+
+    def bind_expression(self, bindvalue: Any) -> Any:
+        return _FromEWKB(bindvalue)
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        return None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
 
 
 class FormatType(TypeDecorator[DataFormat]):
@@ -91,7 +148,8 @@ class MappingType(TypeDecorator[ValueMapping]):
     def process_bind_param(self, value: ValueMapping | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return canonical([value.imin, value.imax, value.emin, value.emax, value.exponent])
+        numbers = (value.imin, value.imax, value.emin, value.emax, value.exponent)
+        return canonical([float(number) for number in numbers])  # 1 and 1.0 are the same mapping
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> ValueMapping | None:
         return None if value is None else _mapping(value)
@@ -134,7 +192,9 @@ def _mapping(text: str) -> ValueMapping:
 
 
 def _number(value: float | None) -> float | str | None:
-    return value if value is None or math.isfinite(value) else str(value)
+    if value is None:
+        return None
+    return float(value) if math.isfinite(value) else str(value)  # 0 and 0.0 are the same format
 
 
 def grid_of(crs: str, x0: float, y0: float, dx: float, dy: float, width: int, height: int) -> Grid:

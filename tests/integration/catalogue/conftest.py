@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from affine import Affine
 from shapely.geometry import MultiPolygon, box
 
-from prismcube.catalogue import Catalogue, FileEntry, migrate
+from prismcube.catalogue import Catalogue, FileEntry, Holding
 from prismcube.model.collection import Collection, StoredField
-from prismcube.model.entities import Container, Dataset, Instance, Record, Variable
+from prismcube.model.entities import Container, Dataset, DatasetStatus, Instance, Record, Variable
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 
@@ -54,9 +52,10 @@ class Archive:
             mapping=changes.get("mapping", ValueMapping()),
             grid=changes.get("grid", grid()),
             footprint=changes.get("footprint", square(15, 45)),
+            status=changes.get("status", DatasetStatus.ACTIVE),
         )
-        container = Container(uri=f"file:///{name}", etag=changes.get("etag", "1"))
-        return FileEntry(record=record, container=container, datasets=(dataset,))
+        container = Container(uri=f"file:///{name}".replace("\0", ""), etag=changes.get("etag", "1"))
+        return FileEntry(container=container, holdings=(Holding(record=record, datasets=(dataset,)),))
 
     def add(self, name: str, **changes: Any) -> Any:
         return self.catalogue.files.put_many([self.entry(name, **changes)])[0]
@@ -67,20 +66,7 @@ class Archive:
             StoredField(name=f"f{i}", instance_id=instance, band=0, format=FORMAT)
             for i, instance in enumerate(instances)
         )
-        return self.catalogue.collections.put(Collection(name=name, fields=fields, **changes))
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/home/catalogue.db"
-
-
-@pytest.fixture
-def catalogue(url: str) -> Iterator[Catalogue]:
-    migrate(url)
-    catalogue = Catalogue(url)
-    yield catalogue
-    catalogue.close()
+        return self.catalogue.collections.put(Collection(name=name, fields=fields, **changes))[0]
 
 
 @pytest.fixture

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 from sqlalchemy import text
 
-from prismcube.catalogue import Change, spatial
-from prismcube.errors import NotFound
-from prismcube.model.entities import DatasetStatus
+from prismcube.catalogue import Catalogue, Change, spatial
+from prismcube.catalogue.records import RecordFilter
+from prismcube.errors import InvalidInput, NotFound
+from prismcube.model.collection import matches_tags
+from prismcube.model.entities import DatasetStatus, Record
+from prismcube.model.pattern import LONGEST, Pattern
 from prismcube.model.period import Period
 
 HOURS = st.integers(0, 48)
@@ -32,9 +35,8 @@ def test_filters_equal_brute_force(
     archive: Any, make: Any, files: Any, area: Any, tags: Any, start: Any, length: Any, many: bool
 ) -> None:
     catalogue, hour = archive.catalogue, timedelta(hours=1)
-    with catalogue.transaction() as unit:  # empty what the last example left
-        for table in ("dataset_band", "dataset", "container", "record"):
-            unit.connection.execute(text(f"DELETE FROM {table}"))
+    catalogue.datasets.delete([one.id for one in catalogue.datasets.list(limit=1000)])  # of the last example
+    catalogue.containers.delete([one.id for one in catalogue.containers.list(limit=1000)])
     for number, (at, lon, lat, own, instance, _) in enumerate(files):
         where = {"footprint": make.square(lon, lat), "time": make.T0 + at * hour}
         outcome = archive.add(f"{number}", tags=own, instance=archive.instances[instance], **where)
@@ -130,6 +132,7 @@ def test_no_fields_find_nothing(archive: Any) -> None:
     assert archive.catalogue.datasets.search(archive.collection(), []) == []
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_rtree_and_tags_follow_every_change(archive: Any) -> None:
     archive.add("a", tags={"k": "v"})
     archive.add("b")
@@ -144,3 +147,87 @@ def test_rtree_and_tags_follow_every_change(archive: Any) -> None:
     assert boxes == [(1, 65, 66)]
     assert tags == [("k", "w", 1), ("l", "m", 1)]
     assert set(bands) == {(1,)}
+
+
+ODD = st.text(
+    st.sampled_from([*"aAbBz*?\\[]^-%_.(i)'\"$\n\r\t ", "é", "É", "\u212a", "\ud7ff", "湖", "🛰", "\U0010ffff"]),
+    max_size=6,
+)
+LONG = st.builds(lambda one, other, number: one + "x%_*[" * number + other, ODD, ODD, st.sampled_from([19, 20, 2000]))
+NAMES = st.lists((ODD | LONG).filter(bool), min_size=1, max_size=8, unique=True)
+PIECES = st.lists(st.sampled_from(["*", "?"]) | ODD.map(lambda text: Pattern.literal(text).text), max_size=5)
+
+
+@st.composite
+def names_and_pattern(draw: st.DrawFn) -> tuple[list[str], Pattern]:
+    """Names, and a pattern that was made of one of them or of anything."""
+    names = draw(NAMES)
+    text = "".join(draw(PIECES))
+    if draw(st.booleans()):
+        name = draw(st.sampled_from(names))
+        first, last = sorted(draw(st.tuples(*[st.integers(0, len(name))] * 2)))
+        beginning, end = (Pattern.literal(part).text for part in (name[:first], name[last:]))
+        text = beginning + ("?" * (last - first) if draw(st.booleans()) and last - first < 9 else "*") + end
+    return names, Pattern(text + draw(st.sampled_from(["", "", "(?i)"])))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=names_and_pattern())
+def test_names_and_tags_match_as_in_python(catalogue: Catalogue, make: Any, drawn: Any) -> None:
+    names, pattern = drawn
+    catalogue.records.delete([one.id or 0 for one in catalogue.records.list(limit=1000)])  # of the last example
+    catalogue.records.create_many([Record(name=name, time=make.T0, tags={"k": name, name: ""}) for name in names])
+
+    def found(**wanted: Any) -> list[str]:
+        return [one.name for one in catalogue.records.list(RecordFilter(**wanted), limit=1000)]
+
+    expected = [name for name in names if pattern.matches(name)]
+    assert found(name=pattern) == expected
+    if pattern.text:  # an empty one asks for the key
+        assert found(tags={"k": pattern.text}) == expected
+    assert found(tags={names[0]: ""}) == names[:1]
+    assert found(name=Pattern.literal(names[0])) == names[:1]
+
+
+TAG_TEXTS = st.sampled_from(["", "a", "ab", "b", "1"])
+TAG_PATTERNS = st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from(["", "a", "a*", "?", "*", "B(?i)"]))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tags=st.lists(st.dictionaries(st.sampled_from(["k", "l"]), TAG_TEXTS), max_size=5), patterns=TAG_PATTERNS)
+def test_a_collection_has_the_records_that_a_filter_finds(
+    archive: Any, make: Any, tags: list[dict[str, str]], patterns: dict[str, str]
+) -> None:
+    catalogue = archive.catalogue
+    catalogue.datasets.delete([one.id for one in catalogue.datasets.list(limit=1000)])  # of the last example
+    catalogue.tidy(["records", "containers"])
+    catalogue.files.put_many([archive.entry(f"{number}", tags=own) for number, own in enumerate(tags)])
+    collection = archive.collection(record_tags=patterns)
+    expected = [f"{number}" for number, own in enumerate(tags) if matches_tags(patterns, own)]
+    assert [record.name for record, _ in catalogue.records.items(collection)] == expected
+    assert [one.name for one in catalogue.records.list(RecordFilter(tags=patterns))] == expected
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*" + "a" * 16_000,
+        "🛰" * (LONGEST // 4 - 1) + "*",
+        "*" + "%" * 16_000 + "(?i)",
+        "*" + r"\*" * 8_000,
+        "*a" * 40 + "*b",
+    ],
+)
+def test_a_pattern_of_any_length_can_be_asked(catalogue: Catalogue, make: Any, pattern: str) -> None:
+    """A database that looks at it must not refuse it, nor take for ever."""
+    names = ["a" * 16_000, "🛰" * (LONGEST // 4 - 1), "%" * 16_000, "*" * 8_000]
+    catalogue.records.create_many([Record(name=name, time=make.T0, tags={"k": name}) for name in names])
+    parsed = Pattern(pattern)
+    expected = [name for name in names if parsed.matches(name)]
+    assert [one.name for one in catalogue.records.list(RecordFilter(name=parsed))] == expected
+    assert [one.name for one in catalogue.records.list(RecordFilter(tags={"k": pattern}))] == expected
+
+
+def test_a_tag_pattern_that_is_none_is_refused(catalogue: Catalogue) -> None:
+    with pytest.raises(InvalidInput, match="lone backslash"):
+        catalogue.records.list(RecordFilter(tags={"k": "a\\"}))

@@ -1,0 +1,100 @@
+"""Rows of the table of datasets, and what they are compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from prismcube.catalogue.tables import container, dataset
+from prismcube.catalogue.types import format_document, grid_of
+from prismcube.model.entities import Dataset, DatasetStatus
+
+SELECT = select(
+    dataset.c.id,
+    dataset.c.record_id,
+    dataset.c.instance_id,
+    dataset.c.container_id,
+    dataset.c.subdir,
+    dataset.c.bands,
+    dataset.c.status,
+    dataset.c.time,
+    dataset.c.format,
+    dataset.c.mapping,
+    dataset.c.crs,
+    dataset.c.x0,
+    dataset.c.y0,
+    dataset.c.dx,
+    dataset.c.dy,
+    dataset.c.width,
+    dataset.c.height,
+    dataset.c.footprint,
+    container.c.uri,
+).join(container, container.c.id == dataset.c.container_id)
+
+
+def facts(one: Dataset) -> dict[str, Any]:
+    """What must not differ when a dataset is stored again, by name. Its footprint follows from the grid."""
+    mapping, grid = one.mapping, one.grid
+    return {
+        "instance": one.instance_id,
+        "bands": list(one.bands),
+        "status": one.status.value,
+        "format": {key: value for key, value in format_document(one.format).items() if value is not None},
+        "mapping": (mapping.imin, mapping.imax, mapping.emin, mapping.emax, mapping.exponent),
+        "crs": grid.crs,
+        "transform": tuple(grid.transform)[:6],
+        "size": (grid.width, grid.height),
+    }
+
+
+def dataset_values(one: Dataset) -> dict[str, Any]:
+    west, south, east, north = one.footprint.bounds
+    dx, dy = one.grid.resolution
+    return {
+        "record_id": one.record_id,
+        "instance_id": one.instance_id,
+        "container_id": one.container_id,
+        "subdir": one.subdir,
+        "bands": list(one.bands),
+        "status": one.status.value,
+        "time": one.time,
+        "format": one.format,
+        "mapping": one.mapping,
+        "crs": one.grid.crs,
+        "x0": one.grid.transform.c,
+        "y0": one.grid.transform.f,
+        "dx": dx,
+        "dy": dy,
+        "width": one.grid.width,
+        "height": one.grid.height,
+        "footprint": one.footprint,
+        "west": west,
+        "south": south,
+        "east": east,
+        "north": north,
+    }
+
+
+def band_values(one: Dataset, id: int | None) -> list[dict[str, Any]]:
+    """The rows that say who owns the bands of dataset `id`."""
+    key = {"container_id": one.container_id, "subdir": one.subdir, "dataset_id": id}
+    return [{**key, "band": band} for band in one.bands]
+
+
+def dataset_of(row: Any) -> Dataset:
+    return Dataset(
+        record_id=row.record_id,
+        instance_id=row.instance_id,
+        container_id=row.container_id,
+        time=row.time,
+        uri=row.uri,
+        bands=tuple(row.bands),
+        format=row.format,
+        mapping=row.mapping,
+        grid=grid_of(row.crs, row.x0, row.y0, row.dx, row.dy, row.width, row.height),
+        footprint=row.footprint,
+        subdir=row.subdir,
+        status=DatasetStatus(row.status),
+        id=row.id,
+    )
