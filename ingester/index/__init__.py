@@ -1,10 +1,12 @@
 """Indexing: files that exist become datasets of the catalogue, as a mapping file says.
 
-read_mapping (mapping.py)   YAML -> checked rules; documents.py has the shape of the YAML
+read_mapping (../mapping)   YAML -> checked rules
 Indexer (indexer.py)        files -> rules -> headers (in threads) -> catalogue (in batches)
 """
 
-from ingester.index.indexer import Indexer, Outcome, Status, Summary
-from ingester.index.mapping import Mapping, parse_mapping, read_mapping
+from ingester.index.indexer import Indexer
+from ingester.loading import Options
+from ingester.mapping import Mapping, parse_mapping, read_mapping
+from ingester.outcomes import Outcome, Status, Summary
 
-__all__ = ["Indexer", "Mapping", "Outcome", "Status", "Summary", "parse_mapping", "read_mapping"]
+__all__ = ["Indexer", "Mapping", "Options", "Outcome", "Status", "Summary", "parse_mapping", "read_mapping"]

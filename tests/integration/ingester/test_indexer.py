@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,24 +17,15 @@ import rasterio
 from affine import Affine
 from shapely.geometry import box
 
-from ingester.index import Indexer, Outcome, Status, Summary, parse_mapping, read_mapping
-from prismcube.catalogue import Catalogue, migrate
+from ingester.index import Indexer, Options, Outcome, Status, Summary, parse_mapping, read_mapping
+from prismcube.catalogue import Catalogue
 from prismcube.errors import Conflict
 from prismcube.model.period import Period
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    url = f"sqlite:///{tmp_path}/catalogue.db"
-    migrate(url)
-    catalogue = Catalogue(url)
-    yield catalogue
-    catalogue.close()
-
-
-def mapping(**changes: Any) -> Any:
+def mapping(*, record: str = "{name}", **changes: Any) -> Any:
     dataset = {"instance": "v/i", "bands": [1]} | changes
     return parse_mapping(
         {
@@ -43,7 +33,7 @@ def mapping(**changes: Any) -> Any:
             "files": [
                 {
                     "pattern": r"(?P<name>.*)_(?P<date>\d{4}-\d\d-\d\d)\.tif",
-                    "record": "{name}",
+                    "record": record,
                     "time": "{date}",
                     "tags": {"name": "{name}"},
                     "datasets": [dataset],
@@ -64,7 +54,7 @@ def write(path: Path, *, x: float = 500_000, dtypes: str = "uint8", bands: int =
 
 def run(catalogue: Catalogue, rules: Any, *files: Path) -> tuple[Summary, list[Outcome]]:
     outcomes: list[Outcome] = []
-    return Indexer(catalogue, rules).run(files, progress=outcomes.append, threads=3), outcomes
+    return Indexer(catalogue, rules, Options(threads=3)).run(files, progress=outcomes.append), outcomes
 
 
 def test_demo_twice(catalogue: Catalogue, demo_data: Path) -> None:
@@ -181,9 +171,7 @@ def test_changed_file_and_changed_grid(catalogue: Catalogue, tmp_path: Path) -> 
 def test_a_file_of_another_record_is_refused(catalogue: Catalogue, tmp_path: Path) -> None:
     path = write(tmp_path / "a_2020-01-01.tif")
     run(catalogue, mapping(), path)
-    rules = mapping()
-    rules = replace(rules, files=(replace(rules.files[0], record="another"),))
-    [outcome] = run(catalogue, rules, path)[1]
+    [outcome] = run(catalogue, mapping(record="another"), path)[1]
     assert "record is 'a'" in outcome.reason
     assert "not 'another'" in outcome.reason
 
@@ -217,7 +205,7 @@ def test_interrupted_run_shows_what_it_stored(catalogue: Catalogue, tmp_path: Pa
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Indexer(catalogue, mapping()).run(paths, progress=stop, threads=1)
+        Indexer(catalogue, mapping(), Options(threads=1)).run(paths, progress=stop)
     extent = catalogue.collections.get("c").extent
     assert extent is not None
     assert extent.end.day == 2
@@ -231,7 +219,7 @@ def test_names_of_all_sorts(catalogue: Catalogue, tmp_path: Path, name: str) -> 
     [(record, _)] = catalogue.records.items(catalogue.collections.get("c"))
     assert (record.name, record.tags) == (name, {"name": name})
     collection = replace(catalogue.collections.get("c"), name="odd", record_tags={"name": name})
-    stored = catalogue.collections.put(collection)
+    stored, _ = catalogue.collections.put(collection)
     [found] = catalogue.datasets.search(stored, stored.stored_fields)
     assert found.uri == path.as_uri()
 

@@ -1,7 +1,8 @@
-"""The shape of a mapping file: one pydantic model for each block. What the blocks mean together: `mapping.py`."""
+"""The shape of a mapping file: one pydantic model for each block. What the blocks mean together: `checks.py`."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -47,16 +48,66 @@ class DatasetBlock(_Block):
     mapping: ValueMappingBlock | None = None
     nodata: float | None = None
     """When it is given, also as null, it replaces what the file says."""
+    subdir: str | None = None
+    """In place of the file's."""
 
 
-class FileBlock(_Block):
-    """`files.<n>`: files whose name matches, and what they hold."""
+Datasets = Annotated[list[DatasetBlock], Field(min_length=1)]
 
-    pattern: Text
+
+class StackBlock(_Block):
+    """`stack`: the file holds many dates, `bands` bands each."""
+
+    dates: Literal["names", "times"] | Annotated[list[datetime | date | str], Field(min_length=1)] = "names"
+    """`names`: the description of each date's first band; `times`: its coordinate of a netCDF dimension."""
+    dimension: Text = "time"
+    pattern: Text = "(?P<date>.+)"
+    """Of a whole name."""
+    bands: BandNumber = 1
+
+
+class RecordBlock(_Block):
+    """`files.<n>.records.<m>`: a record, and what the file holds for it."""
+
     record: Text
     time: Text
     tags: dict[Text, str] = {}
-    datasets: Annotated[list[DatasetBlock], Field(min_length=1)]
+    datasets: Datasets
+
+
+class FileBlock(RecordBlock):
+    """`files.<n>`: files whose name matches, and what they hold."""
+
+    pattern: Text
+    subdir: str = ""
+    stack: StackBlock | None = None
+
+
+class FileOfManyBlock(_Block):
+    """`files.<n>` of files that hold several records."""
+
+    pattern: Text
+    subdir: str = ""
+    records: Annotated[list[RecordBlock], Field(min_length=1)]
+
+
+class AssetBlock(_Block):
+    """`items.<n>.assets.<m>`: assets whose key matches, and what they hold."""
+
+    key: Text
+    subdir: str = ""
+    stack: StackBlock | None = None
+    datasets: Datasets
+
+
+class ItemBlock(_Block):
+    """`items.<n>`: STAC items, and what their assets hold."""
+
+    collection: Text | None = None
+    record: Text = "{id}"
+    time: Text = "{datetime}"
+    tags: dict[Text, str] = {}
+    assets: Annotated[list[AssetBlock], Field(min_length=1)]
 
 
 class FieldBlock(_Block):
