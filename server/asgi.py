@@ -25,6 +25,7 @@ from config.settings import Settings
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate
 from providers.ogc.answer import Context, Limits
+from server.catalogue import Writers
 from server.host import Host
 from server.native import PixelRoutes
 from server.pages import Pages, flask_app
@@ -76,7 +77,13 @@ def create_app(settings: Settings) -> ASGIApp:
     context = make_context(settings)
     address = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
     host = Host(settings.pygeoapi, url=address)
-    pages = Pages(context, host, public_url=settings.serve.public_url)
+    pages = Pages(
+        context,
+        host,
+        public_url=settings.serve.public_url,
+        writers=Writers.of(settings),
+        body_bytes=int(settings.limits.body_bytes),
+    )
     small = _wsgi(flask_app(pages))
     app = Starlette(
         routes=[*PixelRoutes(context, threads=settings.serve.threads).routes(), Mount("/", app=small)],

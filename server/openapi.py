@@ -13,6 +13,7 @@ from prismcube.cube.reduce import REDUCERS
 from prismcube.encode import covjson, geotiff, png, table
 from prismcube.model.entities import RESAMPLINGS
 from providers.ogc import coverage, edr, items, maptiles
+from server.openapi_catalogue import catalogue_paths, catalogue_schemas
 from server.problems import MEDIA_TYPE as PROBLEM
 
 TEXT = {"type": "string"}
@@ -60,8 +61,8 @@ def openapi_document(*, base: str, metadata: Mapping[str, Any], example: str) ->
             "license": {"name": metadata.get("license", {}).get("name", "")},
         },
         "servers": [{"url": base}],
-        "paths": _paths(example),
-        "components": {"schemas": {"Problem": _PROBLEM}},
+        "paths": {**_paths(example), **catalogue_paths()},
+        "components": {"schemas": {"Problem": _PROBLEM, **catalogue_schemas()}},
     }
 
 

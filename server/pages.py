@@ -12,11 +12,13 @@ from flask import Blueprint, Flask, Response, redirect, request, send_from_direc
 from werkzeug.exceptions import HTTPException
 
 from prismcube.errors import CatalogueUnavailable, PrismcubeError
+from providers.errors import MethodNotAllowed
 from providers.ogc import items
 from providers.ogc.answer import JSON, Answer, Context, link
 from providers.ogc.collections import collection_document, collections_document
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
+from server.catalogue import CatalogueViews, Writers
 from server.conformance import CONFORMANCE
 from server.host import Host
 from server.openapi import openapi_document
@@ -30,10 +32,17 @@ PAGE_FORMATS = {"json": JSON, "html": "text/html"}
 
 
 class Pages:
-    """The views of one worker. `public_url` is the API's address in links; None: as the request names it."""
+    """The views of one worker. `public_url` is the API's address in links; None: as the request names it.
 
-    def __init__(self, context: Context, host: Host, *, public_url: str | None) -> None:
+    `writers`: who may change `/catalogue`; `body_bytes`: of a request, at most.
+    """
+
+    def __init__(
+        self, context: Context, host: Host, *, public_url: str | None, writers: Writers, body_bytes: int
+    ) -> None:
         self._context = context
+        self.body_bytes = body_bytes
+        self.catalogue = CatalogueViews(context.catalogue, writers=writers, base=self._base)
         self._host = host
         self._public_url = public_url
 
@@ -69,6 +78,7 @@ class Pages:
                 link(f"{base}/conformance", "conformance", JSON, "Conformance classes"),
                 link(f"{base}/collections", "data", JSON, "Collections"),
                 link(f"{base}/viewer", "preview", "text/html", "Map viewer"),
+                link(f"{base}/catalogue", "related", JSON, "Entities of the catalogue"),
             ],
         }
         return self._page("landing_page.html", document, listed=True)
@@ -132,7 +142,9 @@ class Pages:
 def flask_app(pages: Pages) -> Flask:
     """A Flask application whose every error is a problem document."""
     app = Flask("prismcube", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = pages.body_bytes
     app.register_blueprint(pages.blueprint())
+    app.register_blueprint(pages.catalogue.blueprint())
     app.url_map.strict_slashes = False
     app.register_error_handler(PrismcubeError, _on_known_error)
     app.register_error_handler(HTTPException, _on_http_error)
@@ -143,7 +155,10 @@ def _on_known_error(error: PrismcubeError) -> Response:
     if isinstance(error, CatalogueUnavailable):
         LOG.error("%s: %s", request.path, error)
     status, body = problem_of(error)
-    return Response(body, status, content_type=MEDIA_TYPE)
+    response = Response(body, status, content_type=MEDIA_TYPE)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    return response
 
 
 def _on_http_error(error: HTTPException) -> Response:

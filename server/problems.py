@@ -19,10 +19,15 @@ from prismcube.errors import (
     SourceError,
     StorageFull,
 )
+from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, UnsupportedMediaType
 
 MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[PrismcubeError], int] = {
+    Forbidden: 403,
+    MethodNotAllowed: 405,
+    PreconditionFailed: 412,
+    UnsupportedMediaType: 415,
     InvalidInput: 400,
     NotFound: 404,
     Conflict: 409,
@@ -58,6 +63,8 @@ def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
     match error:
         case InvalidInput():
             return status, problem(status, str(error), parameter=error.parameter)
+        case Conflict():
+            return status, problem(status, str(error), entity=error.entity, key=error.key)
         case BudgetExceeded():
             return status, problem(status, str(error), asked=error.asked, allowed=error.allowed)
         case StorageFull():

@@ -23,10 +23,10 @@ def collections_document(context: Context, pairs: Sequence[tuple[str, str]], *, 
     """Every collection, by name. Raises UnknownParameter."""
     Query(pairs, known=("f", "lang"))
     entries = []
-    after: str | None = None
+    after: tuple[str] | None = None
     while page := context.catalogue.collections.list(after=after, limit=200):
         entries += [collection_entry(one, base=base) for one in page]
-        after = page[-1].name
+        after = (page[-1].name,)
     here = f"{base}/collections"
     return {
         "collections": entries,

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from shapely.geometry import MultiPolygon, box, mapping
+from shapely.geometry import MultiPolygon, mapping
 
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.entities import Record
-from prismcube.model.grid import CRS84, Bounds
+from prismcube.model.grid import CRS84
 from prismcube.model.period import Period, format_instant
 from providers.ogc.answer import JSON, Answer, Context, json_answer, link
 from providers.ogc.negotiate import choose_format
-from providers.ogc.params import Query, parse_bbox
+from providers.ogc.params import Query, parse_search_box
 
 PARAMETERS = ("f", "bbox", "bbox-crs", "datetime", "limit", "after")
 MEDIA_TYPE = "application/geo+json"
@@ -38,12 +38,11 @@ def items(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base
     bbox = query.text("bbox")
     if bbox_crs and not bbox:
         raise InvalidInput("bbox-crs", "has no meaning without bbox")
-    bounds = parse_bbox(bbox, crs=bbox_crs or CRS84).to_crs(bbox_crs or CRS84, CRS84) if bbox else None
     after = query.text("after")
     found = context.catalogue.records.items(
         collection,
         period=query.period() or Period(),
-        area=_box(bounds),
+        area=parse_search_box(bbox, crs=bbox_crs or CRS84) if bbox else None,
         after=_read_cursor(after) if after else None,
         limit=limit + 1,
     )
@@ -80,10 +79,6 @@ def item(context: Context, name: str, key: str, pairs: Sequence[tuple[str, str]]
         link(here, "collection", JSON, collection.title or collection.name),
     ]
     return json_answer(feature, MEDIA_TYPE)
-
-
-def _box(bounds: Bounds | None) -> Any:
-    return box(*bounds.as_tuple()) if bounds else None
 
 
 def _feature(record: Record, footprint: MultiPolygon) -> dict[str, Any]:

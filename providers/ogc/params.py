@@ -9,9 +9,11 @@ from contextlib import contextmanager
 
 import shapely
 from shapely.errors import GEOSException
+from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.model.globe import box_on_globe
 from prismcube.model.grid import CRS84, Bounds, is_north_first, parse_crs
 from prismcube.model.period import Period
 
@@ -140,22 +142,40 @@ def parse_bbox(text: str, *, crs: str) -> Bounds:
 
     Longitude first for CRS84, latitude first for EPSG:4326, northing first for EPSG:3035.
     """
-    parts = text.split(",")
-    if len(parts) == 6:
-        raise InvalidInput("bbox", "collections have no height axis; give four numbers")
-    if len(parts) != 4:
-        raise InvalidInput("bbox", f"must be four numbers, got {text[:80]!r}")
-    a, b, c, d = (parse_number(part, "bbox") for part in parts)
-    if is_north_first(crs):
-        a, b, c, d = b, a, d, c
+    a, b, c, d = _corners(text, crs)
     if a > c and parse_crs(crs).is_geographic:
-        raise InvalidInput("bbox", "boxes across the antimeridian are not supported; ask for each side")
+        raise InvalidInput("bbox", "pixels across the antimeridian are not supported; ask for each side")
     if a >= c or b >= d:
         order = (
             "lower north, lower east, upper north, upper east" if is_north_first(crs) else "west, south, east, north"
         )
         raise InvalidInput("bbox", f"lower corner must lie below the upper one; the order for {crs} is {order}")
     return in_range(Bounds(a, b, c, d), crs)
+
+
+def parse_search_box(text: str, *, crs: str) -> BaseGeometry:
+    """A box in longitude and latitude from one of four numbers in the axis order of its CRS, to search by.
+
+    In degrees, a western edge greater than the eastern one means a box across the antimeridian (RFC 7946, 5.2).
+    """
+    a, b, c, d = _corners(text, crs)
+    if not (parse_crs(crs).is_geographic and a > c):
+        return box(*parse_bbox(text, crs=crs).to_crs(crs, CRS84).as_tuple())
+    if b >= d:
+        raise InvalidInput("bbox", f"the southern edge must lie below the northern one, got {b:g}, {d:g}")
+    in_range(Bounds(c, b, a, d), crs)
+    return box_on_globe(a, b, c, d)
+
+
+def _corners(text: str, crs: str) -> tuple[float, float, float, float]:
+    """West, south, east and north as they were given."""
+    parts = text.split(",")
+    if len(parts) == 6:
+        raise InvalidInput("bbox", "collections have no height axis; give four numbers")
+    if len(parts) != 4:
+        raise InvalidInput("bbox", f"must be four numbers, got {text[:80]!r}")
+    a, b, c, d = (parse_number(part, "bbox") for part in parts)
+    return (b, a, d, c) if is_north_first(crs) else (a, b, c, d)
 
 
 def in_range(bounds: Bounds, crs: str) -> Bounds:

@@ -15,7 +15,7 @@ from config.settings import Settings
 from server.cli.options import ConfigOption, HomeOption, settings_for
 
 if TYPE_CHECKING:
-    from ingester.index import Outcome
+    from ingester.index import Options, Outcome
 
 collections = typer.Typer(no_args_is_help=True, help="Collections of the catalogue.")
 
@@ -37,21 +37,36 @@ def index(
     home: HomeOption = None,
     threads: Annotated[int, typer.Option(help="Files opened at once.", min=1)] = 4,
     brief: Annotated[bool, typer.Option("--brief", help="List only the files that failed.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace what is stored and differs; else that is refused.")
+    ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the pixels too, also of files that have not changed.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
 ) -> None:
     """Index files: read their headers, write records and datasets, create or update the mapping's collections.
 
-    A file that can't be used fails alone; the exit code is then 1. Repeating is safe: what is there stays.
+    A file that can't be used fails alone; the exit code is then 1. Repeating is safe and quick: files that have not
+    changed are not opened again.
 
     Example: prismcube index --mapping examples/s2-romania.yml examples/data/s2-romania-2015-2021
     """
-    if index_files(settings_for(config, home=home), files, mapping=mapping, threads=threads, brief=brief):
+    from ingester.index import Options
+
+    options = Options(replace=replace, deep=deep, dry_run=dry_run, threads=threads)
+    if index_files(settings_for(config, home=home), files, mapping=mapping, options=options, brief=brief):
         raise typer.Exit(1)
 
 
-def index_files(settings: Settings, files: list[Path], *, mapping: Path, threads: int = 4, brief: bool = False) -> bool:
+def index_files(
+    settings: Settings, files: list[Path], *, mapping: Path, options: Options | None = None, brief: bool = False
+) -> bool:
     """Index with a progress bar and an outcome table; True when something went wrong."""
-    from ingester.index import Status
+    from ingester.index import Options, Status
     from server import operations
+
+    options = options or Options()
 
     console = Console(highlight=False)
     listed: list[Outcome] = []
@@ -64,7 +79,7 @@ def index_files(settings: Settings, files: list[Path], *, mapping: Path, threads
             if outcome.status is Status.FAILED or not brief:
                 listed.append(outcome)
 
-        summary = operations.index(settings, files, mapping=mapping, threads=threads, progress=advance)
+        summary = operations.index(settings, files, mapping=mapping, options=options, progress=advance)
     if listed:
         table = Table("file", "outcome", "reason", box=None, header_style="bold")
         for outcome in listed:
@@ -72,7 +87,8 @@ def index_files(settings: Settings, files: list[Path], *, mapping: Path, threads
         console.print(table)
     counts = {status: getattr(summary, status.value) for status in Status}
     told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
-    console.print(f"{mapping.name}: {told or 'no file found'}", markup=False)
+    wrote = " (dry run, nothing written)" if options.dry_run else ""
+    console.print(f"{mapping.name}: {told or 'no file found'}{wrote}", markup=False)
     return bool(summary.failed) or not any(counts.values())
 
 
@@ -103,5 +119,5 @@ def delete_collection(name: str, config: ConfigOption = None, home: HomeOption =
     from server import operations
 
     with operations.opened(settings_for(config, home=home)) as catalogue:
-        catalogue.collections.delete(name)
+        catalogue.collections.remove(name)
     Console(highlight=False).print(f"deleted {name}", markup=False)

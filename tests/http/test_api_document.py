@@ -27,8 +27,10 @@ def test_openapi_lists_exactly_the_parameters_that_are_accepted(demo):
 
 
 def test_openapi_refers_to_nothing_outside_itself(demo):
-    text = json.dumps(demo.json("/openapi"))
-    assert set(re.findall(r'"\$ref": "([^"]*)"', text)) == {"#/components/schemas/Problem"}
+    document = demo.json("/openapi")
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    used = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(document)))
+    assert "#/components/schemas/Problem" in used <= known
 
 
 def test_every_path_of_openapi_answers(demo):
@@ -38,6 +40,8 @@ def test_every_path_of_openapi_answers(demo):
               f"{UNDER}/area": "?coords=POLYGON((22.15 45.203,22.152 45.203,22.152 45.205,22.15 45.203))&datetime=2016",
               f"{UNDER}/coverage": "?datetime=2016-03-18"}  # fmt: skip
     for path, operation in document["paths"].items():
+        if path.startswith("/catalogue"):  # see test_catalogue.py
+            continue
         examples = {p["name"]: p["example"] for p in operation["get"]["parameters"] if p["in"] == "path"}
         answer = demo.get(path.format(**(examples | values)) + needed.get(path, ""))
         assert answer.status_code == 200, path

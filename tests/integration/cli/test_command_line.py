@@ -1,5 +1,6 @@
 """The command line, as one types it."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -162,3 +163,30 @@ def test_help_has_an_example_for_every_verb():
 def test_nothing_said_is_help():
     _, text = prismcube()
     assert "Satellite images as collections" in text
+
+
+def test_index_again_with_other_options(tmp_path, few):
+    folder, broken = few
+    broken.unlink()
+    home = tmp_path / "home"
+    code, text = prismcube("index", "--home", home, "--mapping", S2, "--dry-run", folder)
+    assert (code, "3 created (dry run, nothing written)" in text) == (0, True)
+    code, text = prismcube("index", "--home", home, "--mapping", S2, folder)
+    assert (code, "3 created" in text) == (0, True)
+    other = tmp_path / "other.yml"
+    other.write_text(S2.read_text().replace("S2_{year}", "of {year}"))
+    assert other.read_text() != S2.read_text()
+    code, text = prismcube("index", "--home", home, "--mapping", other, folder)
+    assert (code, "record is 'S2_" in text) == (1, True)
+    code, text = prismcube("index", "--home", home, "--mapping", other, "--replace", folder)
+    assert (code, "3 updated" in text) == (0, True)
+    damaged = sorted(folder.glob("*.tif"))[0]
+    before = damaged.stat()
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2 :] = b"\xff" * (len(content) - len(content) // 2)
+    damaged.write_bytes(content)
+    os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))
+    code, text = prismcube("index", "--home", home, "--mapping", other, folder)
+    assert (code, "3 unchanged" in text) == (0, True)
+    code, text = prismcube("index", "--home", home, "--mapping", other, "--deep", folder)
+    assert (code, "1 failed" in text) == (1, True)

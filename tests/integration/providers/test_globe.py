@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from affine import Affine
 from ingester.index import Indexer, Status, parse_mapping
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.cube.gate import MemoryGate
-from providers.ogc import coverage, edr, maptiles
+from prismcube.errors import InvalidInput
+from providers.ogc import coverage, edr, items, maptiles
 from providers.ogc.answer import Context, Limits
 
 MAPPING = {
@@ -120,3 +122,28 @@ def test_across_the_date_line_data_are_found_from_both_sides(dateline, west, eas
 def test_across_the_date_line_maps_are_drawn(dateline):
     for col in ("0", "255"):
         assert maptiles.tile(dateline, "c", maptiles.TilePlace("WebMercatorQuad", "8", "72", col), []).status == 200
+
+
+@pytest.mark.parametrize(
+    ("bbox", "crs", "found"),
+    [
+        ("179.5,62,-179.5,64", None, True),
+        ("-180,62,-179.9,64", None, True),
+        ("179.9,62,180,64", None, True),
+        ("170,62,-179.999,64", None, True),
+        ("62,179.5,64,-179.5", "EPSG:4326", True),
+        ("-170,62,170,64", None, False),  # all the way round the other side
+        ("-179,62,179,64", None, False),
+        ("179.5,60,-179.5,61", None, False),
+    ],
+)
+def test_across_the_date_line_items_are_found_by_what_they_cover(dateline, bbox, crs, found):
+    pairs = [("bbox", bbox), *([("bbox-crs", crs)] if crs else [])]
+    answer = json.loads(items.items(dateline, "c", pairs, base="").body)
+    assert answer["numberReturned"] == found
+
+
+@pytest.mark.parametrize("bbox", ["179,64,-179,62", "179,62,-181,64", "-179,62,-179,64"])
+def test_boxes_that_are_none_are_refused(dateline, bbox):
+    with pytest.raises(InvalidInput, match="bbox"):
+        items.items(dateline, "c", [("bbox", bbox)], base="")

@@ -1,0 +1,257 @@
+"""Requests on any entity of the catalogue.
+
+Reading gives an ETag; a change with If-Match happens only while it still is the entity's (RFC 9110, 13.1.1): both are
+asked within the transaction of the change. PATCH takes a JSON merge patch (RFC 7396).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from prismcube.catalogue import Catalogue
+from prismcube.catalogue.references import Deletion
+from prismcube.errors import InvalidInput, NotFound
+from prismcube.model.period import format_instant, parse_instant
+from prismcube.model.text import check_text
+from providers.catalogue.filters import Filters
+from providers.catalogue.resource import Repositories, Resource
+from providers.catalogue.resources import RESOURCES
+from providers.errors import MethodNotAllowed, PreconditionFailed, UnsupportedMediaType
+from providers.ogc.answer import JSON, Answer, json_answer, link
+from providers.ogc.params import Query
+
+MERGE_PATCH = "application/merge-patch+json"
+PAGES = ("limit", "after", "f")
+DEFAULT_LIMIT, MOST = 100, 1000
+MOST_AT_ONCE = 10_000
+"""Records in one request."""
+
+
+def resource_of(name: str) -> Resource[Any, Any]:
+    """Raises NotFound."""
+    if name not in RESOURCES:
+        raise NotFound("kind of entity", name[:60])
+    return RESOURCES[name]
+
+
+def overview(pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
+    """The kinds of entities."""
+    Query(pairs, known=("f",))
+    kinds = [
+        {"name": name, "description": (one.model.__doc__ or "").partition("\n")[0], "href": f"{base}/catalogue/{name}"}
+        for name, one in RESOURCES.items()
+    ]
+    links = [link(f"{base}/catalogue", "self", JSON, "This document")]
+    return json_answer({"title": "Catalogue", "entities": kinds, "links": links})
+
+
+def page(catalogue: Catalogue, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
+    """A page of entities; `next` leads to the following one. Raises NotFound, InvalidInput, UnknownParameter."""
+    one = resource_of(name)
+    query = Query(pairs, known=(*PAGES, *one.filters), repeatable=("tags",))
+    limit = query.integer("limit", least=1, most=MOST) or DEFAULT_LIMIT
+    cursor = query.text("after")
+    after = None if cursor is None else _parse_cursor(cursor, one.order)
+    of = catalogue
+    found = one.page(of, Filters(query, pairs), after=after, limit=limit + 1)
+    here, more = found[:limit], len(found) > limit
+    document: dict[str, Any] = {
+        "entities": [entity_document(one, of, entity) for entity in here],
+        "links": [link(f"{base}/catalogue/{name}", "self", JSON, "These entities")],
+    }
+    if more:
+        document["after"] = _cursor(one.cursor(of, here[-1]))
+        following = [*(pair for pair in pairs if pair[0] != "after"), ("after", document["after"])]
+        document["links"].append(link(f"{base}/catalogue/{name}?{urlencode(following)}", "next", JSON, "Next page"))
+    return json_answer(document)
+
+
+def read(
+    catalogue: Catalogue, name: str, key: str, pairs: Sequence[tuple[str, str]], *, if_none_match: str = ""
+) -> Answer:
+    """One entity, with its ETag. Raises NotFound, UnknownParameter."""
+    Query(pairs, known=("f",))
+    one = resource_of(name)
+    document = entity_document(one, catalogue, one.get(catalogue, one.parse_key(key)))
+    tag = etag_of(document)
+    if if_none_match and (if_none_match.strip() == "*" or tag in _tags(if_none_match)):
+        return Answer(b"", status=304, headers={"ETag": tag})
+    return json_answer_with(document, {"ETag": tag})
+
+
+def create(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, base: str) -> Answer:
+    """Store a new entity; a list of records stores all of them or none.
+
+    Raises InvalidInput, NotFound for what it refers to, Conflict when it exists.
+    """
+    one = resource_of(name)
+    if not one.creates:
+        raise MethodNotAllowed("make one by PUT under the id of its variable", allowed=("GET",))
+    check_type(content_type, (JSON,))
+    if name == "records" and body.lstrip()[:1] == b"[":
+        models = parse(list[one.model], body)  # type: ignore[name-defined]  # a type made at run time
+        if len(models) > MOST_AT_ONCE:
+            raise InvalidInput("body", f"has {len(models):,} records, at most {MOST_AT_ONCE:,} are allowed")
+        with catalogue.transaction() as unit:
+            stored = one.create_many(unit, models)  # type: ignore[attr-defined]  # of records
+        return Answer(orjson.dumps({"ids": [entity.id for entity in stored]}), status=201)
+    model = parse(one.model, body)
+    with catalogue.transaction() as unit:
+        entity = one.create(unit, model)
+        document = entity_document(one, unit, one.get(unit, one.key(entity)))
+    headers = {"Location": f"{base}/catalogue/{name}/{document['id']}", "ETag": etag_of(document)}
+    return json_answer_with(document, headers, status=201)
+
+
+def replace(catalogue: Catalogue, name: str, key: str, body: bytes, *, content_type: str, if_match: str = "") -> Answer:
+    """Replace an entity. Raises NotFound, InvalidInput, Conflict for what can't change, PreconditionFailed."""
+    check_type(content_type, (JSON,))
+    return _change(catalogue, name, key, body, if_match=if_match, merge=False)
+
+
+def patch(catalogue: Catalogue, name: str, key: str, body: bytes, *, content_type: str, if_match: str = "") -> Answer:
+    """Change some members of an entity. Raises as `replace` does."""
+    check_type(content_type, (MERGE_PATCH, JSON))
+    return _change(catalogue, name, key, body, if_match=if_match, merge=True)
+
+
+def delete(catalogue: Catalogue, name: str, key: str, *, if_match: str = "") -> Answer:
+    """Remove an entity. Raises NotFound, Conflict when something refers to it, PreconditionFailed."""
+    one = resource_of(name)
+    id = one.parse_key(key)
+    with catalogue.transaction() as unit:
+        document = entity_document(one, unit, one.get(unit, id))
+        _check_match(if_match, document)
+        one.delete(unit, [id], keep_referenced=False)
+    return Answer(b"", status=204)
+
+
+def delete_many(catalogue: Catalogue, name: str, keys: Sequence[int | str], *, keep_referenced: bool) -> Deletion:
+    """Remove entities, all or none; with `keep_referenced` those that can be. Raises as `delete` does."""
+    one = resource_of(name)
+    with catalogue.transaction() as unit:
+        return one.delete(unit, [one.parse_key(str(key)) for key in keys], keep_referenced=keep_referenced)
+
+
+def entity_document(one: Resource[Any, Any], of: Repositories, entity: Any) -> dict[str, Any]:
+    """All that is told of an entity."""
+    return {**one.more(of, entity), **one.document(of, entity)}
+
+
+def etag_of(document: Mapping[str, Any]) -> str:
+    """A strong validator of a document (RFC 9110, 8.8.3)."""
+    return f'"{hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]}"'
+
+
+def json_answer_with(document: Any, headers: Mapping[str, str], *, status: int = 200) -> Answer:
+    return Answer(orjson.dumps(document), status=status, headers=headers)
+
+
+def parse(kind: Any, body: bytes) -> Any:
+    """A document of that model. Raises InvalidInput, naming the member."""
+    try:
+        return TypeAdapter(kind).validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidInput(where, first["msg"]) from error
+
+
+def _change(catalogue: Catalogue, name: str, key: str, body: bytes, *, if_match: str, merge: bool) -> Answer:
+    one = resource_of(name)
+    if not one.changeable:
+        raise MethodNotAllowed(f"an {one.kind} never changes; make another one", allowed=("GET", "DELETE"))
+    id = one.parse_key(key)
+    given = None if merge else parse(one.model, body)
+    with catalogue.transaction() as unit:
+        status = 200
+        try:
+            stored = one.get(unit, id)
+            before = entity_document(one, unit, stored)
+        except NotFound:
+            if one.creates or merge:
+                raise
+            before, status = {}, 201
+        _check_match(if_match, before)
+        if merge:
+            merged = _merged(one.document(unit, stored), _parse_object(body))
+            given = parse(one.model, orjson.dumps(merged))
+        one.replace(unit, id, given)
+        document = entity_document(one, unit, one.get(unit, id))
+    return json_answer_with(document, {"ETag": etag_of(document)}, status=status)
+
+
+def _check_match(if_match: str, document: Mapping[str, Any]) -> None:
+    if not if_match:
+        return
+    if (if_match.strip() == "*" and document) or (document and etag_of(document) in _tags(if_match)):
+        return
+    raise PreconditionFailed("it has changed since it was read; read it again")
+
+
+def _tags(header: str) -> list[str]:
+    return [part.strip() for part in header.split(",")]
+
+
+def check_type(content_type: str, known: Sequence[str]) -> None:
+    # Strict also because a page of another site may send forms and plain text to us, but JSON only if we let it.
+    if content_type.partition(";")[0].strip().lower() not in known:
+        raise UnsupportedMediaType(f"send {' or '.join(known)}, not {content_type[:60] or 'nothing'!r}")
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput("body", f"is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise InvalidInput("body", "must be a JSON object")
+    return document
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    """RFC 7396, 2."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = _merged(result.get(name), value)
+    return result
+
+
+def _cursor(key: tuple[Any, ...]) -> str:
+    told = [{"t": format_instant(part)} if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(orjson.dumps(told)).decode().rstrip("=")
+
+
+def _parse_cursor(text: str, order: Sequence[str]) -> tuple[Any, ...]:
+    try:
+        told = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        return tuple(_part(name, part) for name, part in zip(order, told, strict=True))
+    except (binascii.Error, ValueError, KeyError, TypeError, InvalidInput) as error:
+        raise InvalidInput("after", "is not the cursor of a `next` link of this list") from error
+
+
+def _part(name: str, told: Any) -> Any:
+    """A value of a column that a list is sorted by."""
+    if name == "time":
+        return parse_instant(told["t"])
+    if not isinstance(told, int if name == "id" else str) or isinstance(told, bool):
+        raise ValueError(told)
+    if isinstance(told, int) and abs(told) >= 2**63:
+        raise ValueError(told)
+    if isinstance(told, str):
+        check_text("after", told)
+    return told

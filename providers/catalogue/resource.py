@@ -1,0 +1,81 @@
+"""What all kinds of entities have in common: how one is listed, made, read, changed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from prismcube.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue.references import Deletion
+from prismcube.errors import NotFound
+from providers.catalogue import documents as doc
+from providers.catalogue.filters import Filters
+
+Repositories = Catalogue | UnitOfWork
+Key = int | str
+"""Ids; collections are known by name."""
+
+
+class Resource[Entity, Model: doc.Document]:
+    """How one kind of entity is handled. Whatever changes it runs in a transaction of the caller."""
+
+    name: ClassVar[str]
+    """In the path."""
+    kind: ClassVar[str]
+    """In messages."""
+    model: ClassVar[type[doc.Document]]
+    filters: ClassVar[tuple[str, ...]] = ()
+    """Parameters of a list besides those of pages."""
+    changeable: ClassVar[bool] = True
+    by_name: ClassVar[bool] = False
+    order: ClassVar[tuple[str, ...]] = ("id",)
+    """What pages are sorted by, as the repository does it."""
+    creates: ClassVar[bool] = True
+    """False: made by PUT under a key that exists already."""
+
+    def repository(self, of: Repositories) -> Any:
+        raise NotImplementedError
+
+    def page(self, of: Repositories, wanted: Filters, *, after: Any, limit: int) -> list[Entity]:
+        """Entities in the order of the repository."""
+        found: list[Entity] = self.repository(of).list(after=after, limit=limit)
+        return found
+
+    def cursor(self, of: Repositories, entity: Entity) -> tuple[Any, ...]:
+        """Where the page after this entity begins."""
+        key: tuple[Any, ...] = self.repository(of).key(entity)
+        return key
+
+    def parse_key(self, text: str) -> Key:
+        """Raises NotFound for what can't be a key."""
+        if self.by_name:
+            return text
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise NotFound(self.kind, text[:60])
+        return int(text)
+
+    def get(self, of: Repositories, key: Key) -> Entity:
+        entity: Entity = self.repository(of).get_by_id(key)
+        return entity
+
+    def document(self, of: Repositories, entity: Entity) -> dict[str, Any]:
+        """What can be changed, under the names of the model."""
+        raise NotImplementedError
+
+    def more(self, of: Repositories, entity: Entity) -> dict[str, Any]:
+        """What can only be read."""
+        return {"id": getattr(entity, "id", None)}
+
+    def key(self, entity: Entity) -> Key:
+        key: Key = entity.name if self.by_name else entity.id  # type: ignore[attr-defined]  # every entity has them
+        return key
+
+    def create(self, unit: UnitOfWork, model: Model) -> Entity:
+        raise NotImplementedError
+
+    def replace(self, unit: UnitOfWork, key: Key, model: Model) -> Entity:
+        raise NotImplementedError
+
+    def delete(self, unit: UnitOfWork, keys: Sequence[Key], *, keep_referenced: bool) -> Deletion:
+        deletion: Deletion = self.repository(unit).delete(keys, keep_referenced=keep_referenced)
+        return deletion

@@ -1,0 +1,27 @@
+"""Errors of HTTP itself that handlers raise: the request is refused whatever the catalogue holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prismcube.errors import PrismcubeError
+
+
+class MethodNotAllowed(PrismcubeError):
+    """The resource does not know the method."""
+
+    def __init__(self, reason: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(reason)
+        self.allowed = tuple(allowed)
+
+
+class PreconditionFailed(PrismcubeError):
+    """If-Match names another state of the entity than the present one."""
+
+
+class UnsupportedMediaType(PrismcubeError):
+    """The body is of a kind that the resource does not take."""
+
+
+class Forbidden(PrismcubeError):
+    """Nobody may do this here."""

@@ -1,0 +1,229 @@
+"""The part of the OpenAPI document that describes `/catalogue`; schemas come from the models of the documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from providers.catalogue import handlers, operations
+from providers.catalogue.filters import DESCRIPTIONS
+from providers.catalogue.resource import Resource
+from providers.catalogue.resources import RESOURCES
+from server.problems import MEDIA_TYPE as PROBLEM
+
+JSON = "application/json"
+TEXT = {"type": "string"}
+REFERENCE = "#/components/schemas/{model}"
+
+ETAG = {"ETag": {"description": "Send it as If-Match to change only what you have seen.", "schema": TEXT}}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "ETag of what was read; 412 when it has changed since.",
+    "schema": TEXT,
+}
+_REFUSALS = {
+    "400": "A parameter or member is unknown or wrong; `parameter` names it",
+    "403": "The catalogue is only read here",
+    "404": "There is none, or something that it refers to is missing",
+    "405": "Such an entity never changes",
+    "409": "It exists already, something refers to it, or it can't change so; `detail` says which",
+    "412": "It has changed since it was read",
+    "415": "The body is not JSON",
+}
+
+
+def catalogue_paths() -> dict[str, Any]:
+    """Every path under `/catalogue`."""
+    paths: dict[str, Any] = {
+        "/catalogue": {"get": _operation("The kinds of entities", [], _object(), refusals=("400",))},
+        "/catalogue/containers/layouts": {
+            "get": _operation(
+                "Layouts in which a set of containers is written",
+                _queries(RESOURCES["containers"].filters),
+                _object(),
+                refusals=("400", "404"),
+            )
+        },
+        "/catalogue/grids/{id}/cells": {
+            "get": _operation(
+                "Cells of a grid",
+                [_key(RESOURCES["grids"]), *_queries(("bbox",)), *_paging()],
+                {operations.GEOJSON: {"schema": {"type": "object"}}},
+                refusals=("400", "404"),
+            )
+        },
+        "/catalogue/layouts/tiles": {
+            "post": _operation(
+                "The tiles of a layout that an area touches, as a stream of features",
+                [],
+                {operations.SEQUENCE: {"schema": TEXT}},
+                body=_reference(operations.Tiles),
+                refusals=("400", "404", "415"),
+            )
+        },
+    }
+    for path, (model, _) in operations.OPERATIONS.items():
+        refusals = ("400", "403", "404", "409", "415")
+        summary = _summary(model)
+        paths[f"/catalogue/{path}"] = {
+            "post": _operation(summary, [], _object(), body=_reference(model), refusals=refusals)
+        }
+    for one in RESOURCES.values():
+        paths |= _resource_paths(one)
+    return paths
+
+
+def catalogue_schemas() -> dict[str, Any]:
+    """The schemas of all documents, in the words of OpenAPI 3.0."""
+    models: list[type[BaseModel]] = [one.model for one in RESOURCES.values()]
+    models += [operations.DeleteMany, operations.Tiles, *(model for model, _ in operations.OPERATIONS.values())]
+    _, document = models_json_schema([(one, "validation") for one in models], ref_template=REFERENCE)
+    return {name: _for_openapi(schema) for name, schema in document["$defs"].items()}
+
+
+def _resource_paths(one: Resource[Any, Any]) -> dict[str, Any]:
+    document = {JSON: {"schema": _reference(one.model)}}
+    own = f"/catalogue/{one.name}"
+    listed = _operation(
+        f"{one.kind.capitalize()}s, a page at a time",
+        [*_queries(one.filters), *_paging()],
+        _object(),
+        refusals=("400",),
+    )
+    paths: dict[str, Any] = {own: {"get": listed}}
+    if one.creates:
+        paths[own]["post"] = _operation(
+            f"Store a new {one.kind}",
+            [],
+            document,
+            body=_reference(one.model),
+            many=one.name == "records",
+            status="201",
+            headers={**ETAG, "Location": {"schema": TEXT}},
+            refusals=("400", "403", "404", "409", "415"),
+        )
+    paths[f"{own}/delete"] = {
+        "post": _operation(
+            _summary(operations.DeleteMany),
+            [],
+            _object(),
+            body=_reference(operations.DeleteMany),
+            refusals=("400", "403", "404", "409", "415"),
+        )
+    }
+    single: dict[str, Any] = {
+        "get": _operation(f"One {one.kind}", [_key(one)], document, headers=ETAG, refusals=("400", "404")),
+        "delete": _operation(
+            f"Remove the {one.kind}", [_key(one), IF_MATCH], {}, status="204", refusals=("403", "404", "409", "412")
+        ),
+    }
+    if one.changeable:
+        refusals = ("400", "403", "404", "409", "412", "415")
+        parameters = [_key(one), IF_MATCH]
+        single["put"] = _operation(
+            f"Replace the {one.kind}", parameters, document, body=_reference(one.model), headers=ETAG, refusals=refusals
+        )
+        single["patch"] = _operation(
+            f"Change some members of the {one.kind} (RFC 7396)",
+            parameters,
+            document,
+            body={"type": "object"},
+            body_type=handlers.MERGE_PATCH,
+            headers=ETAG,
+            refusals=refusals,
+        )
+    paths[f"{own}/{{{_key_name(one)}}}"] = single
+    return paths
+
+
+def _operation(
+    summary: str,
+    parameters: list[dict[str, Any]],
+    content: dict[str, Any],
+    *,
+    body: dict[str, Any] | None = None,
+    body_type: str = JSON,
+    many: bool = False,
+    status: str = "200",
+    headers: dict[str, Any] | None = None,
+    refusals: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    refusal = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    success: dict[str, Any] = {"description": summary}
+    if content:
+        success["content"] = content
+    if headers:
+        success["headers"] = headers
+    responses = {status: success} | {code: {"description": _REFUSALS[code], "content": refusal} for code in refusals}
+    operation: dict[str, Any] = {"summary": summary, "tags": ["catalogue"], "parameters": parameters}
+    if body is not None:
+        schema = {"oneOf": [body, {"type": "array", "items": body}]} if many else body
+        operation["requestBody"] = {"required": True, "content": {body_type: {"schema": schema}}}
+    return {**operation, "responses": responses}
+
+
+def _summary(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+def _reference(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": REFERENCE.format(model=model.__name__)}
+
+
+def _object() -> dict[str, Any]:
+    return {JSON: {"schema": {"type": "object"}}}
+
+
+def _queries(names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [_query(name, DESCRIPTIONS[name], _schema(name)) for name in names]
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {"type": "array", "items": TEXT} if name == "tags" else TEXT
+
+
+def _paging() -> list[dict[str, Any]]:
+    limit = {"type": "integer", "minimum": 1, "maximum": handlers.MOST, "default": handlers.DEFAULT_LIMIT}
+    return [_query("limit", "Entities on a page.", limit), _query("after", "Cursor of a `next` link.", TEXT)]
+
+
+def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _key_name(one: Resource[Any, Any]) -> str:
+    return "name" if one.by_name else "id"
+
+
+def _key(one: Resource[Any, Any]) -> dict[str, Any]:
+    schema = TEXT if one.by_name else {"type": "integer"}
+    return {"name": _key_name(one), "in": "path", "required": True, "schema": schema}
+
+
+def _for_openapi(schema: Any) -> Any:
+    """JSON Schema 2020-12 in the words of OpenAPI 3.0, which knows no null type, no const and other limits."""
+    if isinstance(schema, list):
+        return [_for_openapi(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _for_openapi(value) for name, value in schema.items()}
+    if "const" in found:
+        found["enum"] = [found.pop("const")]
+    for bound, plain in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(found.get(bound), int | float) and not isinstance(found[bound], bool):
+            found[plain], found[bound] = found[bound], True
+    options = found.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options:
+        others = [one for one in options if one != {"type": "null"}]
+        del found["anyOf"]
+        found |= {"nullable": True} | ({"anyOf": others} if len(others) > 1 else _wrapped(others[0]))
+    if "$ref" in found and len(found) > 1:  # in 3.0, what stands beside a reference is ignored
+        found["allOf"] = [{"$ref": found.pop("$ref")}]
+    return found
+
+
+def _wrapped(one: dict[str, Any]) -> dict[str, Any]:
+    return {"allOf": [one]} if "$ref" in one else one
