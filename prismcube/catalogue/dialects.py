@@ -3,7 +3,7 @@
 Such an expression is a class with one SQL text a database; its operands are ordinary expressions of SQLAlchemy, so
 values stay bound parameters on both:
 
-    class contains(PerDatabase):
+    class contains(Condition):
         sqlite = "{0} LIKE {1}"
         postgresql = "{0} ILIKE {1}"
 """
@@ -32,6 +32,16 @@ class PerDatabase(FunctionElement[Any]):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.inherit_cache = True  # SQLAlchemy wants it said by each class: the class and the operands are all there is
+
+
+class Condition(PerDatabase):
+    """A condition that stands in a query as it is.
+
+    On SQLite, SQLAlchemy would write `(...) = 1`, and SQLite would look up nothing within in an index.
+    """
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
 
 
 @compiles(PerDatabase, SQLITE)

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exist
 from sqlalchemy import Text as TextType
 from sqlalchemy.sql.expression import ColumnClause, TableClause
 
-from prismcube.catalogue.dialects import POSTGRESQL, SQLITE
-from prismcube.catalogue.spatial import ALWAYS, Condition, footprint_intersects, of_instances
+from prismcube.catalogue.dialects import POSTGRESQL, SQLITE, Condition
+from prismcube.catalogue.spatial import ALWAYS, footprint_intersects, of_instances
 from prismcube.catalogue.tables import dataset, record
 from prismcube.catalogue.types import Json
 from prismcube.model.entities import DatasetStatus

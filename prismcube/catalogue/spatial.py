@@ -17,7 +17,7 @@ from sqlalchemy import Boolean, ColumnElement, Connection, Select, and_, bindpar
 from sqlalchemy import Double as DoubleType
 from sqlalchemy.types import TypeEngine
 
-from prismcube.catalogue.dialects import PerDatabase
+from prismcube.catalogue.dialects import Condition, PerDatabase
 from prismcube.catalogue.tables import aoi, cell, dataset
 from prismcube.catalogue.types import Geometry, Id, UTCDateTime
 from prismcube.model.period import Period
@@ -28,16 +28,6 @@ MANY = 5000
 """Candidates beyond which it is better to go through a page of records by time than to collect them all."""
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-class Condition(PerDatabase):
-    """A condition that stands in a query as it is.
-
-    On SQLite, SQLAlchemy would write `(...) = 1`, and SQLite would look up nothing within in an index.
-    """
-
-    def self_group(self, against: Any = None) -> Any:
-        return self
 
 
 # Operands of all these: id, geometry, the area, its west, south, east and north; of datasets, the first and last time.

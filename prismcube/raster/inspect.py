@@ -74,7 +74,7 @@ class RasterInfo:
 def inspect(uri: str, subdir: str = "", *, deep: bool = False) -> RasterInfo:
     """The header of a raster file, given by URI or local path, or of what is inside it.
 
-    `deep` reads all pixels, so that a truncated or damaged file is found.
+    `deep` reads all pixels, so that a truncated file is found, and damage that its compression can tell.
 
     Raises SourceError, naming file and reason, for one that the catalogue can't hold, and InvalidInput for a URI or
     subdir that is refused.

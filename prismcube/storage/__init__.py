@@ -1,1 +1,1 @@
-"""Where files lie: URIs, and what opens them. Remote storage comes here."""
+"""Where files lie: URIs, what is inside them, and their bytes, local or remote."""

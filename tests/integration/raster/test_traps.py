@@ -287,6 +287,16 @@ def test_overviews_elsewhere_are_refused(formats: dict[str, Path], tmp_path: Pat
         inspect(str(path))
 
 
+@pytest.mark.parametrize("end", [".ovr", ".msk", ".OVR"])
+def test_pixels_beside_a_file_are_tiffs(formats: dict[str, Path], tmp_path: Path, end: str) -> None:
+    path = Path(shutil.copy(formats["strips"], tmp_path))
+    beside = vrt(formats["cog"], path.with_name(path.name + end))
+    with pytest.raises(SourceError, match="beside it is no TIFF"):
+        inspect(str(path))
+    shutil.copy(formats["cog"], beside)
+    inspect(str(path))
+
+
 @pytest.mark.parametrize("subdir", ["../x.tif", "/etc/passwd", "VRT:x", "zip/../x.tif", "GTIFF_DIR:1:/etc/passwd"])
 def test_hostile_subdirs(formats: dict[str, Path], subdir: str) -> None:
     with pytest.raises(InvalidInput) as caught:
