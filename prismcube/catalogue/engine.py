@@ -33,6 +33,9 @@ BUSY_SECONDS = 60
 """How long a writer waits for another one; a batch of the indexer holds the lock for about a tenth of a second."""
 
 
+CACHE_BYTES = 32 * 2**20
+"""Of a connection to SQLite, at most; with its default of 2 MB the indexes of 10^5 records are read over and over."""
+
 _WRITES = "prismcube_writes"
 _WRITERS_TURN = text(  # the key is any number that no other program is likely to use
     "SELECT set_config('lock_timeout', :wait, true), pg_advisory_xact_lock(:key)"
@@ -185,6 +188,7 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     try:
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 1024}")
         _use_wal(cursor)
         # In WAL mode a power cut may then lose the last commits, never the file.
         cursor.execute("PRAGMA synchronous = NORMAL")
