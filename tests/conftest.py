@@ -22,12 +22,17 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.catalogue.migrations import newest_revision
 from prismcube.catalogue.tables import metadata
+
+# Shared machines stand still for a while now and then, which is no failure of an example.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 TIERS = ("unit", "integration", "http")

@@ -113,6 +113,8 @@ def _read(grid: Grid, layer: LayerPlan) -> dict[str, Pixels]:
 
 
 def _visit(step: ReadStep, bands: tuple[int, ...], grid: Grid) -> Pixels:
+    if step.turn:
+        grid = grid.moved(step.turn)
     if step.offset is not None:
         row, col = step.offset
         return read_copy(step, bands, grid, row=row, col=col)

@@ -142,7 +142,8 @@ def _count(pixels: float, *, up: bool = False) -> int:
 def _suggested_pixel_size(native: Grid, crs: str, area: Bounds) -> float:
     """Size of an output pixel such that the area's falling diagonal has as many pixels as it has in `native`."""
     back = area.to_crs(crs, native.crs)
-    window = back.intersection(native.bounds) or native.bounds
+    common = [back.moved(turn).intersection(native.bounds) for turn in turns(native.crs)]
+    window = next(filter(None, common), native.bounds)
     dx, dy = native.resolution
     pixels = math.hypot((window.east - window.west) / dx, (window.north - window.south) / dy)
     try:

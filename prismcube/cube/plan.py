@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from prismcube.cube.mosaic import mosaic_rule
 from prismcube.cube.request import CubeRequest
@@ -22,7 +22,7 @@ from prismcube.model.collection import ComputedField, StoredField
 from prismcube.model.cube import CubeHeader, OutputField, Step
 from prismcube.model.entities import Dataset
 from prismcube.model.formats import DataFormat, ValueMapping
-from prismcube.model.grid import Bounds, Grid
+from prismcube.model.grid import Bounds, Grid, parse_crs, turns
 from prismcube.model.mask import MaskRule
 from prismcube.model.period import format_instant
 
@@ -63,6 +63,8 @@ class ReadStep:
     """For a copy: (row, col) in the file of the output's first pixel."""
     read_bytes: int
     """Decoded bytes the visit needs at least."""
+    turn: float = 0.0
+    """By how much the output must be moved east to lie where the file has it: a file may count 0 to 360 degrees."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class _Planner:
         for dataset in sorted(datasets, key=lambda d: (d.time, d.id or 0)):
             self.by_record[dataset.record_id].append(dataset)
         self._bounds: dict[str, Bounds] = {}
-        self._places: dict[Grid, tuple[tuple[int, int] | None, int]] = {}
+        self._places: dict[Grid, tuple[_Place, ...]] = {}
 
     def slices(self) -> Iterable[SlicePlan]:
         for group in self.request.groups:
@@ -215,22 +217,19 @@ class _Planner:
         """One visit a (file, mode, resampling), in the datasets' order."""
         visits: dict[tuple[Any, ...], list[tuple[Dataset, str, StoredField]]] = {}
         for dataset in datasets:
-            offset, pixels = self._place(dataset.grid)
-            if pixels == 0:
-                continue
-            for target, field, resampling in self.targets:
-                if field.instance_id != dataset.instance_id:
-                    continue
-                how = "nearest" if offset is not None else resampling
-                # float nodata: NaN differs from itself, its text does not
-                key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how)
-                visits.setdefault(key, []).append((dataset, target, field))
-        return tuple(self._visit(key[-1], wanted) for key, wanted in visits.items())
+            for place in self._placed(dataset.grid):
+                for target, field, resampling in self.targets:
+                    if field.instance_id != dataset.instance_id:
+                        continue
+                    how = "nearest" if place.offset is not None else resampling
+                    # float nodata: NaN differs from itself, its text does not
+                    key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how, place)
+                    visits.setdefault(key, []).append((dataset, target, field))
+        return tuple(self._visit(key[-2], key[-1], wanted) for key, wanted in visits.items())
 
-    def _visit(self, resampling: str, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
+    def _visit(self, resampling: str, place: _Place, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
         first = wanted[0][0]
         bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
-        offset, pixels = self._place(first.grid)
         distinct = len({band.band for band in bands})
         return ReadStep(
             dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
@@ -238,28 +237,56 @@ class _Planner:
             subdir=first.subdir,
             grid=first.grid,
             format=first.format,
-            mode="warp" if offset is None else "copy",
+            mode="warp" if place.offset is None else "copy",
             resampling=resampling,
             bands=bands,
-            offset=offset,
-            read_bytes=pixels * distinct * first.format.itemsize,
+            offset=place.offset,
+            read_bytes=place.pixels * distinct * first.format.itemsize,
+            turn=place.turn,
         )
 
-    def _place(self, source: Grid) -> tuple[tuple[int, int] | None, int]:
-        """For a file's grid: the output's offset in it when both are aligned, and its pixels within the output's box.
+    def _placed(self, source: Grid) -> tuple[_Place, ...]:
+        """Where a file's grid lies in the output; nowhere when they don't touch.
 
         Kept for each grid: the dates of one place share theirs.
         """
         if source not in self._places:
-            self._places[source] = source.pixel_offset(self.request.grid), self._window_pixels(source)
+            places = (self._place(source, turn) for turn in self._turns(source.crs))
+            self._places[source] = tuple(place for place in places if place.pixels)
         return self._places[source]
 
-    def _window_pixels(self, source: Grid) -> int:
+    def _turns(self, crs: str) -> tuple[float, ...]:
+        """By how much the output may be moved and mean the same place of a file; GDAL turns what it projects itself."""
+        own = self.request.grid.crs
+        return turns(own) if parse_crs(own).is_geographic and parse_crs(crs).is_geographic else (0.0,)
+
+    def _place(self, source: Grid, turn: float) -> _Place:
+        target = self.request.grid.moved(turn) if turn else self.request.grid
+        return _Place(turn, source.pixel_offset(target), self._window_pixels(source, turn))
+
+    def _window_pixels(self, source: Grid, turn: float) -> int:
         """Pixels of the file that lie in the output's box; 0 when they don't touch."""
+        grid = self.request.grid
         if source.crs not in self._bounds:
-            self._bounds[source.crs] = self.request.grid.bounds.to_crs(self.request.grid.crs, source.crs)
-        common = self._bounds[source.crs].intersection(source.bounds)
-        return source.window(common).pixels if common else 0
+            self._bounds[source.crs] = grid.bounds.to_crs(grid.crs, source.crs)
+        asked = self._bounds[source.crs]
+        if parse_crs(grid.crs).is_geographic or not parse_crs(source.crs).is_geographic:
+            boxes = [asked.moved(turn)]
+        else:  # a projected output has no turn of its own, but the file may count as it likes
+            boxes = [asked.moved(one) for one in turns(source.crs)]
+        common = [box.intersection(source.bounds) for box in boxes]
+        return sum(source.window(one).pixels for one in common if one)
+
+
+class _Place(NamedTuple):
+    """Where a file's grid lies in the output."""
+
+    turn: float
+    """See `ReadStep.turn`."""
+    offset: tuple[int, int] | None
+    """Of the output in the file, (row, col), when both are aligned."""
+    pixels: int
+    """Of the file, within the output's box."""
 
 
 def check_budget(
@@ -328,6 +355,7 @@ def _step_json(step: ReadStep) -> dict[str, Any]:
         "mode": step.mode,
         "resampling": step.resampling,
         "offset": list(step.offset) if step.offset else None,
+        "turn": step.turn,
         "bands": [
             {
                 "target": band.target,

@@ -217,6 +217,10 @@ class Grid:
         """The grid of the same lattice whose first pixel is this grid's (row, col)."""
         return Grid(self.crs, self.transform @ Affine.translation(col, row), height, width)
 
+    def moved(self, east: float) -> Grid:
+        """The grid so much further east."""
+        return Grid(self.crs, Affine.translation(east, 0) @ self.transform, self.height, self.width)
+
     def pixel_offset(self, other: Grid) -> tuple[int, int] | None:
         """(row, col) of `other`'s first pixel in this grid when both share CRS, pixel size and lattice; else None."""
         if parse_crs(self.crs) != parse_crs(other.crs):

@@ -147,3 +147,50 @@ def test_across_the_date_line_items_are_found_by_what_they_cover(dateline, bbox,
 def test_boxes_that_are_none_are_refused(dateline, bbox):
     with pytest.raises(InvalidInput, match="bbox"):
         items.items(dateline, "c", [("bbox", bbox)], base="")
+
+
+def test_longitudes_of_0_to_360_on_maps_and_in_other_crss(served):
+    context = served(np.tile(1000 + np.arange(360), (180, 1)), "EPSG:4326", Affine(1, 0, 0, 0, -1, 90))
+    for col, places in (("0", "-135.5"), ("1", "45.5")):
+        png = maptiles.tile(context, "c", maptiles.TilePlace("WebMercatorQuad", "1", "0", col), []).body
+        with rasterio.MemoryFile(png) as memory, memory.open(driver="PNG") as file:
+            assert (file.read(file.count)[100:200] == 255).all(), places  # nothing is transparent
+    asked = [("bbox", "-120,40,-100,50"), ("crs", "EPSG:3857")]
+    data, _ = pixels_of(coverage.coverage(context, "c", asked))
+    assert data.shape[1] >= 13
+    assert 1239 <= data.min() <= 1241
+    assert 1258 <= data.max() <= 1260
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Two records of the whole Earth: one counts longitudes from 0 to 360, the other from -180 to 180."""
+    values = np.tile(np.arange(360), (180, 1))
+    for name, west, content in (("a", 0, 1000 + values), ("b", -180, 2000 + (values + 180) % 360)):
+        profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "crs": "EPSG:4326", "nodata": 0}
+        transform = Affine(1, 0, west, 0, -1, 90)
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", height=180, width=360, transform=transform, **profile
+        ) as file:
+            file.write(content.astype(np.uint16), 1)
+    rules = json.loads(json.dumps(MAPPING))
+    rules["files"][0] |= {"pattern": r"(?P<name>[ab])\.tif", "record": "{name}"}
+    url = f"sqlite:///{tmp_path}/c.sqlite"
+    migrate(url)
+    catalogue = Catalogue(url)
+    Indexer(catalogue, parse_mapping(rules)).run([tmp_path / "a.tif", tmp_path / "b.tif"])
+    yield Context(catalogue=catalogue, limits=LIMITS, temporary=tmp_path, memory=MemoryGate(2**28))
+    catalogue.close()
+
+
+@pytest.mark.parametrize("lon", [-179.5, -105.5, -0.5, 0.5, 105.5, 179.5])
+def test_files_that_count_longitudes_differently_are_all_found(mixed, lon):
+    column = int(lon % 360)
+    rows = series_of(edr.position(mixed, "c", [("coords", f"POINT({lon} 44.5)"), ("f", "csv"), ("group", "record")]))
+    assert sorted(int(row["v"]) for row in rows) == [1000 + column, 2000 + column]
+    ring = f"POLYGON(({lon - 0.4} 44.1,{lon + 0.4} 44.1,{lon + 0.4} 44.9,{lon - 0.4} 44.9,{lon - 0.4} 44.1))"
+    asked = [("coords", ring), ("reducer", "max"), ("f", "csv"), ("group", "record")]
+    assert sorted(float(row["v_max"]) for row in series_of(edr.area(mixed, "c", asked))) == [
+        1000 + column,
+        2000 + column,
+    ]
