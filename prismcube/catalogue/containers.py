@@ -15,6 +15,7 @@ from prismcube.catalogue.tables import container, dataset, layout
 from prismcube.errors import Conflict, NotFound
 from prismcube.model.entities import Container
 from prismcube.model.pattern import Pattern
+from prismcube.storage.uri import without_secret
 
 BY_URI = select(container).where(container.c.uri == bindparam("key"))
 INSERT = insert(container).returning(container.c.id)
@@ -79,7 +80,7 @@ class Containers(Repository[Container]):
         with self._session.write() as connection:
             row = connection.execute(BY_URI, {"key": wanted.uri}).one_or_none()
             if row is not None:
-                raise Conflict("container", row.id, f"{wanted.uri} is stored already")
+                raise Conflict("container", row.id, f"{without_secret(wanted.uri)} is stored already")
             _check_layout(connection, wanted)
             return replace(wanted, id=connection.scalar(INSERT, container_values(wanted)))
 
@@ -111,7 +112,7 @@ class Containers(Repository[Container]):
         with self._session.write() as connection:
             stored = self._one(connection, wanted.id or 0)
             if stored.uri != wanted.uri:
-                raise Conflict("container", wanted.id, f"its URI is {stored.uri} and can't change")
+                raise Conflict("container", wanted.id, f"its URI is {without_secret(stored.uri)} and can't change")
             _check_hands(stored, wanted)
             _check_layout(connection, wanted)
             connection.execute(update(container).where(container.c.id == wanted.id).values(container_values(wanted)))
@@ -136,7 +137,7 @@ class Containers(Repository[Container]):
 
 def _check_hands(stored: Container, wanted: Container) -> None:
     if stored.managed != wanted.managed:
-        raise Conflict("container", wanted.uri, f"managed is {stored.managed}, not {wanted.managed}")
+        raise Conflict("container", without_secret(wanted.uri), f"managed is {stored.managed}, not {wanted.managed}")
 
 
 def _check_layout(connection: Connection, wanted: Container) -> None:

@@ -26,6 +26,7 @@ from prismcube.model.entities import MOVES, Dataset, DatasetStatus
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.pattern import Pattern
 from prismcube.model.period import Period
+from prismcube.storage.uri import without_secret
 
 OWNERS = (  # the datasets that have any of these bands
     SELECT.join(dataset_band, dataset_band.c.dataset_id == dataset.c.id)
@@ -167,7 +168,9 @@ class Datasets(Repository[Dataset]):
             _check_bands(wanted)
             owner = connection.execute(OWNERS, _owned(wanted)).first()
             if owner is not None:
-                raise Conflict("dataset", owner.id, f"has a band of {wanted.uri} {wanted.subdir}".rstrip())
+                raise Conflict(
+                    "dataset", owner.id, f"has a band of {without_secret(wanted.uri)} {wanted.subdir}".rstrip()
+                )
             stored = _insert(connection, wanted)
             publish(connection, added=seen(connection, [stored.id or 0]))
         return stored
@@ -408,7 +411,7 @@ def _check_same(connection: Connection, stored: Dataset, wanted: Dataset, *, may
     differences += [f"{key} is {old[key]}, not {new[key]}" for key in differing if key not in may_differ]
     if differences:
         bands = ", ".join(str(band) for band in sorted(set(stored.bands) & set(wanted.bands)))
-        key = f"{stored.uri}{f' {stored.subdir}' if stored.subdir else ''} band {bands}"
+        key = f"{without_secret(stored.uri)}{f' {stored.subdir}' if stored.subdir else ''} band {bands}"
         raise Conflict("dataset", key, "; ".join(differences))
     return differing
 

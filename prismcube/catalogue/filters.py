@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection as Sized
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -163,14 +164,18 @@ def _tagged(tags: Mapping[str, str]) -> Select[Any]:
     return some.join(record, record.c.id == _TAG.c.record_id).where(has_tags(dict(others))) if others else some
 
 
-def in_order_of_index(connection: Connection) -> None:
-    """Keep PostgreSQL, for this transaction, from sorting what an index has in order.
+@contextmanager
+def in_order_of_index(connection: Connection) -> Iterator[None]:
+    """Keep PostgreSQL, within the block, from sorting what an index has in order.
 
     It does not know how many records have a tag, and would sort all of them for one page.
     """
-    if connection.dialect.name == POSTGRESQL:
-        for name in ("enable_sort", "enable_seqscan", "enable_bitmapscan"):
-            connection.exec_driver_sql(f"SET LOCAL {name} = off")
+    names = ("enable_sort", "enable_seqscan", "enable_bitmapscan") if connection.dialect.name == POSTGRESQL else ()
+    for name in names:
+        connection.exec_driver_sql(f"SET LOCAL {name} = off")
+    yield
+    for name in names:
+        connection.exec_driver_sql(f"SET LOCAL {name} TO DEFAULT")
 
 
 def _text(value: str) -> ColumnElement[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
@@ -71,10 +72,12 @@ class RecordFilter:
     area: BaseGeometry | None = None
     """Longitude, latitude; the record's AOI has a point in common with it."""
 
-    def conditions(self, connection: Connection) -> list[ColumnElement[bool]]:
-        lead = bool(self.tags) and few_have(connection, self.tags)
-        if self.tags and not lead:
-            in_order_of_index(connection)
+    def by_tags_alone(self) -> bool:
+        """True when nothing but tags, and perhaps a period, narrows the search."""
+        return bool(self.tags) and self.ids is None and self.name is None and self.area is None
+
+    def conditions(self, *, lead: bool) -> list[ColumnElement[bool]]:
+        """`lead`: few records have the tags, so it is best to begin with these."""
         found = [within(record.c.time, self.period), has_tags(self.tags, lead=lead)]
         if self.ids is not None:
             found.append(record.c.id.in_(sorted(set(self.ids))))
@@ -105,8 +108,11 @@ class Records(Repository[Record]):
     def list(self, wanted: RecordFilter | None = None, *, after: Key | None = None, limit: int = 100) -> list[Record]:
         """By (time, id)."""
         with self._session.read() as connection:
-            where = (wanted or RecordFilter()).conditions(connection)
-            return self._page(connection, *where, after=after, limit=limit)
+            asked = wanted or RecordFilter()
+            few = bool(asked.tags) and few_have(connection, asked.tags)
+            where = asked.conditions(lead=few)
+            with in_order_of_index(connection) if asked.by_tags_alone() and not few else nullcontext():
+                return self._page(connection, *where, after=after, limit=limit)
 
     def find(self, wanted: Record) -> Record | None:
         """The stored record of this name, time and tags; None when there is none."""
