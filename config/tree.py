@@ -50,6 +50,13 @@ class Catalogue(Section):
         "(docs/how-to/postgresql.md). Null: `catalogue.sqlite` in the home folder.",
     )
 
+    managed: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder or URI below which files may be ours (`managed`): they are deleted with their containers. "
+        "Null: `storage` in the home folder.",
+    )
+
     @field_validator("url")
     @classmethod
     def _known_database(cls, url: str | None) -> str | None:
@@ -159,6 +166,11 @@ class Ours(Section):
     @classmethod
     def _expand(cls, home: Path) -> Path:
         return home.expanduser()
+
+    @property
+    def managed(self) -> str:
+        """The folder of files that are ours, with the default filled in; absolute."""
+        return self.catalogue.managed or str(self.home.absolute() / "storage")
 
     @property
     def catalogue_url(self) -> str:

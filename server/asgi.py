@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate
+from prismcube.storage.uri import canonical_uri
 from providers.ogc.answer import Context, Limits
 from server.catalogue import Writers
 from server.host import Host
@@ -53,7 +54,7 @@ def make_context(settings: Settings) -> Context:
     """The domain's objects from settings; made in each worker, after the fork."""
     limits = settings.limits
     return Context(
-        catalogue=Catalogue(settings.catalogue_url),
+        catalogue=Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed)),
         limits=Limits(
             answer_bytes=int(limits.answer_bytes),
             working_bytes=int(limits.working_bytes),
@@ -92,12 +93,27 @@ def create_app(settings: Settings) -> ASGIApp:
     root: ASGIApp = Root(app, stock=_wsgi(host.app), host=host, url_bytes=settings.limits.url_bytes)
     if settings.pygeoapi["server"].get("cors"):
         exposed = ["Content-Crs", "Content-Bbox", "Content-Disposition"]
-        root = CORSMiddleware(root, allow_origins=["*"], allow_methods=["GET"], expose_headers=exposed)
+        shared = CORSMiddleware(root, allow_origins=["*"], allow_methods=["GET"], expose_headers=exposed)
+        root = Apart(shared, own=root, prefix="/catalogue")
     return root
 
 
 def _wsgi(app: Any) -> ASGIApp:
     return cast(ASGIApp, WSGIMiddleware(app, workers=PAGE_THREADS))
+
+
+class Apart:
+    """What lies under `prefix` is not for pages of other sites: it names the files of the archive."""
+
+    def __init__(self, shared: ASGIApp, *, own: ASGIApp, prefix: str) -> None:
+        self._shared = shared
+        self._own = own
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_own = path == self._prefix or path.startswith(f"{self._prefix}/")
+        await (self._own if is_own else self._shared)(scope, receive, send)
 
 
 class Root:

@@ -6,6 +6,7 @@ say in words that whoever reaches it may; and never from a page of another site 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
@@ -21,17 +22,19 @@ from providers.catalogue import handlers, operations
 from providers.catalogue.resources import RESOURCES
 from providers.errors import Forbidden
 from providers.ogc.answer import Answer
+from providers.ogc.params import Query
 
 READING = ("GET", "HEAD")
 
 
 class CatalogueViews:
-    """The views of one worker; `base` gives the address for links."""
+    """The views of one worker; `base` gives the address for links, which the settings name if `named`."""
 
-    def __init__(self, catalogue: Catalogue, *, writers: Writers, base: Callable[[], str]) -> None:
+    def __init__(self, catalogue: Catalogue, *, writers: Writers, base: Callable[[], str], named: bool) -> None:
         self._catalogue = catalogue
         self._writers = writers
         self._base = base
+        self._named = named
 
     def blueprint(self) -> Blueprint:
         views = Blueprint("catalogue", __name__, url_prefix="/catalogue")
@@ -102,14 +105,17 @@ class CatalogueViews:
         name = (request.view_args or {}).get("name")
         if name is not None and name not in RESOURCES:
             raise NotFound("kind of entity", name[:60])
-        if request.method in READING or request.endpoint == "catalogue.tiles":
+        if request.method in READING:
+            return
+        Query(_pairs(), known=())  # these take none
+        if request.endpoint == "catalogue.tiles":
             return
         if self._writers is Writers.NOBODY:
             raise Forbidden(
                 "the catalogue is only read here: others than this machine may reach the server, and there is no "
                 "authentication yet; an operator may set prismcube.serve.writable"
             )
-        _check_origin(request.headers.get("Origin"), self._base(), self._writers)
+        _check_origin(request.headers.get("Origin"), self._base(), named=self._named)
 
 
 class Writers(StrEnum):
@@ -126,18 +132,27 @@ class Writers(StrEnum):
         return cls.EVERYBODY if settings.serve.writable else cls.NOBODY
 
 
-def _check_origin(origin: str | None, base: str, writers: Writers) -> None:
+def _check_origin(origin: str | None, base: str, *, named: bool) -> None:
     """Refuse a request that a page of another site has made; browsers name the page's site in `Origin`.
 
-    A site whose name was made to point to this machine (DNS rebinding) names itself in `Host` as well: where only this
-    machine may write, the name must be one of the loopback. Raises Forbidden.
+    A site whose name was made to point to this machine (DNS rebinding) names itself in `Host` as well, from which
+    `base` is made unless the settings have a name (`named`): without one, only addresses and `localhost` will do.
+    Raises Forbidden.
     """
     if origin is None:
         return
     own = urlsplit(base)
-    rebound = writers is Writers.THIS_MACHINE and not is_loopback(own.hostname or "")
-    if origin != f"{own.scheme}://{own.netloc}" or rebound:
+    if origin != f"{own.scheme}://{own.netloc}" or not (named or _is_address(own.hostname or "")):
         raise Forbidden(f"changes are not taken from pages of {origin[:100]}")
+
+
+def _is_address(host: str) -> bool:
+    """True for addresses and `localhost`, which no site can call its own name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    return True
 
 
 def respond(answer: Answer) -> Response:

@@ -16,6 +16,7 @@ from prismcube.catalogue import Catalogue
 from prismcube.catalogue import migrate as migrate_catalogue
 from prismcube.errors import ConfigurationError
 from prismcube.model.collection import Collection
+from prismcube.storage.uri import canonical_uri
 
 
 def migrate(settings: Settings) -> None:
@@ -35,7 +36,7 @@ def migrate(settings: Settings) -> None:
 def opened(settings: Settings) -> Iterator[Catalogue]:
     """The migrated catalogue, closed at the end of the block."""
     migrate(settings)
-    catalogue = Catalogue(settings.catalogue_url)
+    catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
     try:
         yield catalogue
     finally:

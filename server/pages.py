@@ -42,7 +42,9 @@ class Pages:
     ) -> None:
         self._context = context
         self.body_bytes = body_bytes
-        self.catalogue = CatalogueViews(context.catalogue, writers=writers, base=self._base)
+        self.catalogue = CatalogueViews(
+            context.catalogue, writers=writers, base=self._base, named=public_url is not None
+        )
         self._host = host
         self._public_url = public_url
 

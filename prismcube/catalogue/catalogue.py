@@ -66,9 +66,13 @@ class Catalogue(Repositories):
     Opens nothing until it is used; `prismcube.catalogue.migrate` creates the file and its tables.
     """
 
-    def __init__(self, url: str) -> None:
-        """Raises ConfigurationError for a URL that can't hold a catalogue."""
+    def __init__(self, url: str, *, managed: str | None = None) -> None:
+        """`managed` is the URI of the folder below which files may be ours to delete; None: nowhere.
+
+        Raises ConfigurationError for a URL that can't hold a catalogue.
+        """
         self.engine = create_engine(url)
+        self.managed = managed
         super().__init__(PooledSession(self.engine))
 
     def close(self) -> None:

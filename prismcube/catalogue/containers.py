@@ -8,16 +8,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
+from prismcube.catalogue.changes import publish, seen
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.filters import fits
+from prismcube.catalogue.records import RecordFilter
 from prismcube.catalogue.repository import Key, Repository
-from prismcube.catalogue.tables import container, dataset, layout
+from prismcube.catalogue.tables import container, dataset, layout, record
 from prismcube.errors import Conflict, NotFound
 from prismcube.model.entities import Container
 from prismcube.model.pattern import Pattern
 from prismcube.storage.uri import without_secret
 
 BY_URI = select(container).where(container.c.uri == bindparam("key"))
+DATASETS_OF = select(dataset.c.id).where(dataset.c.container_id == bindparam("key"))
 INSERT = insert(container).returning(container.c.id)
 UPDATE = (
     update(container)
@@ -35,8 +38,8 @@ class ContainerFilter:
     uri: Pattern | None = None
     managed: bool | None = None
     layout_id: int | None = None
-    records: tuple[int, ...] | None = None
-    """That hold a dataset of one of these."""
+    records: RecordFilter | None = None
+    """That hold a dataset of one of these records."""
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
@@ -47,8 +50,8 @@ class ContainerFilter:
         if self.layout_id is not None:
             found.append(container.c.layout_id == self.layout_id)
         if self.records is not None:
-            theirs = select(dataset.c.container_id).where(dataset.c.record_id.in_(self.records))
-            found.append(container.c.id.in_(theirs))
+            theirs = select(dataset.c.container_id).join(record, record.c.id == dataset.c.record_id)
+            found.append(container.c.id.in_(theirs.where(*self.records.conditions(lead=False))))
         return found
 
 
@@ -102,6 +105,7 @@ class Containers(Repository[Container]):
             values = container_values(wanted)
             change = {f"new_{name}": values[name] for name in ("etag", "storage_class", "layout_id")}
             connection.execute(UPDATE, {"key": row.id, **change})
+            _tell_content(connection, self._entity(row), stored)
         return stored, Change.UPDATED
 
     def update(self, wanted: Container) -> Container:
@@ -116,6 +120,7 @@ class Containers(Repository[Container]):
             _check_hands(stored, wanted)
             _check_layout(connection, wanted)
             connection.execute(update(container).where(container.c.id == wanted.id).values(container_values(wanted)))
+            _tell_content(connection, stored, wanted)
         return wanted
 
     def layouts(self, wanted: ContainerFilter) -> Iterable[str]:
@@ -133,6 +138,13 @@ class Containers(Repository[Container]):
     @staticmethod
     def _entity(row: Any) -> Container:
         return container_of(row)
+
+
+def _tell_content(connection: Connection, before: Container, after: Container) -> None:
+    """Tell the collections that show a file when its content is another."""
+    if before.etag != after.etag:
+        changed = seen(connection, connection.scalars(DATASETS_OF, {"key": before.id}))
+        publish(connection, removed=changed, added=changed)
 
 
 def _check_hands(stored: Container, wanted: Container) -> None:

@@ -168,9 +168,11 @@ class Datasets(Repository[Dataset]):
             _check_bands(wanted)
             owner = connection.execute(OWNERS, _owned(wanted)).first()
             if owner is not None:
-                raise Conflict(
-                    "dataset", owner.id, f"has a band of {without_secret(wanted.uri)} {wanted.subdir}".rstrip()
-                )
+                try:
+                    _check_same(connection, dataset_of(owner), wanted, may_differ=())
+                except Conflict as error:
+                    raise Conflict("dataset", owner.id, f"has {error.key}; {error.reason}") from error
+                raise Conflict("dataset", owner.id, "is the same, and stored already")
             stored = _insert(connection, wanted)
             publish(connection, added=seen(connection, [stored.id or 0]))
         return stored

@@ -8,16 +8,38 @@ from typing import Any, ClassVar, Protocol, Self
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from prismcube.catalogue.changes import tell
 from prismcube.catalogue.engine import Change, Session
 from prismcube.catalogue.filters import fits
 from prismcube.catalogue.repository import Key, Repository
-from prismcube.catalogue.tables import consolidation_params, container, grid, layout, palette, style, variable
+from prismcube.catalogue.tables import (
+    collection,
+    consolidation_params,
+    container,
+    field,
+    grid,
+    instance,
+    layout,
+    palette,
+    style,
+    variable,
+)
 from prismcube.errors import Conflict, NotFound
 from prismcube.model.consolidation import ConsolidationParams
 from prismcube.model.layout import CustomGrid, Layout
 from prismcube.model.palette import GREY, Palette
 from prismcube.model.pattern import Pattern
 from prismcube.model.style import Style
+
+SHOWING = (  # the collections with a variable that is drawn in a palette
+    select(collection.c.name)
+    .join(field, field.c.collection_id == collection.c.id)
+    .join(instance, instance.c.id == field.c.instance_id)
+    .join(variable, variable.c.id == instance.c.variable_id)
+    .where(variable.c.palette_id == bindparam("key"))
+    .distinct()
+    .order_by(collection.c.name)
+)
 
 
 class Document(Protocol):
@@ -99,6 +121,7 @@ class Documents[Value: Document](Repository[Stored[Value]]):
                 self._check_change(connection, stored, value)
                 values = self._values(connection, value)
                 connection.execute(update(self.table).where(self.table.c.id == id).values(values))
+                self._tell(connection, id)
         return Stored(id, value)
 
     def _named(self, connection: Connection, name: str) -> Stored[Value] | None:
@@ -115,6 +138,9 @@ class Documents[Value: Document](Repository[Stored[Value]]):
 
     def _check_change(self, connection: Connection, stored: Stored[Value], value: Value) -> None:
         """Refuse to change what others rely on."""
+
+    def _tell(self, connection: Connection, id: int) -> None:
+        """Tell the collections that look another way now."""
 
     @classmethod
     def _entity(cls, row: Any) -> Stored[Value]:
@@ -135,6 +161,10 @@ class Palettes(Documents[Palette]):
         used = connection.scalar(select(func.count()).where(style.c.palette_id == stored.id))
         if used:
             raise Conflict("palette", stored.id, f"{used} style(s) name it {stored.name!r}")
+
+    def _tell(self, connection: Connection, id: int) -> None:
+        for name in connection.scalars(SHOWING, {"key": id}).all():
+            tell(connection, name, "definition")
 
 
 class Styles(Documents[Style]):

@@ -23,11 +23,11 @@ from typing import Any, Protocol
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, OperationalError, ProgrammingError
 
 from prismcube.catalogue.dialects import POSTGRESQL, SQLITE
 from prismcube.catalogue.spatial import register_functions
-from prismcube.errors import LARGEST, CatalogueUnavailable, ConfigurationError
+from prismcube.errors import LARGEST, CatalogueUnavailable, ConfigurationError, InvalidInput
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one; a batch of the indexer holds the lock for about a tenth of a second."""
@@ -93,6 +93,8 @@ def _translated() -> Iterator[None]:
     """A database that can't be used becomes an error of ours; violated constraints and the like stay SQLAlchemy's."""
     try:
         yield
+    except DataError as error:  # what no check before has caught
+        raise InvalidInput("value", f"the database can't keep it ({str(error.orig).partition(chr(10))[0]})") from error
     except DatabaseError as error:
         not_migrated = isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", "") in _NO_SUCH_TABLE
         if type(error) not in (DatabaseError, OperationalError) and not not_migrated:

@@ -51,8 +51,9 @@ CHUNK = 1000
 class Deletion:
     """What a deletion did."""
 
-    deleted: tuple[int, ...]
-    kept: Mapping[int, str]
+    deleted: tuple[Any, ...]
+    """Ids; of collections that are known by name, the names."""
+    kept: Mapping[Any, str]
     """Why, by id."""
 
 

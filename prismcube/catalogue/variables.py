@@ -57,10 +57,19 @@ class Variables(Repository[Variable]):
             raise NotFound("variable", name)
         return self._entity(row)
 
-    def list(self, *, name: Pattern | None = None, after: Key | None = None, limit: int = 100) -> list[Variable]:
-        """By name."""
+    def list(
+        self,
+        *,
+        name: Pattern | None = None,
+        instance_id: int | None = None,
+        after: Key | None = None,
+        limit: int = 100,
+    ) -> list[Variable]:
+        """By name; with `instance_id`, the one that this instance is of."""
         with self._session.read() as connection:
             where = [] if name is None else [fits(variable.c.name, name)]
+            if instance_id is not None:
+                where.append(variable.c.id.in_(select(instance.c.variable_id).where(instance.c.id == instance_id)))
             return self._page(connection, *where, after=after, limit=limit)
 
     def create(self, wanted: Variable) -> Variable:

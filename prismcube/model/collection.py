@@ -59,6 +59,12 @@ class ComputedField:
     maximum: float | None = None
     """Greatest value to expect; see `minimum`."""
 
+    def __post_init__(self) -> None:
+        try:
+            _ = self.format
+        except InvalidInput as error:
+            raise InvalidInput(f"fields.{self.name}", f"{error.parameter} {error.reason}") from error
+
     @property
     def format(self) -> DataFormat:
         return DataFormat(

@@ -19,7 +19,7 @@ from prismcube.errors import InvalidInput
 from prismcube.model.checks import check_number, check_slug, elements, members
 from prismcube.model.globe import on_globe, polygons
 from prismcube.model.grid import CRS84, FARTHEST, Bounds, transformer
-from prismcube.model.layout import check_crs
+from prismcube.model.layout import LARGEST, SMALLEST, check_crs
 
 BOX_SHARE = 0.98
 """Of its bounds that a cell fills at least which is said to be a box."""
@@ -81,8 +81,8 @@ def custom_cells(
         raise InvalidInput("cells", "must be a GeoJSON feature collection")
     found: dict[str, tuple[str, list[MultiPolygon]]] = {}
     for feature in elements("features", document.get("features")):
-        properties = (feature.get("properties") if isinstance(feature, dict) else None) or {}
-        if id_property not in properties:
+        properties = feature.get("properties") if isinstance(feature, dict) else None
+        if not isinstance(properties, dict) or id_property not in properties:
             raise InvalidInput("cells", f"a feature has no property {id_property!r}")
         name = str(properties[id_property])
         crs = _utm(name) if crs_property is None else _crs_of(name, properties.get(crs_property))
@@ -131,8 +131,8 @@ def _custom_cell(name: str, crs: str, parts: list[MultiPolygon], snap: float | N
     footprint = polygons(shapely.union_all(parts))
     if snap is None:
         return CustomCell(id=name, crs=crs, footprint=footprint)
-    if not check_number("snap", snap) > 0:
-        raise InvalidInput("snap", f"must be positive, got {snap}")
+    if not SMALLEST <= check_number("snap", snap) <= LARGEST:
+        raise InvalidInput("snap", f"must be positive, {SMALLEST:g} to {LARGEST:g} units of the CRS, got {snap}")
     vertices = shapely.get_coordinates(footprint)
     corners = vertices[np.abs(vertices[:, 0]) < 180]  # those on the date line come from the cut, and lie off the edge
     image = MultiPoint(points_in(corners, crs)).convex_hull
@@ -148,7 +148,7 @@ def _custom_cell(name: str, crs: str, parts: list[MultiPolygon], snap: float | N
 def _geometry(document: Any) -> MultiPolygon:
     try:
         return area_on_globe(shape(document), "geometry")
-    except (ShapelyError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (ShapelyError, KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise InvalidInput("geometry", "is not a GeoJSON polygon") from error
 
 

@@ -106,6 +106,7 @@ class Variable:
 
     def __post_init__(self) -> None:
         check_name("variable.name", self.name)
+        check_text("variable.palette", self.palette, longest=LONGEST_NAME)
         check_text("variable.unit", self.unit, longest=LONGEST_NAME)
         check_text("variable.description", self.description)
         for band in self.bands:

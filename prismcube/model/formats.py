@@ -45,6 +45,10 @@ class DataFormat:
                 object.__setattr__(self, "nodata", None)  # as Geocube: NaN on an integer type means none
             elif not info.min <= self.nodata <= info.max or self.nodata != int(self.nodata):
                 raise InvalidInput("nodata", f"{self.nodata} is not a value of {self.dtype}")
+        for name in ("minimum", "maximum"):
+            limit = getattr(self, name)
+            if limit is not None and not math.isfinite(limit):
+                raise InvalidInput(name, f"must be a finite number, got {limit}")
         if self.minimum is not None and self.maximum is not None and not self.minimum < self.maximum:
             raise InvalidInput("minimum", f"must be less than maximum, got {self.minimum} >= {self.maximum}")
 

@@ -35,6 +35,10 @@ MAX_INDEX = 2**31
 """Of a record, band or zoom in a pattern."""
 
 
+SMALLEST, LARGEST = 1e-9, 1e9
+"""Units of a CRS, metres or degrees, of a pixel; a cell further out or larger lies on no Earth."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegularGrid:
     """A lattice of equal cells in one CRS; cell (x, y) lies x cells east and y cells south of the origin."""
@@ -352,15 +356,16 @@ def check_crs(text: object) -> str:
 
 
 def _check_positive(parameter: str, value: object) -> None:
-    if not check_number(parameter, value) > 0:
-        raise InvalidInput(parameter, f"must be positive, got {value}")
+    if not SMALLEST <= check_number(parameter, value) <= LARGEST:
+        raise InvalidInput(parameter, f"must be positive, {SMALLEST:g} to {LARGEST:g} units of the CRS, got {value}")
 
 
 def _check_cell(grid: RegularGrid | SubGrid) -> None:
     for name in ("cell_width", "cell_height"):
         check_whole(name, getattr(grid, name), least=1, most=MAX_CELL)
     for name in ("origin_x", "origin_y"):
-        check_number(name, getattr(grid, name))
+        if not abs(check_number(name, getattr(grid, name))) <= LARGEST:
+            raise InvalidInput(name, f"must be at most {LARGEST:g} units of the CRS from its origin")
 
 
 def _invalid(reason: str) -> InvalidInput:

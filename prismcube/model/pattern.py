@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from prismcube.errors import InvalidInput
 from prismcube.model.text import check_text
@@ -81,22 +82,23 @@ class Pattern:
 
     def matches(self, text: str) -> bool:
         """True when the whole text fits."""
-        return self._regex.fullmatch(text) is not None
+        return _regex(self.parts, ignores_case=self.ignores_case).fullmatch(text) is not None
 
-    @property
-    def _regex(self) -> re.Pattern[str]:
-        pieces = [""]  # between the stars
-        for part in self.parts:
-            if part is Wildcard.ANY:
-                pieces.append("")
-            else:
-                pieces[-1] += "." if part is Wildcard.ONE else re.escape(str(part))
-        first, *middle = pieces
-        last = middle.pop() if middle else None
-        # Of what stands between two stars, the first place that fits is as good as any: never look for another one,
-        # or a pattern of many stars takes longer than anybody lives.
-        source = first + "".join(f"(?>.*?{piece})" for piece in middle) + ("" if last is None else f".*{last}")
-        return re.compile(source, re.DOTALL | re.ASCII | (re.IGNORECASE if self.ignores_case else re.NOFLAG))
+
+@lru_cache(maxsize=64)  # a collection's pattern is asked of every record that is written
+def _regex(parts: tuple[str | Wildcard, ...], *, ignores_case: bool) -> re.Pattern[str]:
+    pieces = [""]  # between the stars
+    for part in parts:
+        if part is Wildcard.ANY:
+            pieces.append("")
+        else:
+            pieces[-1] += "." if part is Wildcard.ONE else re.escape(str(part))
+    first, *middle = pieces
+    last = middle.pop() if middle else None
+    # Of what stands between two stars, the first place that fits is as good as any: never look for another one,
+    # or a pattern of many stars takes longer than anybody lives.
+    source = first + "".join(f"(?>.*?{piece})" for piece in middle) + ("" if last is None else f".*{last}")
+    return re.compile(source, re.DOTALL | re.ASCII | (re.IGNORECASE if ignores_case else re.NOFLAG))
 
 
 def ascii_lower(text: str) -> str:

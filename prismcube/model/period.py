@@ -9,8 +9,11 @@ from prismcube.errors import InvalidInput
 
 
 def utc(instant: datetime) -> datetime:
-    """The instant in UTC; a naive one is taken to be UTC already."""
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    """The instant in UTC; a naive one is taken to be UTC already. Raises InvalidInput when UTC has no such year."""
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInput("datetime", f"{instant.isoformat()} is not within the years 1 to 9999 in UTC") from error
 
 
 def format_instant(instant: datetime) -> str:

@@ -53,9 +53,15 @@ class Collections(Resource[Collection, doc.CollectionDocument]):
         return unit.collections.put(self._entity(unit, model))[0]
 
     def delete(self, unit: UnitOfWork, keys: Sequence[Key], *, keep_referenced: bool) -> Deletion:
+        kept: dict[int | str, str] = {}
         for key in keys:
-            unit.collections.remove(str(key))
-        return Deletion(deleted=(), kept={})
+            try:
+                unit.collections.remove(str(key))
+            except NotFound as error:
+                if not keep_referenced:
+                    raise
+                kept[key] = str(error)
+        return Deletion(deleted=tuple(key for key in keys if key not in kept), kept=kept)
 
     def _entity(self, unit: UnitOfWork, model: doc.CollectionDocument) -> Collection:
         try:

@@ -35,7 +35,9 @@ Id = Annotated[int, Field(ge=0, lt=2**63)]
 class Document(BaseModel):
     """Strict about names and types; descriptions are the docstrings of the attributes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, strict=True, allow_inf_nan=False
+    )
 
 
 class AOI(Document):
@@ -139,7 +141,7 @@ class Container(Document):
     storage_class: str = ""
     etag: str = ""
     """What tells a changed file; by default what the storage says."""
-    layout: str | None = None
+    layout: Slug | None = None
     """Name of the layout in which it was written."""
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 from ingester.validation import FROM_FILE, InternalFormat, check_dataset
-from prismcube.catalogue import UnitOfWork
-from prismcube.errors import Conflict, InvalidInput, SourceError
+from prismcube.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue.datasets import DatasetFilter
+from prismcube.errors import Conflict, InvalidInput, NotFound, SourceError
 from prismcube.model.entities import Container, Dataset
 from prismcube.raster.inspect import inspect
 from prismcube.storage import store
-from prismcube.storage.uri import canonical_uri
+from prismcube.storage.uri import canonical_uri, gdal_path, is_remote, without_secret
 from providers.catalogue.documents import Dataset as Document
 from providers.catalogue.documents import number
 
@@ -21,23 +26,51 @@ def etag(uri: str) -> str:
         raise InvalidInput("uri", str(error)) from error
 
 
-def remove(uri: str) -> None:
+def check_managed(of: Catalogue, uri: str) -> None:
+    """Refuse to own a file that lies elsewhere than where the settings say: it would be deleted with its container.
+
+    Raises InvalidInput("managed", ...).
+    """
+    if of.managed is None or not _is_below(uri, of.managed):
+        where = f"below {of.managed}" if of.managed else "in no folder yet"
+        raise InvalidInput("managed", f"only files {where} may be ours (setting prismcube.catalogue.managed)")
+
+
+def remove(of: Catalogue, uri: str) -> None:
     """Delete a file that is ours; one that is gone already is no mistake. Raises Conflict when it can't be."""
     try:
+        check_managed(of, uri)
         if store.exists(uri):
             store.delete(uri)
-    except SourceError as error:
-        raise Conflict("container", uri, f"its file can't be deleted: {error.reason}") from error
+    except (SourceError, InvalidInput) as error:
+        raise Conflict("container", without_secret(uri), f"its file can't be deleted: {error.reason}") from error
 
 
-def dataset(unit: UnitOfWork, document: Document) -> Dataset:
-    """The dataset that a document means, from the header of its file; stores the container when it is new.
+def _is_below(uri: str, folder: str) -> bool:
+    """True when a file lies in a folder, also once links are followed."""
+    if is_remote(uri) or is_remote(folder):
+        return uri.startswith(f"{folder.rstrip('/')}/") and "/../" not in uri
+    return Path(os.path.realpath(gdal_path(uri))).is_relative_to(os.path.realpath(gdal_path(folder)))
+
+
+@dataclass(frozen=True)
+class Read:
+    """A dataset as its file's header and a document say, before it is stored."""
+
+    dataset: Dataset
+    """Its container is not known yet."""
+    etag: str
+    """Of the file."""
+
+
+def read(of: Catalogue, document: Document) -> Read:
+    """The dataset that a document means, from the header of its file.
 
     Raises NotFound for an unknown record or instance, InvalidInput for a file that can't be used so.
     """
-    record = unit.records.get(document.record)
-    instance = unit.instances.get_by_id(document.instance)
-    variable = unit.variables.get_by_id(instance.variable_id)
+    record = of.records.get(document.record)
+    instance = of.instances.get_by_id(document.instance)
+    variable = of.variables.get_by_id(instance.variable_id)
     internal = InternalFormat(
         nodata=FROM_FILE if document.nodata == "file" else number(document.nodata),
         minimum=document.minimum,
@@ -50,11 +83,10 @@ def dataset(unit: UnitOfWork, document: Document) -> Dataset:
         )
     except SourceError as error:
         raise InvalidInput("uri", str(error)) from error
-    container, _ = unit.containers.put(Container(uri=info.uri, etag=info.etag))
-    return Dataset(
+    dataset = Dataset(
         record_id=document.record,
         instance_id=document.instance,
-        container_id=container.id or 0,
+        container_id=0,
         time=record.time,
         uri=info.uri,
         bands=parts.bands,
@@ -65,3 +97,21 @@ def dataset(unit: UnitOfWork, document: Document) -> Dataset:
         subdir=document.subdir,
         status=document.status,
     )
+    return Read(dataset, info.etag)
+
+
+def container_id(unit: UnitOfWork, found: Read) -> int:
+    """The id of the file's container, which is stored when it is new.
+
+    Raises Conflict when the file has changed since other datasets of it were stored: they would be misread.
+    """
+    uri = found.dataset.uri
+    try:
+        known = unit.containers.get(uri)
+    except NotFound:
+        return unit.containers.create(Container(uri=uri, etag=found.etag)).id or 0
+    if known.etag != found.etag:
+        if unit.datasets.list(DatasetFilter(containers=(known.id or 0,)), limit=1):
+            raise Conflict("container", known.id, "its file has changed since it was indexed; index it again")
+        unit.containers.put(replace(known, etag=found.etag))
+    return known.id or 0

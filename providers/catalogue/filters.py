@@ -24,6 +24,8 @@ DESCRIPTIONS = {
     "datetime": "An instant or period (RFC 3339), limits inclusive, `..` for an open side.",
     "bbox": "west,south,east,north in degrees; west greater than east crosses the antimeridian.",
     "variable": "Id of the variable.",
+    "instance": "Id of an instance: the variable it belongs to.",
+    "aoi": "Id of an area of interest: what lies where it does.",
     "uri": "Pattern of the file's URI.",
     "managed": "`true` or `false`.",
     "layout": "Name of the layout.",

@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from prismcube.errors import InvalidInput
 from prismcube.model.globe import on_globe
 
-MOST_VERTICES = 100_000
+MOST_VERTICES = 20_000
 """Of an area in a document."""
 
 
@@ -27,7 +27,7 @@ def read(document: Mapping[str, Any], parameter: str = "geometry") -> MultiPolyg
     try:
         found: BaseGeometry = shape(dict(document))
         vertices = int(shapely.get_num_coordinates(found))
-    except (GEOSException, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+    except (GEOSException, ValueError, TypeError, OverflowError, AttributeError, IndexError, KeyError) as error:
         raise InvalidInput(parameter, "its coordinates are not those of a polygon (RFC 7946, 3.1)") from error
     if vertices > MOST_VERTICES:
         raise InvalidInput(parameter, f"has {vertices:,} vertices, at most {MOST_VERTICES:,} are allowed")

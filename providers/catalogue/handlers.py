@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from prismcube.catalogue import Catalogue
+from prismcube.catalogue import Catalogue, UnitOfWork
 from prismcube.catalogue.references import Deletion
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.text import check_text
 from providers.catalogue.filters import Filters
@@ -32,6 +32,8 @@ from providers.ogc.params import Query
 MERGE_PATCH = "application/merge-patch+json"
 PAGES = ("limit", "after", "f")
 DEFAULT_LIMIT, MOST = 100, 1000
+TRIES = 5
+"""Of a merge patch while others change the entity."""
 MOST_AT_ONCE = 10_000
 """Records in one request."""
 
@@ -65,13 +67,13 @@ def page(catalogue: Catalogue, name: str, pairs: Sequence[tuple[str, str]], *, b
     found = one.page(of, Filters(query, pairs), after=after, limit=limit + 1)
     here, more = found[:limit], len(found) > limit
     document: dict[str, Any] = {
-        "entities": [entity_document(one, of, entity) for entity in here],
-        "links": [link(f"{base}/catalogue/{name}", "self", JSON, "These entities")],
+        "entities": one.documents(of, here),
+        "links": [link(f"{base}/catalogue/{name}{_with(pairs)}", "self", JSON, "This page")],
     }
     if more:
         document["after"] = _cursor(one.cursor(of, here[-1]))
         following = [*(pair for pair in pairs if pair[0] != "after"), ("after", document["after"])]
-        document["links"].append(link(f"{base}/catalogue/{name}?{urlencode(following)}", "next", JSON, "Next page"))
+        document["links"].append(link(f"{base}/catalogue/{name}{_with(following)}", "next", JSON, "Next page"))
     return json_answer(document)
 
 
@@ -83,7 +85,8 @@ def read(
     one = resource_of(name)
     document = entity_document(one, catalogue, one.get(catalogue, one.parse_key(key)))
     tag = etag_of(document)
-    if if_none_match and (if_none_match.strip() == "*" or tag in _tags(if_none_match)):
+    seen = [one.removeprefix("W/") for one in _tags(if_none_match)]  # compared weakly (RFC 9110, 13.1.2)
+    if if_none_match.strip() == "*" or tag in seen:
         return Answer(b"", status=304, headers={"ETag": tag})
     return json_answer_with(document, {"ETag": tag})
 
@@ -97,16 +100,16 @@ def create(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, b
     if not one.creates:
         raise MethodNotAllowed("make one by PUT under the id of its variable", allowed=("GET",))
     check_type(content_type, (JSON,))
-    if name == "records" and body.lstrip()[:1] == b"[":
+    if one.creates_many and body.lstrip()[:1] == b"[":
         models = parse(list[one.model], body)  # type: ignore[name-defined]  # a type made at run time
         if len(models) > MOST_AT_ONCE:
             raise InvalidInput("body", f"has {len(models):,} records, at most {MOST_AT_ONCE:,} are allowed")
         with catalogue.transaction() as unit:
-            stored = one.create_many(unit, models)  # type: ignore[attr-defined]  # of records
+            stored = one.create_many(unit, models)
         return Answer(orjson.dumps({"ids": [entity.id for entity in stored]}), status=201)
-    model = parse(one.model, body)
+    wanted = one.prepare(catalogue, parse(one.model, body))
     with catalogue.transaction() as unit:
-        entity = one.create(unit, model)
+        entity = one.create(unit, wanted)
         document = entity_document(one, unit, one.get(unit, one.key(entity)))
     headers = {"Location": f"{base}/catalogue/{name}/{document['id']}", "ETag": etag_of(document)}
     return json_answer_with(document, headers, status=201)
@@ -128,23 +131,24 @@ def delete(catalogue: Catalogue, name: str, key: str, *, if_match: str = "") -> 
     """Remove an entity. Raises NotFound, Conflict when something refers to it, PreconditionFailed."""
     one = resource_of(name)
     id = one.parse_key(key)
-    with catalogue.transaction() as unit:
-        document = entity_document(one, unit, one.get(unit, id))
-        _check_match(if_match, document)
-        one.delete(unit, [id], keep_referenced=False)
+
+    def check(unit: UnitOfWork) -> None:
+        _check_match(if_match, entity_document(one, unit, one.get(unit, id)))
+
+    one.remove(catalogue, [id], keep_referenced=False, check=check)
     return Answer(b"", status=204)
 
 
 def delete_many(catalogue: Catalogue, name: str, keys: Sequence[int | str], *, keep_referenced: bool) -> Deletion:
     """Remove entities, all or none; with `keep_referenced` those that can be. Raises as `delete` does."""
     one = resource_of(name)
-    with catalogue.transaction() as unit:
-        return one.delete(unit, [one.parse_key(str(key)) for key in keys], keep_referenced=keep_referenced)
+    return one.remove(catalogue, [one.parse_key(str(key)) for key in keys], keep_referenced=keep_referenced)
 
 
 def entity_document(one: Resource[Any, Any], of: Repositories, entity: Any) -> dict[str, Any]:
     """All that is told of an entity."""
-    return {**one.more(of, entity), **one.document(of, entity)}
+    [document] = one.documents(of, [entity])
+    return document
 
 
 def etag_of(document: Mapping[str, Any]) -> str:
@@ -171,23 +175,27 @@ def _change(catalogue: Catalogue, name: str, key: str, body: bytes, *, if_match:
     if not one.changeable:
         raise MethodNotAllowed(f"an {one.kind} never changes; make another one", allowed=("GET", "DELETE"))
     id = one.parse_key(key)
-    given = None if merge else parse(one.model, body)
-    with catalogue.transaction() as unit:
-        status = 200
-        try:
-            stored = one.get(unit, id)
-            before = entity_document(one, unit, stored)
-        except NotFound:
-            if one.creates or merge:
-                raise
-            before, status = {}, 201
-        _check_match(if_match, before)
-        if merge:
-            merged = _merged(one.document(unit, stored), _parse_object(body))
-            given = parse(one.model, orjson.dumps(merged))
-        one.replace(unit, id, given)
-        document = entity_document(one, unit, one.get(unit, id))
-    return json_answer_with(document, {"ETag": etag_of(document)}, status=status)
+    given = _parse_object(body) if merge else parse(one.model, body)
+    for _ in range(TRIES):
+        based_on = one.document(catalogue, one.get(catalogue, id)) if merge else None
+        model = parse(one.model, orjson.dumps(_merged(based_on, given))) if merge else given
+        wanted = one.prepare(catalogue, model)
+        with catalogue.transaction() as unit:
+            status = 200
+            try:
+                stored = one.get(unit, id)
+                before = entity_document(one, unit, stored)
+            except NotFound:
+                if one.creates or merge:
+                    raise
+                before, status = {}, 201
+            _check_match(if_match, before)
+            if merge and one.document(unit, stored) != based_on:
+                continue  # somebody has changed it since: merge again
+            one.replace(unit, id, wanted)
+            document = entity_document(one, unit, one.get(unit, id))
+        return json_answer_with(document, {"ETag": etag_of(document)}, status=status)
+    raise Conflict(one.kind, key, "others change it all the time; try again")
 
 
 def _check_match(if_match: str, document: Mapping[str, Any]) -> None:
@@ -255,3 +263,7 @@ def _part(name: str, told: Any) -> Any:
     if isinstance(told, str):
         check_text("after", told)
     return told
+
+
+def _with(pairs: Sequence[tuple[str, str]]) -> str:
+    return f"?{urlencode(pairs)}" if pairs else ""

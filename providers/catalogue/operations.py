@@ -9,6 +9,7 @@ import orjson
 from pydantic import Field
 
 from prismcube.catalogue import Catalogue
+from prismcube.catalogue.references import Deletion
 from prismcube.catalogue.tidy import KINDS
 from prismcube.model.entities import DatasetStatus
 from providers.catalogue import documents as doc
@@ -16,7 +17,7 @@ from providers.catalogue import geojson, handlers
 from providers.catalogue.filters import Filters
 from providers.catalogue.resources import Containers
 from providers.ogc.answer import JSON, Answer, json_answer
-from providers.ogc.params import Query
+from providers.ogc.params import Query, renamed
 
 MOST_IDS = 30_000
 """In one request; a statement of SQLite takes 32,766 values."""
@@ -26,7 +27,7 @@ SEQUENCE = "application/geo+json-seq"
 """RFC 8142: features one after the other."""
 
 Ids = Annotated[list[doc.Id], Field(min_length=1, max_length=MOST_IDS)]
-Job = Annotated[str, Field(min_length=1, max_length=200)]
+Job = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
 class DeleteMany(doc.Document):
@@ -92,7 +93,7 @@ class Tidy(doc.Document):
 class Tiles(doc.Document):
     """The tiles of a layout that an area touches."""
 
-    layout: str
+    layout: doc.Slug
     """Name."""
     geometry: doc.Geometry
 
@@ -102,9 +103,13 @@ def delete_many(catalogue: Catalogue, name: str, body: bytes, *, content_type: s
     handlers.check_type(content_type, (JSON,))
     wanted: DeleteMany = handlers.parse(DeleteMany, body)
     done = handlers.delete_many(catalogue, name, wanted.ids, keep_referenced=wanted.keep_referenced)
-    deleted: list[int | str] = list(done.deleted) if name != "collections" else list(wanted.ids)
-    kept = [{"id": id, "reason": reason} for id, reason in sorted(done.kept.items())]
-    return json_answer({"deleted": deleted, "kept": kept})
+    return json_answer(deletion_document(done))
+
+
+def deletion_document(done: Deletion) -> dict[str, Any]:
+    """What a deletion did."""
+    kept = [{"id": id, "reason": reason} for id, reason in sorted(done.kept.items(), key=lambda one: str(one[0]))]
+    return {"deleted": list(done.deleted), "kept": kept}
 
 
 def retag(catalogue: Catalogue, wanted: Retag) -> dict[str, Any]:
@@ -164,7 +169,8 @@ def tiles(catalogue: Catalogue, body: bytes, *, content_type: str) -> Iterator[b
     handlers.check_type(content_type, (JSON,))
     wanted: Tiles = handlers.parse(Tiles, body)
     layout = catalogue.layouts.get(wanted.layout).value
-    found = catalogue.grids.tiles(layout.grid, geojson.read(wanted.geometry), limit=MOST_TILES)
+    with renamed(aoi="geometry"):
+        found = catalogue.grids.tiles(layout.grid, geojson.read(wanted.geometry), limit=MOST_TILES)
     return (
         b"\x1e"
         + orjson.dumps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from prismcube.catalogue import Catalogue, UnitOfWork
@@ -12,12 +12,17 @@ from providers.catalogue import documents as doc
 from providers.catalogue.filters import Filters
 
 Repositories = Catalogue | UnitOfWork
+Check = Callable[[UnitOfWork], None]
 Key = int | str
 """Ids; collections are known by name."""
 
 
 class Resource[Entity, Model: doc.Document]:
-    """How one kind of entity is handled. Whatever changes it runs in a transaction of the caller."""
+    """How one kind of entity is handled.
+
+    What changes it runs in a transaction of the caller, in which other writers wait: so files and the network are read
+    before, by `prepare`.
+    """
 
     name: ClassVar[str]
     """In the path."""
@@ -32,6 +37,8 @@ class Resource[Entity, Model: doc.Document]:
     """What pages are sorted by, as the repository does it."""
     creates: ClassVar[bool] = True
     """False: made by PUT under a key that exists already."""
+    creates_many: ClassVar[bool] = False
+    """True: a list of them is stored, all or none."""
 
     def repository(self, of: Repositories) -> Any:
         raise NotImplementedError
@@ -49,6 +56,8 @@ class Resource[Entity, Model: doc.Document]:
     def parse_key(self, text: str) -> Key:
         """Raises NotFound for what can't be a key."""
         if self.by_name:
+            if "\0" in text:
+                raise NotFound(self.kind, text[:60])
             return text
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise NotFound(self.kind, text[:60])
@@ -70,11 +79,31 @@ class Resource[Entity, Model: doc.Document]:
         key: Key = entity.name if self.by_name else entity.id  # type: ignore[attr-defined]  # every entity has them
         return key
 
-    def create(self, unit: UnitOfWork, model: Model) -> Entity:
+    def documents(self, of: Repositories, found: Sequence[Entity]) -> list[dict[str, Any]]:
+        """All that is told of some entities."""
+        return [{**self.more(of, one), **self.document(of, one)} for one in found]
+
+    def prepare(self, of: Catalogue, model: Model) -> Any:
+        """What `create` and `replace` take: the model, with what must be read from elsewhere."""
+        return model
+
+    def create(self, unit: UnitOfWork, wanted: Any) -> Entity:
         raise NotImplementedError
 
-    def replace(self, unit: UnitOfWork, key: Key, model: Model) -> Entity:
+    def create_many(self, unit: UnitOfWork, wanted: Sequence[Any]) -> Sequence[Entity]:
         raise NotImplementedError
+
+    def replace(self, unit: UnitOfWork, key: Key, wanted: Any) -> Entity:
+        raise NotImplementedError
+
+    def remove(
+        self, of: Catalogue, keys: Sequence[Key], *, keep_referenced: bool, check: Check | None = None
+    ) -> Deletion:
+        """Remove entities in a transaction of its own, in which `check` is asked first."""
+        with of.transaction() as unit:
+            if check:
+                check(unit)
+            return self.delete(unit, keys, keep_referenced=keep_referenced)
 
     def delete(self, unit: UnitOfWork, keys: Sequence[Key], *, keep_referenced: bool) -> Deletion:
         deletion: Deletion = self.repository(unit).delete(keys, keep_referenced=keep_referenced)

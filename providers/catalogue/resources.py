@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from prismcube.catalogue import UnitOfWork
+from prismcube.catalogue import Catalogue, UnitOfWork
 from prismcube.catalogue.containers import ContainerFilter
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Documents, Stored
@@ -21,7 +21,7 @@ from prismcube.catalogue.variables import InstanceFilter
 from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model import entities
 from prismcube.model.consolidation import ConsolidationParams
-from prismcube.model.custom_cells import custom_cells
+from prismcube.model.custom_cells import CustomCell, custom_cells
 from prismcube.model.layout import Layout
 from prismcube.model.palette import Palette
 from prismcube.model.period import format_instant, parse_instant
@@ -31,7 +31,24 @@ from providers.catalogue import documents as doc
 from providers.catalogue import files, geojson
 from providers.catalogue.collections import Collections
 from providers.catalogue.filters import Filters
-from providers.catalogue.resource import Key, Repositories, Resource
+from providers.catalogue.resource import Check, Key, Repositories, Resource
+
+
+def record_filter(of: Repositories, wanted: Filters, *, ids: str) -> RecordFilter:
+    """Which records the parameters mean; `ids` is the name of the one with their ids."""
+    aoi = wanted.id("aoi")
+    area = wanted.area()
+    if aoi is not None:
+        if area is not None:
+            raise InvalidInput("aoi", "goes without bbox; give one of them")
+        area = of.aois.get_by_id(aoi).geometry
+    return RecordFilter(
+        ids=wanted.ids(ids),
+        name=wanted.pattern("name"),
+        tags=wanted.tags(),
+        period=wanted.period() or ALWAYS,
+        area=area,
+    )
 
 
 class AOIs(Resource[entities.AOI, doc.AOI]):
@@ -50,27 +67,24 @@ class AOIs(Resource[entities.AOI, doc.AOI]):
     def more(self, of: Repositories, entity: entities.AOI) -> dict[str, Any]:
         return {"id": entity.id, "hash": entity.hash, "bbox": list(entity.geometry.bounds)}
 
-    def create(self, unit: UnitOfWork, model: doc.AOI) -> entities.AOI:
-        return unit.aois.create(entities.AOI(geometry=geojson.read(model.geometry)))
+    def prepare(self, of: Catalogue, model: doc.AOI) -> entities.AOI:
+        return entities.AOI(geometry=geojson.read(model.geometry))
+
+    def create(self, unit: UnitOfWork, wanted: entities.AOI) -> entities.AOI:
+        return unit.aois.create(wanted)
 
 
 class Records(Resource[entities.Record, doc.Record]):
     name, kind, model = "records", "record", doc.Record
-    filters = ("ids", "name", "tags", "datetime", "bbox")
+    filters = ("ids", "name", "tags", "datetime", "bbox", "aoi")
     order = ("time", "id")
+    creates_many = True
 
     def repository(self, of: Repositories) -> Any:
         return of.records
 
     def page(self, of: Repositories, wanted: Filters, *, after: Any, limit: int) -> list[entities.Record]:
-        filter = RecordFilter(
-            ids=wanted.ids("ids"),
-            name=wanted.pattern("name"),
-            tags=wanted.tags(),
-            period=wanted.period() or ALWAYS,
-            area=wanted.area(),
-        )
-        return of.records.list(filter, after=after, limit=limit)
+        return of.records.list(record_filter(of, wanted, ids="ids"), after=after, limit=limit)
 
     def document(self, of: Repositories, entity: entities.Record) -> dict[str, Any]:
         own = {"name": entity.name, "time": format_instant(entity.time), "tags": dict(entity.tags)}
@@ -91,14 +105,15 @@ class Records(Resource[entities.Record, doc.Record]):
 
 
 class Variables(Resource[entities.Variable, doc.VariableDocument]):
-    name, kind, model, filters = "variables", "variable", doc.VariableDocument, ("name",)
+    name, kind, model, filters = "variables", "variable", doc.VariableDocument, ("name", "instance")
     order = ("name",)
 
     def repository(self, of: Repositories) -> Any:
         return of.variables
 
     def page(self, of: Repositories, wanted: Filters, *, after: Any, limit: int) -> list[entities.Variable]:
-        return of.variables.list(name=wanted.pattern("name"), after=after, limit=limit)
+        name, instance = wanted.pattern("name"), wanted.id("instance")
+        return of.variables.list(name=name, instance_id=instance, after=after, limit=limit)
 
     def document(self, of: Repositories, entity: entities.Variable) -> dict[str, Any]:
         return doc.VariableDocument.of(entity)
@@ -147,7 +162,8 @@ class Instances(Resource[entities.Instance, doc.Instance]):
 
 
 class Containers(Resource[entities.Container, doc.Container]):
-    name, kind, model, filters = "containers", "container", doc.Container, ("uri", "managed", "layout", "records")
+    name, kind, model = "containers", "container", doc.Container
+    filters = ("uri", "managed", "layout", "records", "name", "tags", "datetime", "bbox", "aoi")
 
     def repository(self, of: Repositories) -> Any:
         return of.containers
@@ -158,11 +174,12 @@ class Containers(Resource[entities.Container, doc.Container]):
     @staticmethod
     def filter(of: Repositories, wanted: Filters) -> ContainerFilter:
         layout = wanted.text("layout")
+        records = record_filter(of, wanted, ids="records")
         return ContainerFilter(
             uri=wanted.pattern("uri"),
             managed=wanted.flag("managed"),
             layout_id=None if layout is None else of.layouts.get(layout).id,
-            records=wanted.ids("records"),
+            records=records if records != RecordFilter() else None,
         )
 
     def document(self, of: Repositories, entity: entities.Container) -> dict[str, Any]:
@@ -170,29 +187,58 @@ class Containers(Resource[entities.Container, doc.Container]):
         texts = {"uri": entity.uri, "storage_class": entity.storage_class, "etag": entity.etag}
         return {**texts, "managed": entity.managed, "layout": layout}
 
-    def create(self, unit: UnitOfWork, model: doc.Container) -> entities.Container:
-        return unit.containers.create(self._entity(unit, model))
+    def prepare(self, of: Catalogue, model: doc.Container) -> doc.Container:
+        uri = canonical_uri(model.uri)
+        if model.managed:
+            files.check_managed(of, uri)
+        return model.model_copy(update={"uri": uri, "etag": model.etag or files.etag(uri)})
 
-    def replace(self, unit: UnitOfWork, key: Key, model: doc.Container) -> entities.Container:
-        return unit.containers.update(replace(self._entity(unit, model), id=int(key)))
+    def create(self, unit: UnitOfWork, wanted: doc.Container) -> entities.Container:
+        return unit.containers.create(self._entity(unit, wanted))
 
-    def delete(self, unit: UnitOfWork, keys: Sequence[Key], *, keep_referenced: bool) -> Deletion:
-        """Removes the files of managed containers as well, before the transaction ends: without it they stay known."""
-        known = {id: one for id in map(int, keys) for one in _present(unit, id)}
-        deletion = super().delete(unit, keys, keep_referenced=keep_referenced)
-        for id in deletion.deleted:
-            if known[id].managed:
-                files.remove(known[id].uri)
-        return deletion
+    def replace(self, unit: UnitOfWork, key: Key, wanted: doc.Container) -> entities.Container:
+        return unit.containers.update(replace(self._entity(unit, wanted), id=int(key)))
+
+    def remove(
+        self, of: Catalogue, keys: Sequence[Key], *, keep_referenced: bool, check: Check | None = None
+    ) -> Deletion:
+        """Removes the files of managed containers as well, each before its row: a run that is cut off may be repeated.
+
+        Nothing goes unless all may go as far as the catalogue is concerned. A file that can't be deleted stops the
+        rest, and stays known; those before it are gone with their rows. Raises Conflict, naming it.
+        """
+        with of.transaction() as unit:
+            if check:
+                check(unit)
+            known = {one.id: one for id in map(int, keys) for one in _present(unit, id)}
+            if not any(one.managed for one in known.values()):
+                return self.delete(unit, keys, keep_referenced=keep_referenced)
+            trial = unit.connection.begin_nested()
+            may_go = self.delete(unit, keys, keep_referenced=keep_referenced)
+            trial.rollback()
+        gone: list[int] = []
+        problem: Conflict | None = None
+        for id in may_go.deleted:  # other writers don't wait for the storage
+            try:
+                if known[id].managed:
+                    files.remove(of, known[id].uri)
+            except Conflict as error:
+                problem = error
+                break
+            gone.append(id)
+        with of.transaction() as unit:
+            done = self.delete(unit, gone, keep_referenced=keep_referenced)
+        if problem:
+            raise problem
+        return Deletion(deleted=done.deleted, kept={**may_go.kept, **done.kept})
 
     @staticmethod
     def _entity(unit: UnitOfWork, model: doc.Container) -> entities.Container:
-        uri = canonical_uri(model.uri)
         return entities.Container(
-            uri=uri,
+            uri=model.uri,
             managed=model.managed,
             storage_class=model.storage_class,
-            etag=model.etag or files.etag(uri),
+            etag=model.etag,
             layout_id=None if model.layout is None else unit.layouts.get(model.layout).id,
         )
 
@@ -250,14 +296,23 @@ class Datasets(Resource[entities.Dataset, doc.Dataset]):
             "dtype": entity.format.dtype,
             "grid": entity.grid.to_json(),
             "footprint": geojson.write(entity.footprint),
-            "locked_by": of.datasets.locks([entity.id or 0]).get(entity.id or 0),
         }
 
-    def create(self, unit: UnitOfWork, model: doc.Dataset) -> entities.Dataset:
-        return unit.datasets.create(files.dataset(unit, model))
+    def documents(self, of: Repositories, found: Sequence[entities.Dataset]) -> list[dict[str, Any]]:
+        locks = of.datasets.locks([one.id or 0 for one in found])  # of all at once
+        return [{**self.more(of, one), **self.document(of, one), "locked_by": locks.get(one.id or 0)} for one in found]
 
-    def replace(self, unit: UnitOfWork, key: Key, model: doc.Dataset) -> entities.Dataset:
-        return unit.datasets.update(replace(files.dataset(unit, model), id=int(key)))
+    def prepare(self, of: Catalogue, model: doc.Dataset) -> files.Read:
+        return files.read(of, model)
+
+    def create(self, unit: UnitOfWork, wanted: files.Read) -> entities.Dataset:
+        return unit.datasets.create(replace(wanted.dataset, container_id=files.container_id(unit, wanted)))
+
+    def replace(self, unit: UnitOfWork, key: Key, wanted: files.Read) -> entities.Dataset:
+        stored = unit.datasets.get(int(key))
+        if stored.uri != wanted.dataset.uri:
+            raise Conflict("dataset", key, "its file can't change; make another dataset")
+        return unit.datasets.update(replace(wanted.dataset, container_id=stored.container_id, id=stored.id))
 
 
 class _Named[Value: (Palette, Style, Layout), Model: doc.Document](Resource[Stored[Value], Model]):
@@ -326,18 +381,25 @@ class Grids(Resource[StoredGrid, doc.Grid]):
     def more(self, of: Repositories, entity: StoredGrid) -> dict[str, Any]:
         return {"id": entity.id, "cell_count": entity.cells}
 
-    def create(self, unit: UnitOfWork, model: doc.Grid) -> StoredGrid:
-        if model.cells is None:
-            raise InvalidInput("cells", "must be given when a grid is made")
-        cells = custom_cells(
-            model.cells.model_dump(), id_property=model.id_property, crs_property=model.crs_property, snap=model.snap
-        )
-        return unit.grids.create(StoredGrid(name=model.name, description=model.description), cells)
-
-    def replace(self, unit: UnitOfWork, key: Key, model: doc.Grid) -> StoredGrid:
+    def prepare(self, of: Catalogue, model: doc.Grid) -> tuple[StoredGrid, Sequence[CustomCell]]:
+        cells: Sequence[CustomCell] = ()
         if model.cells is not None:
+            cells = custom_cells(
+                model.cells.model_dump(),
+                id_property=model.id_property,
+                crs_property=model.crs_property,
+                snap=model.snap,
+            )
+        return StoredGrid(name=model.name, description=model.description), cells
+
+    def create(self, unit: UnitOfWork, wanted: tuple[StoredGrid, Sequence[CustomCell]]) -> StoredGrid:
+        return unit.grids.create(*wanted)
+
+    def replace(self, unit: UnitOfWork, key: Key, wanted: tuple[StoredGrid, Sequence[CustomCell]]) -> StoredGrid:
+        grid, cells = wanted
+        if cells:
             raise Conflict("grid", key, "its cells never change; make another grid")
-        return unit.grids.update(StoredGrid(name=model.name, description=model.description, id=int(key)))
+        return unit.grids.update(replace(grid, id=int(key)))
 
 
 class Consolidations(Resource[tuple[int, ConsolidationParams], doc.Consolidation]):
@@ -377,9 +439,15 @@ class Consolidations(Resource[tuple[int, ConsolidationParams], doc.Consolidation
         return int(key), wanted
 
     def delete(self, unit: UnitOfWork, keys: Sequence[Key], *, keep_referenced: bool) -> Deletion:
-        for key in keys:
-            unit.consolidation.delete(int(key))
-        return Deletion(deleted=tuple(map(int, keys)), kept={})
+        kept: dict[int, str] = {}
+        for key in map(int, keys):
+            try:
+                unit.consolidation.delete(key)
+            except NotFound as error:
+                if not keep_referenced:
+                    raise
+                kept[key] = str(error)
+        return Deletion(deleted=tuple(key for key in map(int, keys) if key not in kept), kept=kept)
 
 
 RESOURCES: Mapping[str, Resource[Any, Any]] = {

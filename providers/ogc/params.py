@@ -16,6 +16,7 @@ from prismcube.errors import InvalidInput, UnknownParameter
 from prismcube.model.globe import box_on_globe
 from prismcube.model.grid import CRS84, Bounds, is_north_first, parse_crs
 from prismcube.model.period import Period
+from prismcube.model.text import check_text
 
 _CRS_FORMS = (
     re.compile(
@@ -54,6 +55,8 @@ class Query:
         value = self._values.get(name, [None])[0]
         if value is not None and not value.strip():
             raise InvalidInput(name, "must not be empty")
+        if value is not None:
+            check_text(name, value)
         return value
 
     def names(self, name: str) -> tuple[str, ...] | None:

@@ -150,11 +150,11 @@ def delete(
     Example: prismcube catalogue delete records 4 5 6 --keep-referenced
     """
     from providers.catalogue import handlers
+    from providers.catalogue.operations import deletion_document
 
     with _opened(config, home) as catalogue:
         done = handlers.delete_many(catalogue, entity, keys, keep_referenced=keep_referenced)
-    kept = [{"id": id, "reason": reason} for id, reason in sorted(done.kept.items())]
-    _print({"deleted": len(keys) - len(kept), "kept": kept})
+    _print(deletion_document(done))
 
 
 @entities.command("run")

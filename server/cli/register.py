@@ -23,6 +23,9 @@ MOST_NOTES = 1000
 
 SHOWN_NOTES = 10
 
+MOST_LISTED = 10_000
+"""Assets that are listed of those that failed, and as many others; all are in the report."""
+
 
 def register(
     sources: Annotated[
@@ -64,6 +67,9 @@ def register(
     if show_mapping and collection is None:
         raise typer.BadParameter("--show-mapping goes with --collection")
     from ingester.index import Options, Status
+    from ingester.outcomes import failed
+    from prismcube.errors import PrismcubeError
+    from prismcube.storage.uri import without_secret
     from server import operations
 
     wanted = tuple(key.strip() for text in assets or () for key in text.split(",") if key.strip())
@@ -72,6 +78,9 @@ def register(
         return
     console = Console(highlight=False)
     listed: list[Outcome] = []
+    places = {True: MOST_LISTED, False: MOST_LISTED}
+    """Rows that are free for failures and others."""
+    left_out = 0
     notes: Counter[str] = Counter()
     counts: Counter[Status] = Counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -80,28 +89,45 @@ def register(
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("registering", total=None)
 
-            def advance(outcome: Outcome) -> None:
-                bar.advance(task)
-                counts[outcome.status] += 1
+            def tell(outcome: Outcome) -> None:
                 if lines:
                     lines.write(orjson.dumps(outcome.to_json()) + b"\n")
-                notes.update(outcome.notes if len(notes) < MOST_NOTES else ())
-                if outcome.status is Status.FAILED or not (brief or outcome.status is Status.SKIPPED):
-                    listed.append(outcome)
 
-            operations.register(
-                settings_for(config, home=home),
-                sources,
-                mapping=mapping,
-                collection=collection,
-                assets=wanted,
-                options=Options(replace=replace, deep=deep, dry_run=dry_run, threads=threads),
-                progress=advance,
-            )
+            def advance(outcome: Outcome) -> None:
+                nonlocal left_out
+                bar.advance(task)
+                counts[outcome.status] += 1
+                tell(outcome)
+                notes.update(note for note in outcome.notes if note in notes or len(notes) < MOST_NOTES)
+                has_failed = outcome.status is Status.FAILED
+                if not has_failed and (brief or outcome.status is Status.SKIPPED):
+                    return
+                if places[has_failed]:
+                    places[has_failed] -= 1
+                    listed.append(outcome)
+                else:
+                    left_out += 1
+
+            try:
+                operations.register(
+                    settings_for(config, home=home),
+                    sources,
+                    mapping=mapping,
+                    collection=collection,
+                    assets=wanted,
+                    options=Options(replace=replace, deep=deep, dry_run=dry_run, threads=threads),
+                    progress=advance,
+                )
+            except PrismcubeError as error:
+                for source in sources if not counts else ():  # it ended before the first item
+                    tell(failed(without_secret(source), str(error)))
+                raise
     finally:
         if lines:
             lines.close()
     _print(console, listed)
+    if left_out:
+        console.print(f"... and {left_out:,} more, which --report lists", markup=False)
     _print_notes(console, notes)
     told = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
     wrote = " (dry run, nothing written)" if dry_run else ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +138,18 @@ def _cells(*names):
         for i, name in enumerate(names)
     ]
     return {"type": "FeatureCollection", "features": features}
+
+
+def _features(*features):
+    return {"type": "FeatureCollection", "features": list(features)}
+
+
+def _grid(**changes):
+    return {**REGULAR, **changes}
+
+
+def _computed(minimum, maximum):
+    return {"name": "g", "expression": "1", "minimum": minimum, "maximum": maximum}
 
 
 def _contains(document, part):
@@ -321,12 +335,120 @@ def _id(client, kind, name):
     return client("GET", f"/{kind}?name={name}", status=200).json()["entities"][0]["id"]
 
 
-def test_a_managed_file_goes_with_its_container_and_others_stay(client, image):
-    for name, managed in (("ours.tif", True), ("theirs.tif", False)):
-        path = Path(image(f"{time.monotonic_ns()} {name}"))
+@pytest.fixture
+def own(server, image):
+    """Copies an image to where files are ours."""
+
+    def copy(name):
+        folder = server.home / "storage"
+        folder.mkdir(exist_ok=True)
+        return Path(shutil.copy(image(f"{time.monotonic_ns()} {name}"), folder))
+
+    return copy
+
+
+def test_a_managed_file_goes_with_its_container_and_others_stay(client, image, own):
+    for path, managed in ((own("ours.tif"), True), (Path(image(f"{time.monotonic_ns()} theirs.tif")), False)):
         id = client.make("containers", {"uri": str(path), "managed": managed})["id"]
         client("DELETE", f"/containers/{id}", status=204)
         assert path.exists() is not managed
+
+
+def test_files_elsewhere_are_never_ours(client, server, image, own):
+    link = server.home / "storage" / f"{time.monotonic_ns()}.tif"
+    elsewhere = image(f"{time.monotonic_ns()}.tif")
+    own("makes the folder.tif")
+    link.symlink_to(elsewhere)
+    for uri in (elsewhere, str(link), str(server.home / "catalogue.sqlite"), "/etc/hostname"):
+        refused = client("POST", "/containers", {"uri": uri, "managed": True}, status=400).json()
+        assert refused["parameter"] == "managed"
+
+
+def test_a_file_that_can_not_be_deleted_stays_known_and_stops_the_rest(client, own):
+    paths = [own(f"{i}.tif") for i in range(3)]
+    ids = [client.make("containers", {"uri": str(path), "managed": True})["id"] for path in paths]
+    paths[1].unlink()
+    paths[1].mkdir()  # nobody deletes a folder as if it were a file
+    refused = client("POST", "/containers/delete", {"ids": ids}, status=409).json()
+    assert "can't be deleted" in refused["detail"]
+    client("GET", f"/containers/{ids[0]}", status=404)
+    assert not paths[0].exists()
+    for id in ids[1:]:
+        client("GET", f"/containers/{id}", status=200)
+    assert paths[2].exists()
+
+
+def test_nothing_goes_when_one_may_not(client, examples, own):
+    used = client.make("datasets", examples["datasets"][0]())["container"]
+    path = own("free.tif")
+    free = client.make("containers", {"uri": str(path), "managed": True})["id"]
+    client("POST", "/containers/delete", {"ids": [free, used]}, status=409)
+    assert path.exists()
+    done = client("POST", "/containers/delete", {"ids": [free, used], "keep_referenced": True}, status=200).json()
+    assert done["deleted"] == [free]
+    assert [one["id"] for one in done["kept"]] == [used]
+    assert not path.exists()
+
+
+@pytest.fixture
+def silent():
+    """The address of a host that takes connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(5)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x.tif"
+
+
+def test_a_host_that_does_not_answer_keeps_no_writer_waiting(client, examples, silent):
+    """The other writer is done while the slow request still waits."""
+    body = {"uri": silent}
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(client, "POST", "/containers", body)
+        time.sleep(0.5)  # until it waits for the host
+        for kind in ("palettes", "records"):
+            client.make(kind, examples[kind][0]())
+        assert not slow.done()
+        assert slow.result().status_code == 400
+
+
+def test_collections_and_settings_that_are_not_there_are_kept_too(client):
+    for kind, id in (("collections", "none"), ("consolidation-params", 999999)):
+        client("POST", f"/{kind}/delete", {"ids": [id]}, status=404)
+        done = client("POST", f"/{kind}/delete", {"ids": [id], "keep_referenced": True}, status=200).json()
+        assert (done["deleted"], [one["id"] for one in done["kept"]]) == ([], [id])
+
+
+def test_a_file_that_changed_is_told(client, server, examples):
+    collection = examples["collections"][0]()
+    dataset = client.make("datasets", examples["datasets"][0]())
+    name = client.make("collections", collection)["id"]
+    assert collection["fields"][0]["instance"] == dataset["instance"]
+    before = httpx.get(f"{server.url}/collections/{name}", timeout=60)
+    assert before.status_code == 200
+    client("PATCH", f"/containers/{dataset['container']}", {"etag": "other"}, status=200)
+    again = {key: dataset[key] for key in ("record", "instance", "uri")} | {"bands": [2, 1]}
+    assert "changed since it was indexed" in client("POST", "/datasets", again, status=409).json()["detail"]
+
+
+def test_searches_by_area_of_interest_and_by_what_belongs(client, examples):
+    dataset = client.make("datasets", examples["datasets"][0]())
+    variable = client("GET", f"/variables?instance={dataset['instance']}", status=200).json()["entities"]
+    assert [one["id"] for one in variable] == [client("GET", f"/instances/{dataset['instance']}").json()["variable"]]
+    area = client.make("aois", {"geometry": dataset["footprint"]})["id"]
+    client("PATCH", f"/records/{dataset['record']}", {"aoi": area}, status=200)
+    found = client("GET", f"/records?aoi={area}", status=200).json()["entities"]
+    assert dataset["record"] in [one["id"] for one in found]
+    containers = client("GET", f"/containers?aoi={area}&tags=k", status=200).json()["entities"]
+    assert dataset["container"] in [one["id"] for one in containers]
+    assert client("GET", f"/containers?aoi={area}&tags=none", status=200).json()["entities"] == []
+    client("GET", f"/records?aoi={area}&bbox=0,0,1,1", status=400)
+    client("GET", "/records?aoi=999999", status=404)
+
+
+def test_pages_of_other_sites_do_not_read_the_catalogue(server):
+    for path, shared in (("/collections", True), ("/catalogue/containers", False), ("/catalogue", False)):
+        answer = httpx.get(server.url + path, headers={"Origin": "http://evil.example"}, timeout=60)
+        assert ("access-control-allow-origin" in answer.headers) is shared
 
 
 @pytest.mark.parametrize(
@@ -370,6 +492,16 @@ def test_a_managed_file_goes_with_its_container_and_others_stay(client, image):
         ("POST", "/collections", {"name": "records"}, 400, "collection.name"),
         ("POST", "/collections", {"name": "c", "fields": [{"name": "f"}]}, 400, "fields.f"),
         ("POST", "/records/tags", {"ids": []}, 400, "ids"),
+        ("GET", "/datasets?job=%00", None, 400, "job"),
+        ("GET", "/containers?layout=%00", None, 400, "layout"),
+        ("POST", "/collections/delete", {"ids": ["a\0b"]}, 404, None),
+        ("POST", "/datasets/unlock", {"job": "a\0"}, 400, "job"),
+        ("POST", "/layouts/tiles", {"layout": "a\0", "geometry": SQUARE}, 400, "layout"),
+        ("POST", "/palettes?dry=1", PALETTE, 400, "dry"),
+        ("POST", "/layouts", {"name": "l", "grid": _grid(resolution=1e99), "max_records": 1}, 400, "resolution"),
+        ("POST", "/layouts", {"name": "l", "grid": _grid(origin_x=1e99), "max_records": 1}, 400, "origin_x"),
+        ("POST", "/grids", {"name": "g", "cells": _features({"properties": 1})}, 400, "cells"),
+        ("POST", "/collections", {"name": "c", "fields": [_computed(5, 1)]}, 400, "fields.g"),
         ("DELETE", "/collections/none", None, 404, None),
     ],
 )  # fmt: skip

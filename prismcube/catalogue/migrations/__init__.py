@@ -50,7 +50,10 @@ def migrate(url: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:
-        reason = f"{engine.url} is of another version of Prismcube than this one ({error})"  # hides a password
+        reason = (
+            f"{engine.url} is of another version of Prismcube than this one ({error}); use that version, or name an "
+            "empty place and index the archive again"
+        )  # the engine's URL hides a password
         raise ConfigurationError("catalogue", [("url", reason)]) from error
     finally:
         engine.dispose()

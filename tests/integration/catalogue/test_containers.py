@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from prismcube.catalogue import Catalogue, Change
 from prismcube.catalogue.containers import ContainerFilter
+from prismcube.catalogue.records import RecordFilter
 from prismcube.errors import Conflict, NotFound
 from prismcube.model.entities import LONGEST_URI, Container
 from prismcube.model.layout import Layout, SingleCell
@@ -62,7 +63,7 @@ def test_filter_equals_going_through_all(
         uri=None if uri is None else Pattern(uri),
         managed=managed,
         layout_id=None if laid is None else layouts[laid],
-        records=None if held is None else tuple(ids[number] for number in held),
+        records=None if held is None else RecordFilter(ids=tuple(ids[number] for number in held)),
     )
 
     def wanted_one(one: Container, holds: set[int]) -> bool:

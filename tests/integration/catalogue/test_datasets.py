@@ -396,7 +396,7 @@ def test_a_band_has_one_owner(archive: Any, bands: Any, subdir: str, is_free: bo
     if is_free:
         assert datasets.create(wanted).id != id
         return
-    with pytest.raises(Conflict, match="has a band of file:///a") as caught:
+    with pytest.raises(Conflict, match="has file:///a band 2; instance is 'v/x', not 'v/y'") as caught:
         datasets.create(wanted)
     assert caught.value.key == id
     with pytest.raises(Conflict, match="'file:///a band 2': instance is 'v/x', not 'v/y'"):

@@ -160,8 +160,9 @@ STYLES = st.builds(
     description=TEXTS,
 )
 CELLS = {"cell_width": st.integers(1, 65_536), "cell_height": st.integers(1, 65_536)}
-ORIGINS = {"origin_x": NUMBERS, "origin_y": NUMBERS}
-RESOLUTIONS = st.floats(0, exclude_min=True, allow_nan=False, allow_infinity=False)
+ORIGINS = {"origin_x": ORIGINS, "origin_y": ORIGINS}
+RESOLUTIONS = st.floats(1e-9, 1e9)
+ORIGINS = st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9)
 LAYOUTS = st.builds(
     Layout,
     name=st.just("one"),

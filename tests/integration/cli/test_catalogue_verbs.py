@@ -58,7 +58,7 @@ def test_an_entity_from_its_birth_to_its_end(tell, type_in, tmp_path):
     assert tell("catalogue", "get", "variables", made["id"]) == replaced
     code, _, complaint = type_in("catalogue", "update", "variables", made["id"], "--if-match", '"x"', document={})
     assert (code, "changed since it was read" in complaint) == (1, True)
-    assert tell("catalogue", "delete", "variables", made["id"]) == {"deleted": 1, "kept": []}
+    assert tell("catalogue", "delete", "variables", made["id"]) == {"deleted": [made["id"]], "kept": []}
     code, _, complaint = type_in("catalogue", "get", "variables", made["id"])
     assert (code, complaint.strip()) == (1, f"error: no variable {made['id']}")
 
@@ -89,8 +89,8 @@ def test_deletion_names_what_stays(tell, type_in):
     code, _, complaint = type_in("catalogue", "delete", "variables", variable)
     assert (code, "1 instance refers to it" in complaint) == (1, True)
     kept = tell("catalogue", "delete", "variables", variable, "--keep-referenced")
-    assert kept == {"deleted": 0, "kept": [{"id": variable, "reason": "1 instance refers to it"}]}
-    assert tell("catalogue", "delete", "instances", instance)["deleted"] == 1
+    assert kept == {"deleted": [], "kept": [{"id": variable, "reason": "1 instance refers to it"}]}
+    assert tell("catalogue", "delete", "instances", instance)["deleted"] == [instance]
 
 
 def test_operations_tiles_and_layouts(tell, type_in, tmp_path):
