@@ -160,9 +160,9 @@ STYLES = st.builds(
     description=TEXTS,
 )
 CELLS = {"cell_width": st.integers(1, 65_536), "cell_height": st.integers(1, 65_536)}
-ORIGINS = {"origin_x": ORIGINS, "origin_y": ORIGINS}
+PLACES = st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9)
+ORIGINS = {"origin_x": PLACES, "origin_y": PLACES}
 RESOLUTIONS = st.floats(1e-9, 1e9)
-ORIGINS = st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9)
 LAYOUTS = st.builds(
     Layout,
     name=st.just("one"),
