@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from ingester.register.items import Asset, Item
+from ingester.register.sources import MALFORMED, told
 from prismcube.errors import PrismcubeError, SourceError
 from prismcube.model.formats import DTYPES, DataFormat
 from prismcube.raster.inspect import RasterInfo, inspect
@@ -76,8 +77,11 @@ def derive(items: Iterable[Item], name: str, *, collection: Mapping[str, Any], a
         left_out.pop(key, None)
         if sample.info is None:
             left_out[key] = sample.problem
-        else:
+            continue
+        try:
             builder.add(sample.asset, sample.info)
+        except MALFORMED as error:
+            left_out[key] = f"what its item says can't be used ({told(error)})"
     if not builder.assets:
         tried = {key: sample.problem for key, sample in samples.items() if sample.problem}
         reasons = "; ".join(f"{key}: {reason}" for key, reason in list((tried or left_out).items())[:3])
@@ -167,7 +171,7 @@ class _Builder:
         block: dict[str, Any] = {"title": self.name, **texts, **_credit(collection)}
         keywords = collection.get("keywords")
         if isinstance(keywords, list):
-            block["keywords"] = [str(word) for word in keywords]
+            block["keywords"] = [word for word in keywords if _is_text(word)]
         block |= {"record_tags": {"stac": self.name}, "fields": self.fields}
         if all(self.colours.get(colour, ("", ""))[1] == "uint8" for colour in _COLOURS):
             names = [self.colours[colour][0] for colour in _COLOURS]
@@ -217,7 +221,8 @@ def _nodata(value: Any, dtype: str) -> float | None:
 def _credit(collection: Mapping[str, Any]) -> dict[str, str]:
     """Who made the data, of a collection's providers."""
     providers = collection.get("providers")
-    names = [str(one["name"]) for one in providers if isinstance(one, dict) and one.get("name")] if providers else []
+    listed = providers if isinstance(providers, list) else []
+    names = [one["name"] for one in listed if isinstance(one, dict) and _is_text(one.get("name"))]
     return {"attribution": ", ".join(names)} if names else {}
 
 

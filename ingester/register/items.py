@@ -10,11 +10,10 @@ from typing import Any
 
 import pystac
 import shapely
-from pystac.errors import STACError
 from shapely.errors import GEOSException, ShapelyError
 from shapely.geometry.base import BaseGeometry
 
-from ingester.register.sources import Found, links
+from ingester.register.sources import MALFORMED, Found, links, told
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.globe import on_globe
 from prismcube.model.period import format_instant
@@ -75,13 +74,25 @@ class Item:
 
 def read_item(found: Found) -> Item:
     """The item of a document. Raises SourceError, naming the item, for one that is not as STAC wants it."""
-    name = f"{without_secret(found.base)} item {found.item.get('id')!r}" if found.embedded else found.base
-    item = _as_pystac(found.item, without_secret(name))
+    name = without_secret(found.base)
+    if found.embedded:
+        id = found.item.get("id")
+        name += f" item {id[:100]!r}" if isinstance(id, str) else " item without an id"
+    try:
+        return _read(found, name)
+    except InvalidInput as error:
+        raise SourceError(name, f"is no STAC item: {error}") from error
+    except MALFORMED as error:
+        raise SourceError(name, f"is no STAC item ({told(error)})") from error
+
+
+def _read(found: Found, name: str) -> Item:
+    item = _as_pystac(found.item, name)
     start = item.common_metadata.start_datetime
     end = item.common_metadata.end_datetime
     time = item.datetime or start
     if time is None:
-        raise SourceError(without_secret(name), "has neither datetime nor start_datetime")
+        raise SourceError(name, "has neither datetime nor start_datetime")
     values = {
         "id": item.id,
         "collection": item.collection_id or "",
@@ -102,17 +113,35 @@ def read_item(found: Found) -> Item:
 
 
 def _as_pystac(document: dict[str, Any], name: str) -> pystac.Item:
-    """The item brought to this version of STAC."""
-    assets = document.get("assets")
-    if not isinstance(document.get("id"), str) or not document["id"] or not isinstance(assets, dict):
-        raise SourceError(name, "is no STAC item: it needs an id and assets")
-    complete = {key: _with_href(one) for key, one in assets.items() if isinstance(one, dict)}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about old versions
-            return pystac.Item.from_dict({**document, "assets": complete}, migrate=True)
-    except (STACError, ValueError, KeyError, TypeError, AttributeError) as error:  # it trusts what it is given
-        raise SourceError(name, f"is no STAC item ({type(error).__name__}: {error})") from error
+    """The item brought to this version of STAC; pystac trusts what it is given."""
+    problem = _problem(document)
+    if problem:
+        raise SourceError(name, f"is no STAC item: {problem}")
+    complete = {key: _with_href(one) for key, one in document["assets"].items() if isinstance(one, dict)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about old versions
+        item = pystac.Item.from_dict({**document, "assets": complete}, migrate=True)
+    collection: Any = item.collection_id  # old versions had it elsewhere
+    if not isinstance(collection, str | None):
+        raise SourceError(name, "is no STAC item: its collection must be the id of one")
+    return item
+
+
+def _problem(document: dict[str, Any]) -> str:
+    """What an item lacks or says in another type than STAC's; empty when it may be read."""
+    if not isinstance(document.get("id"), str) or not document["id"] or not isinstance(document.get("assets"), dict):
+        return "it needs an id and assets"
+    if not isinstance(document.get("stac_version"), str):
+        return "it needs a stac_version"
+    if not isinstance(document.get("collection"), str | None):
+        return "its collection must be the id of one"
+    properties = document.get("properties")
+    if not isinstance(properties, dict):
+        return "it needs properties"
+    for key in ("datetime", "start_datetime", "end_datetime"):
+        if not isinstance(properties.get(key), str | None):
+            return f"its {key} must be text"
+    return ""
 
 
 def _with_href(asset: dict[str, Any]) -> dict[str, Any]:
@@ -137,15 +166,20 @@ def _assets(item: pystac.Item, base: str) -> Iterator[Asset]:
             uri = resolve(location, base)
         except InvalidInput as error:
             problem = error.reason
-        roles = asset.roles if isinstance(asset.roles, list) else []
+        except ValueError as error:  # of urllib and pathlib
+            problem = told(error)
+        roles: list[Any] = asset.roles if isinstance(asset.roles, list) else []
         yield Asset(
             key=key,
             href=asset.href,
             uri=uri,
             subdir=subdir,
             problem=problem,
-            media_type=str(asset.media_type or "").partition(";")[0].strip().lower(),
-            roles=tuple(str(role) for role in roles),
+            media_type=(asset.media_type if isinstance(asset.media_type, str) else "")
+            .partition(";")[0]
+            .strip()
+            .lower(),
+            roles=tuple(role for role in roles if isinstance(role, str)),
             fields={**inherited, **asset.extra_fields, "title": asset.title, "description": asset.description},
         )
 
@@ -156,7 +190,7 @@ def _base(found: Found) -> str:
         for link in links(found.item, "self"):
             try:
                 return resolve(link["href"], found.base)
-            except InvalidInput:
+            except (InvalidInput, ValueError):
                 break  # a document from elsewhere may not point into this machine
     return found.base
 
@@ -166,7 +200,8 @@ def _geometry(document: Any) -> BaseGeometry | None:
         return None
     try:
         shape = on_globe(shapely.from_geojson(shapely.to_geojson(shapely.geometry.shape(document))))
-    except (GEOSException, ShapelyError, InvalidInput, ValueError, TypeError, KeyError, AttributeError, IndexError):
+    except (GEOSException, ShapelyError, InvalidInput, ValueError, TypeError, KeyError, AttributeError, IndexError,
+            OverflowError, RecursionError):  # fmt: skip
         return None  # the file's footprint counts, this would only have been compared
     return None if shape.is_empty else shape
 

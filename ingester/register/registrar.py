@@ -19,10 +19,17 @@ from ingester.planning import Candidate
 from ingester.register.claims import differences
 from ingester.register.derive import SAMPLE, Derived, derive
 from ingester.register.items import Asset, Item, read_item
-from ingester.register.sources import Problem, linked_collection, walk
+from ingester.register.sources import MALFORMED, Problem, linked_collection, told, walk
 from prismcube.catalogue import Catalogue
-from prismcube.errors import SourceError
+from prismcube.errors import PrismcubeError, SourceError
+from prismcube.raster.inspect import RasterInfo
 from prismcube.storage.uri import without_secret
+
+MOST_NOTES = 50
+"""Differences told of one asset."""
+
+LONGEST_NOTE = 500
+"""Characters of one of them; items are quoted in it."""
 
 
 class Registrar:
@@ -91,8 +98,17 @@ class Registrar:
             subdir=asset.subdir,
             content=rule.content,
             values={**item.values, "asset": asset.key, **groups},
-            compare=partial(differences, item, asset),
+            compare=partial(_compare, item, asset),
         )
+
+
+def _compare(item: Item, asset: Asset, info: RasterInfo) -> tuple[str, ...]:
+    """How a file differs from its item; what an item says is no reason to refuse a file that is good."""
+    try:
+        notes = differences(item, asset, info)
+    except (PrismcubeError, *MALFORMED) as error:
+        return (f"what the item says of it can't be compared ({told(error)})",)
+    return tuple(note[:LONGEST_NOTE] for note in notes[:MOST_NOTES])
 
 
 def _rule(key: str, rules: list[ItemRule]) -> tuple[AssetRule, dict[str, str]] | None:
@@ -110,7 +126,7 @@ def derive_mapping(sources: Iterable[str], name: str, *, assets: tuple[str, ...]
     Raises SourceError when none of them can be used.
     """
     sample: list[Item] = []
-    problems: list[SourceError] = []  # the run itself tells of those that don't stop it
+    problem: SourceError | None = None  # the first; the run itself tells of all that don't stop it
     collection: Mapping[str, Any] | None = None
     for found in walk(sources):
         try:
@@ -118,12 +134,12 @@ def derive_mapping(sources: Iterable[str], name: str, *, assets: tuple[str, ...]
                 raise SourceError(found.name, found.reason)
             sample.append(read_item(found))
         except SourceError as error:
-            problems.append(error)
+            problem = problem or error
             continue
         if collection is None:
             collection = found.collection or linked_collection(found)
         if len(sample) == SAMPLE:
             break
-    if not sample and problems:
-        raise problems[0]
+    if not sample and problem:
+        raise problem
     return derive(sample, name, collection=collection or {}, assets=assets)

@@ -6,6 +6,7 @@
 
 Documents are what a stranger wrote: one that can't be read is a Problem and the rest go on, no document is read twice,
 the depth is bounded, and a document from another host can't point to files of this machine (`storage.uri.resolve`).
+A few bytes may unpack to very many, and a byte of JSON take a hundred in memory: both are bounded before they are paid.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
+from pystac.errors import DuplicateObjectKeyError, ExtensionTypeError, RequiredPropertyMissing, STACError, STACTypeError
 
 from prismcube.errors import InvalidInput, PrismcubeError, SourceError
 from prismcube.storage.store import read
@@ -28,7 +31,29 @@ DEEPEST = 20
 """Links from a catalogue down to an item."""
 
 LARGEST = 256 * 2**20
-"""Bytes of a document, unpacked; of one line where each line is an item."""
+"""Bytes of a document, unpacked; also of a first line, which may be all of it."""
+
+LONGEST_LINE = 16 * 2**20
+"""Bytes of a line where each line is an item."""
+
+MOST_ITEMS = 1_000_000
+"""Items of a document, usable or not; also its lines, blank ones too."""
+
+MOST_OBJECTS = 3_000_000
+"""Objects and lists of a document, at up to 200 bytes of memory each."""
+
+MOST_VALUES = 10_000_000
+"""Values of a document, at about 60 bytes of memory each."""
+
+RATIO = 200
+"""How many times its size a gzipped document may be; items come to 5 to 30 times."""
+
+ANY_RATIO = 16 * 2**20
+"""Bytes that any gzipped document may have unpacked."""
+
+MALFORMED = (STACError, STACTypeError, DuplicateObjectKeyError, ExtensionTypeError, RequiredPropertyMissing,
+             KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)  # fmt: skip
+"""What code that trusts a document raises when that is not as it should be."""
 
 _GZIP = b"\x1f\x8b"
 _FOLDER_FILES = ("catalog.json", "collection.json")
@@ -116,6 +141,8 @@ class _Walker:
             yield Problem(name=name, reason=error.reason)
         except PrismcubeError as error:
             yield Problem(name=name, reason=str(error))
+        except MALFORMED as error:
+            yield Problem(name=name, reason=f"is not as STAC wants it ({told(error)})")
 
     def _single(self, document: dict[str, Any], visit: _Visit) -> Iterator[Found | Problem]:
         """The items of a document that stands alone; what it links to is left for later."""
@@ -125,6 +152,8 @@ class _Walker:
         elif kind == "FeatureCollection":
             features = document.get("features")
             for number, item in enumerate(features if isinstance(features, list) else (), start=1):
+                if number > MOST_ITEMS:
+                    raise SourceError(visit.uri, f"has more than {MOST_ITEMS:,} items; the others are left out")
                 if isinstance(item, dict):
                     yield Found(item=item, base=visit.uri, embedded=True, collection=visit.collection)
                 else:
@@ -142,7 +171,7 @@ class _Walker:
         found = []
         for link in (link for rel in rels for link in links(document, rel)):
             if link.get("method", "GET") != "GET":
-                reason = f"its next page must be asked for with {link['method']}; only GET is followed"
+                reason = f"its next page must be asked for with {str(link['method'])[:20]}; only GET is followed"
                 yield Problem(name=without_secret(visit.uri), reason=reason)
                 continue
             try:
@@ -157,8 +186,8 @@ def linked_collection(found: Found) -> dict[str, Any] | None:
     for link in links(found.item, "collection"):
         try:
             uri = resolve(link["href"], found.base)
-            documents = [one for _, one in parse(read(uri), name=without_secret(uri))]
-        except PrismcubeError:
+            documents = [one for _, one in islice(parse(read(uri), name=without_secret(uri)), 2)]
+        except (PrismcubeError, *MALFORMED):
             continue
         if len(documents) == 1 and isinstance(documents[0], dict) and _kind(documents[0]) == "Collection":
             return documents[0]
@@ -178,56 +207,102 @@ def parse(data: bytes, *, name: str) -> Iterator[tuple[int | None, Any]]:
 
     An object that can't be used is a Problem. Raises SourceError when nothing can be read at all.
     """
-    stream: io.BufferedIOBase = io.BytesIO(data)
-    if data.startswith(_GZIP):
-        stream = gzip.GzipFile(fileobj=stream)
+    lines = _Lines(data, name)
     try:
-        first = _line(stream, name)
-        one = _json(first)
+        first = lines.next(LARGEST)
+        one = _json(first, name)
         if not isinstance(one, dict):  # not complete on its first line: one document on many lines
-            rest = stream.read(LARGEST + 1)
-            if len(rest) > LARGEST:
-                raise SourceError(name, f"is larger than {LARGEST:,} bytes")
-            one = _json(first + rest)
+            one = _json(first + lines.rest(LARGEST - len(first)), name)
             if not isinstance(one, dict):
                 raise SourceError(name, "is not JSON" if one is _NOT_JSON else "is JSON, but not an object")
             yield None, one
             return
-        second = _line(stream, name)
-        if not second:
+        line = lines.next(LONGEST_LINE)
+        if not line:
             yield None, one
             return
         number = 1
         yield number, one
-        while second:
+        while line:
             number += 1
-            one = _json(second)
+            one = _json(line, name)
             wrong = Problem(name=f"{name} line {number}", reason="is not a JSON object")
             yield number, one if isinstance(one, dict) else wrong
-            second = _line(stream, name)
+            line = lines.next(LONGEST_LINE)
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(name, f"can't be unpacked: {error}") from error
+
+
+def told(error: Exception) -> str:
+    """An error in a few words: some quote the whole document."""
+    text = " ".join(str(error)[:1000].split())
+    return f"{type(error).__name__}: {text if len(text) <= 200 else f'{text[:200]}...'}"
 
 
 _NOT_JSON = object()
 
 
-def _json(text: bytes) -> Any:
+def _json(text: bytes, name: str) -> Any:
+    """The value of a text. Raises SourceError for one that would take too much memory."""
+    for most, signs, what in ((MOST_OBJECTS, (b"{", b"["), "objects and lists"), (MOST_VALUES, (b",",), "values")):
+        if len(text) > most and sum(map(text.count, signs)) > most:
+            raise SourceError(name, f"has more than {most:,} {what}")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return _NOT_JSON
 
 
-def _line(stream: io.BufferedIOBase, name: str) -> bytes:
-    """The next line that is not blank, without a byte order mark; empty at the end."""
-    while line := stream.readline(LARGEST + 1):
-        if len(line) > LARGEST:
-            raise SourceError(name, f"has a line of more than {LARGEST:,} bytes")
-        line = line.removeprefix(b"\xef\xbb\xbf")
-        if line.strip():
-            return line
-    return b""
+class _Lines:
+    """The lines of a document, unpacked as they are asked for."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._name = name
+        self._number = 0
+        self._stream: io.BufferedIOBase = io.BytesIO(data)
+        if data.startswith(_GZIP):
+            self._stream = io.BufferedReader(_Unpacked(data, name), 2**16)
+
+    def next(self, longest: int) -> bytes:
+        """The next line that is not blank, without a byte order mark; empty at the end."""
+        while line := self._stream.readline(longest + 1):
+            self._number += 1
+            if len(line) > longest:
+                raise SourceError(self._name, f"has a line of more than {longest:,} bytes")
+            if self._number > MOST_ITEMS:
+                raise SourceError(self._name, f"has more than {MOST_ITEMS:,} lines; the others are left out")
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
+                return line
+        return b""
+
+    def rest(self, most: int) -> bytes:
+        """All that is left."""
+        rest = self._stream.read(most + 1)
+        if len(rest) > most:
+            raise SourceError(self._name, f"is larger than {LARGEST:,} bytes")
+        return rest
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzipped document holds. Raises SourceError when it is hardly one, but made to fill memory."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._file = gzip.GzipFile(fileobj=io.BytesIO(data))
+        self._most = max(ANY_RATIO, RATIO * len(data))
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = self._file.readinto(buffer)
+        self._size += count
+        if self._size > self._most:
+            raise SourceError(self._name, f"unpacks to more than {self._most:,} bytes, too many for its size")
+        return count
 
 
 def _kind(document: dict[str, Any]) -> str:
@@ -237,4 +312,6 @@ def _kind(document: dict[str, Any]) -> str:
         return str(kind)
     if "stac_version" in document and "links" in document:
         return "Collection" if "extent" in document else "Catalog"
-    return f"an object of type {kind!r}" if kind else "an object without a type"
+    if not kind:
+        return "an object without a type"
+    return f"an object of type {kind[:60]!r}" if isinstance(kind, str) else "an object whose type is no text"

@@ -12,12 +12,14 @@ import pytest
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from typer.testing import CliRunner
 
 from ingester import planning
 from ingester.index import Options, Outcome, Status, Summary, parse_mapping
-from ingester.register import Registrar, derive_mapping
+from ingester.register import Registrar, derive_mapping, registrar
 from prismcube.catalogue import Catalogue
 from prismcube.errors import SourceError
+from server.cli import typer_app
 
 ANYWHERE = {"type": "Polygon", "coordinates": [[[15, 45], [15.1, 45], [15.1, 45.2], [15, 45.2], [15, 45]]]}
 
@@ -130,6 +132,55 @@ def test_items_that_no_rule_takes(catalogue: Catalogue, tmp_path: Path) -> None:
     assert outcomes["J/red"].status is Status.FAILED
     [gone] = [one for name, one in outcomes.items() if "gone.json" in name]
     assert gone.status is Status.FAILED
+
+
+BAD = [
+    {"stac_version": None},
+    {"properties": {"datetime": "0001-01-01T00:00:00+14:00"}},
+    {"collection": {"a": 1}},
+    {"id": {}},
+    {"assets": [1]},
+    {"links": 5},
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("form", ["collection", "lines"])
+def test_a_bad_item_fails_alone(catalogue: Catalogue, tmp_path: Path, bad: dict[str, Any], form: str) -> None:
+    write(tmp_path / "red.tif")
+    features = [item("J", red="red.tif") | bad, 5, item("I", red="red.tif")]
+    text = json.dumps({"type": "FeatureCollection", "features": features})
+    (tmp_path / "items").write_text(text if form == "collection" else "\n".join(map(json.dumps, features)))
+    summary, outcomes = run(catalogue, mapping(), str(tmp_path / "items"))
+    assert (summary.created, summary.failed) == (1, 2)
+    assert outcomes["I/red"].status is Status.CREATED
+    [told] = [one for one in outcomes.values() if "is no STAC item:" in one.reason or "is no STAC item (" in one.reason]
+    assert "id" in bad or "'J'" in told.name
+    assert derive_mapping([str(tmp_path / "items")], "x").document["variables"]
+
+
+def test_claims_that_cant_be_compared(catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise RecursionError("deep")
+
+    monkeypatch.setattr(registrar, "differences", fail)
+    source = save(tmp_path / "item.json", item(red=str(write(tmp_path / "red.tif"))))
+    _, outcomes = run(catalogue, mapping(), source)
+    assert outcomes["I/red"].status is Status.CREATED
+    assert outcomes["I/red"].notes == ("what the item says of it can't be compared (RecursionError: deep)",)
+
+
+def test_a_report_when_nothing_is_usable(tmp_path: Path) -> None:
+    sources = [save(tmp_path / "bad.json", item() | {"stac_version": None}), str(tmp_path / "gone.json")]
+    report = tmp_path / "report"
+    found = CliRunner().invoke(
+        typer_app,
+        ["register", "--collection", "c", "--home", str(tmp_path / "home"), "--report", str(report), *sources],
+    )
+    assert found.exit_code
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [(one["name"], one["status"]) for one in lines] == [(source, "failed") for source in sources]
+    assert "it needs a stac_version" in lines[0]["reason"]
 
 
 def test_again_without_opening_what_has_not_changed(catalogue: Catalogue, tmp_path: Path, opened: list[str]) -> None:

@@ -6,10 +6,12 @@ import contextlib
 from types import SimpleNamespace
 from typing import Any
 
+import pystac
 import pytest
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from pystac.errors import STACTypeError
 from shapely.geometry import MultiPolygon, box, mapping
 
 from ingester.register.claims import differences
@@ -72,11 +74,31 @@ def test_items_that_last() -> None:
         {"properties": None},
         {"stac_version": 5},
         {"links": 5},
+        {"stac_version": None},
+        {"collection": {"a": 1}},
+        {"collection": 5},
+        {"properties": {"datetime": 5}},
+        {"properties": {"datetime": "0001-01-01T00:00:00+14:00"}},
+        {"properties": {"datetime": "9999-12-31T23:59:59-14:00"}},
+        {"properties": {"datetime": "2020-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59-14:00"}},
+        {"properties": {"datetime": None, "start_datetime": ["2020"]}},
     ],
 )
 def test_what_is_no_item(changes: dict[str, Any]) -> None:
     with pytest.raises(SourceError, match=r"https://stac\.example\.com/a/item\.json"):
         read(**changes)
+
+
+@pytest.mark.parametrize("error", [STACTypeError({"a": 1}, pystac.Item), KeyError("x"), RecursionError("deep"),
+                                   OverflowError("y"), TypeError("z" * 5000)])  # fmt: skip
+def test_whatever_pystac_raises_is_told_of_the_item(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(pystac.Item, "from_dict", fail)
+    with pytest.raises(SourceError, match=r"item\.json item 'I': is no STAC item") as raised:
+        read(embedded=True)
+    assert len(raised.value.reason) < 300
 
 
 def test_places_of_assets() -> None:

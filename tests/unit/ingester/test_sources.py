@@ -173,6 +173,56 @@ def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "1,000 bytes" in problem.reason
 
 
+def problem_of(path: Path) -> tuple[int, str]:
+    """How many items came before the problem that ends a document, and its reason."""
+    *good, last = walk([str(path)])
+    assert isinstance(last, Problem)
+    return len(good), last.reason
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "ANY_RATIO", 10_000)
+    features = b'{"type":"FeatureCollection","features":[' + b"{}," * 200_000 + b"{}]}"
+    for text in (features, b"\n" * 600_000, json.dumps(item("1")).encode() + b"\n{}" * 200_000):
+        (tmp_path / "bomb.gz").write_bytes(gzip.compress(text, 9))
+        _, reason = problem_of(tmp_path / "bomb.gz")
+        assert "too many for its size" in reason
+    (tmp_path / "small.gz").write_bytes(gzip.compress(b'{"type":"Feature"' + b" " * 9000 + b"}", 9))
+    assert len([one for one in walk([str(tmp_path / "small.gz")]) if isinstance(one, Found)]) == 1
+
+
+def test_many_items_and_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST_ITEMS", 3)
+    items = [item(str(n)) for n in range(5)]
+    path = tmp_path / "items"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    assert problem_of(path) == (3, "has more than 3 items; the others are left out")
+    path.write_text("\n".join(map(json.dumps, items)))
+    assert problem_of(path) == (3, "has more than 3 lines; the others are left out")
+    path.write_text(json.dumps(items[0]) + "\n" * 100)
+    assert problem_of(path) == (0, "has more than 3 lines; the others are left out")
+
+
+@pytest.mark.parametrize(
+    ("limit", "more"), [("MOST_OBJECTS", {"x": [{}] * 50}), ("MOST_OBJECTS", {"x": [[]] * 50}),
+                        ("MOST_VALUES", {"x": [1] * 50})]
+)  # fmt: skip
+def test_what_would_fill_memory_is_not_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, more: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(sources, limit, 40)
+    for indent in (None, 1):
+        (tmp_path / "item").write_text(json.dumps(item("1", **more), indent=indent))
+        assert "has more than 40" in problem_of(tmp_path / "item")[1]
+
+
+def test_a_long_line_among_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LONGEST_LINE", 200)
+    lines = [json.dumps(item("1")), json.dumps(item("2")), json.dumps(item("3", text="x" * 300))]
+    (tmp_path / "items").write_text("\n".join(lines))
+    assert problem_of(tmp_path / "items") == (2, "has a line of more than 200 bytes")
+
+
 def test_linked_collection(web: Any) -> None:
     web({f"{HOST}/c": catalog(kind="Collection", title="C"), f"{HOST}/k": catalog()})
     for href, title in (("c", "C"), ("k", None), ("gone", None), ("file:///c", None)):
