@@ -7,14 +7,18 @@ from prismcube.storage.uri import without_secret
 
 DRIVERS = frozenset(
     {
-        "AAIGrid", "COG", "DTED", "EHdr", "ENVI", "GTiff", "HDF5Image", "HFA", "JP2OpenJPEG", "JPEG", "NITF", "PCIDSK",
-        "PNG", "SRTMHGT", "USGSDEM", "WEBP", "netCDF",
+        "AAIGrid", "COG", "DTED", "EHdr", "ENVI", "GTiff", "HDF5Image", "JP2OpenJPEG", "JPEG", "NITF", "PNG", "SRTMHGT",
+        "USGSDEM", "WEBP", "netCDF",
     }
 )  # fmt: skip
 """GDAL drivers whose files hold their own pixels.
 
 Not among them: VRT, WMS and the like, whose files only name others. One that is slipped into an archive would make the
 server read whatever it names: any file of the machine, any address of its network.
+
+Nor PCIDSK and HFA: their headers may name a file for the pixels (FILE interleaving, `.ige` and `.rrd`). HDF5, and so
+netCDF 4, may name others too (external storage and links, virtual datasets), and their library opens those behind
+GDAL's back: so they are read from the machine's own disks only, where files are trusted.
 """
 
 OPENED = (*sorted(DRIVERS), "HDF5")

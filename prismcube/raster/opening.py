@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -20,11 +20,12 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from prismcube.errors import SourceError
+from prismcube.raster.beside import check_before, check_opened
 from prismcube.raster.drivers import NAMES_OTHERS, OPENED, check_driver
 from prismcube.raster.quiet import ignore_missing_georeference
 from prismcube.raster.remote import PIXELS, RemoteFiles
 from prismcube.storage.store import FileStatus, read_range, stat
-from prismcube.storage.subdir import gdal_name, parse_subdir
+from prismcube.storage.subdir import Subdir, gdal_name, parse_subdir
 from prismcube.storage.uri import canonical_uri, gdal_path, is_remote, without_secret
 
 GDAL_SETTINGS: dict[str, Any] = {
@@ -37,7 +38,7 @@ GDAL_SETTINGS: dict[str, Any] = {
 }
 
 
-NO_NETCDF = "netCDF is read from local files only: copy it to a disk, or name an array of it as HDF5:name"
+NO_NETCDF = "netCDF and HDF5 are read from local files only: copy it to a disk"
 
 
 class LocalFiles:
@@ -84,23 +85,10 @@ def opened_files(uri: str, subdir: str = "") -> Iterator[tuple[DatasetReader, Fi
             yield dataset, remote
     else:
         local = LocalFiles(gdal_path(uri))
-        _check_beside(uri, gdal_path(uri))
+        check_before(uri, gdal_path(uri))
         with _open(uri, gdal_path(uri), subdir, None) as dataset:
             local.dataset = dataset
             yield dataset, local
-
-
-def _check_beside(uri: str, path: str) -> None:
-    """Raises SourceError for overviews and masks that are no TIFF: GDAL would open a VRT there, and read what it names.
-
-    Remote ones are left out, see `RemoteFiles`.
-    """
-    for end in PIXELS:
-        for beside in (path + end, path + end.upper()):
-            if os.path.isfile(beside):
-                with open(beside, "rb") as file:
-                    if file.read(2) not in (b"II", b"MM"):
-                        raise SourceError(without_secret(uri), f"the {end} file beside it is no TIFF")
 
 
 def _name(path: str, subdir: str, remote: RemoteFiles) -> str:
@@ -118,16 +106,26 @@ def _name(path: str, subdir: str, remote: RemoteFiles) -> str:
 def _open(uri: str, path: str, subdir: str, remote: RemoteFiles | None) -> Iterator[DatasetReader]:
     shown = without_secret(uri)
     name, drivers = gdal_name(path, subdir), _drivers(uri, subdir, remote)
+    parts = parse_subdir(subdir)
+    inside = gdal_name(path, str(Subdir(parts.archive, parts.member)))
     is_open = False
     ignore_missing_georeference()
     try:
         # Not rasterio.open: it takes only one driver.
-        with rasterio.Env(**GDAL_SETTINGS), DatasetReader(name, driver=drivers) as dataset:
+        with rasterio.Env(**GDAL_SETTINGS), ExitStack() as stack:
+            if parts.archive:
+                check_before(uri, inside)
+            dataset = stack.enter_context(DatasetReader(name, driver=drivers))
             is_open = True
             check_driver(uri, dataset.driver)
             if dataset.tags(ns="OVERVIEWS"):
                 raise SourceError(shown, "its sidecar names another file as overviews, which is not read")
+            if remote is None or parts.archive:
+                check_opened(uri, inside, dataset.files, in_archive=bool(parts.archive))
             yield dataset
+            # At the end, since looking for them costs requests: what was read is lost by the error.
+            if remote is not None and not parts.archive and remote.has_pixels_beside:
+                check_opened(uri, inside, dataset.files, in_archive=False)
     except NotGeoreferencedWarning as error:  # where warnings are errors, as in tests
         raise SourceError(shown, "has no geotransform") from error
     except UnicodeEncodeError as error:
@@ -145,19 +143,15 @@ def _open(uri: str, path: str, subdir: str, remote: RemoteFiles | None) -> Itera
 def _drivers(uri: str, subdir: str, remote: RemoteFiles | None) -> list[str]:
     """Those that GDAL may try. Raises SourceError for what none of them can read from there.
 
-    netCDF not on remote files: GDAL maps the file into memory and fetches its pages in a thread that waits for
-    Python's lock, which is held by the one that waits for the page: for ever. The HDF5 driver hands such files on to
-    the netCDF driver, unless it is the only one that is allowed.
+    netCDF and HDF5 not on remote files: those may name any file of this machine. (And netCDF would stand still: GDAL
+    maps the file into memory and fetches its pages in a thread that waits for Python's lock, which is held by the one
+    that waits for the page.)
     """
     if remote is None:
         return list(OPENED)
-    parts = parse_subdir(subdir)
-    if parts.prefix == "NETCDF":
+    is_hdf = not subdir and remote.start.startswith(b"\x89HDF")
+    if is_hdf or parse_subdir(subdir).prefix in ("NETCDF", "HDF5"):
         raise SourceError(without_secret(uri), NO_NETCDF)
-    if parts.prefix == "HDF5":
-        return ["HDF5Image"]
-    if not subdir and remote.start.startswith(b"\x89HDF"):
-        return ["HDF5"]
     return [driver for driver in OPENED if driver not in ("netCDF", "HDF5", "HDF5Image")]
 
 

@@ -34,6 +34,11 @@ PIXELS = (".ovr", ".msk")
 """Ends of the names of sidecars that hold pixels only."""
 
 
+def is_tiff(start: bytes) -> bool:
+    """By the first four bytes, as GDAL's TIFF driver tells: with fewer, another driver might take the file."""
+    return start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
 class RemoteFiles(MultiByteRangeResourceContainer):  # type: ignore[misc]
     """The file and its sidecars; what rasterio's plug-in asks. Its methods may only raise what the plug-in takes."""
 
@@ -70,6 +75,11 @@ class RemoteFiles(MultiByteRangeResourceContainer):  # type: ignore[misc]
             for name, one in self._found.items()
             if one is not None and name != self._name and not name.endswith(PIXELS)
         ]
+
+    @property
+    def has_pixels_beside(self) -> bool:
+        """True when GDAL looked for overviews or a mask and found some."""
+        return any(one is not None and name.endswith(PIXELS) for name, one in self._found.items())
 
     @contextmanager
     def mounted(self) -> Iterator[str]:
@@ -122,7 +132,7 @@ class RemoteFiles(MultiByteRangeResourceContainer):  # type: ignore[misc]
         except SourceError:  # not there; or refused, as stores do with missing files for users that may not list
             return None
         # GDAL opens overviews and masks of any format: one that names other files must not come in by this door.
-        harmless = not name.endswith(PIXELS) or remote.part(0, 4)[:2] in (b"II", b"MM")
+        harmless = not name.endswith(PIXELS) or is_tiff(remote.part(0, 4))
         return remote if harmless else None
 
 

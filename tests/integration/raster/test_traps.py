@@ -297,6 +297,58 @@ def test_pixels_beside_a_file_are_tiffs(formats: dict[str, Path], tmp_path: Path
     inspect(str(path))
 
 
+@pytest.mark.parametrize("end", [".ovr", ".msk", ".OVR", ".MSK", ".msk.ovr"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_pixels_beside_a_member_are_tiffs(formats: dict[str, Path], tmp_path: Path, kind: str, end: str) -> None:
+    hostile = vrt(formats["cog"], tmp_path / "hostile")
+    for name, beside in (("bad", hostile), ("good", formats["strips"])):
+        members = [("in/a.tif", formats["strips"]), (f"in/a.tif{end}", beside)]
+        if end == ".msk.ovr":
+            members.append(("in/a.tif.msk", formats["strips"]))
+        if kind == "zip":
+            with zipfile.ZipFile(tmp_path / name, "w") as archive:
+                for member, path in members:
+                    archive.write(path, member)
+        else:
+            with tarfile.open(tmp_path / name, "w") as tar:
+                for member, path in members:
+                    tar.add(path, member)
+    inspect(str(tmp_path / "good"), f"{kind}/in/a.tif")
+    with pytest.raises(SourceError, match="beside it is no TIFF"):
+        inspect(str(tmp_path / "bad"), f"{kind}/in/a.tif")
+
+
+@pytest.mark.parametrize("in_archive", [False, True])
+def test_a_mask_that_names_another_file_is_refused(
+    formats: dict[str, Path], tmp_path: Path, *, in_archive: bool
+) -> None:
+    """A TIFF may tell in its own tags that its overviews are elsewhere."""
+    path = Path(shutil.copy(formats["strips"], tmp_path / "a.tif"))
+    mask = Path(shutil.copy(formats["strips"], tmp_path / "a.tif.msk"))
+    with rasterio.open(mask, "r+") as file:
+        file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(formats["cog"]))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.tif")
+        archive.write(mask, "a.tif.msk")
+    with pytest.raises(SourceError, match="names another file as part of it, which is not read"):
+        inspect(str(tmp_path / "a.zip" if in_archive else path), "zip/a.tif" if in_archive else "")
+
+
+def test_two_letters_make_no_tiff(formats: dict[str, Path], tmp_path: Path) -> None:
+    """Other drivers look further into a file."""
+    path = Path(shutil.copy(formats["strips"], tmp_path / "a.tif"))
+    path.with_name("a.tif.ovr").write_text("II PDS_VERSION_ID")
+    with pytest.raises(SourceError, match="beside it is no TIFF"):
+        inspect(str(path))
+
+
+@pytest.mark.parametrize(("driver", "options"), [("PCIDSK", {"INTERLEAVING": "FILE"}), ("HFA", {"USE_SPILL": "YES"})])
+def test_formats_that_keep_pixels_elsewhere_are_refused(tmp_path: Path, driver: str, options: dict[str, str]) -> None:
+    path = write(tmp_path / "a.img", driver=driver, **options)
+    with pytest.raises(SourceError, match="not recognized as being in a supported file format"):
+        inspect(str(path))
+
+
 @pytest.mark.parametrize("subdir", ["../x.tif", "/etc/passwd", "VRT:x", "zip/../x.tif", "GTIFF_DIR:1:/etc/passwd"])
 def test_hostile_subdirs(formats: dict[str, Path], subdir: str) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -190,16 +190,44 @@ def test_pages(remote: Any) -> None:
         assert dataset.shape == (SIDE / 2, SIDE / 2)
 
 
-def test_netcdf_is_read_as_hdf5(remote: Any) -> None:
-    """As netCDF GDAL would stand still, see `opening._drivers`. HDF5 has no notion of its georeference."""
+def test_netcdf_and_hdf5_are_not_read(remote: Any) -> None:
+    """They may name files of this machine."""
     uri = remote("cube.nc")
-    with pytest.raises(SourceError, match="local files only"):
-        inspect(uri, "NETCDF:Band1")
-    with pytest.raises(SourceError, match="no coordinate reference system"):
-        inspect(uri)
-    with opened(uri, "HDF5:Band1") as dataset:
-        assert dataset.shape == (SIDE, SIDE)
-        assert dataset.read(1).any()
+    for subdir in ("", "NETCDF:Band1", "HDF5:Band1"):
+        with pytest.raises(SourceError, match="local files only"):
+            inspect(uri, subdir)
+    for subdir in ("NETCDF:Band1", "HDF5:Band1"):
+        with pytest.raises(SourceError, match="local files only"):
+            inspect(remote("pack.zip"), f"zip/in/cube.nc|{subdir}")
+
+
+VRT = (
+    '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+    "<SourceFilename>{}/cog.tif</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+)
+
+
+@pytest.mark.parametrize("end", [".ovr", ".msk", ".OVR", ".MSK", ".msk.ovr"])
+def test_pixels_beside_members_are_tiffs(web: Any, images: Path, end: str) -> None:
+    with zipfile.ZipFile(web.root / "a.zip", "w") as archive:
+        archive.write(images / "cog.tif", "in/a.tif")
+        if end == ".msk.ovr":
+            archive.write(images / "cog.tif", "in/a.tif.msk")
+        archive.writestr(f"in/a.tif{end}", VRT.format(images))
+    with pytest.raises(SourceError, match="beside it is no TIFF"):
+        inspect(f"{web.url}/a.zip", "zip/in/a.tif")
+
+
+def test_a_mask_that_names_another_file_is_refused(web: Any, images: Path) -> None:
+    """A TIFF may tell in its own tags that its overviews are elsewhere."""
+    shutil.copy(images / "plain.tif", web.root / "a.tif")
+    shutil.copy(images / "plain.tif", web.root / "a.tif.msk")
+    with opened(f"{web.url}/a.tif") as dataset:
+        dataset.dataset_mask()
+    with rasterio.open(web.root / "a.tif.msk", "r+") as mask:
+        mask.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(images / "cog.tif"))
+    with pytest.raises(SourceError, match="names another file"), opened(f"{web.url}/a.tif") as dataset:
+        dataset.dataset_mask()
 
 
 @pytest.mark.parametrize(
