@@ -47,7 +47,7 @@ def _members(uri: str) -> list[str]:
     try:
         with zipfile.ZipFile(_Remote(uri)) as archive:
             return [PREFIX + one.filename for one in archive.infolist() if not one.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:  # all that zipfile raises
         raise SourceError(without_secret(uri), f"is not a zip archive that can be read ({error})") from error
 
 

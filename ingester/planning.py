@@ -18,7 +18,7 @@ from typing import Any
 from ingester import archives
 from ingester.mapping.rules import Content, DatasetRule, HoldingRule, fill
 from ingester.times import band_times
-from ingester.validation import FROM_FILE, InternalFormat, check_dataset
+from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of
 from prismcube.catalogue import FileEntry, Holding
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.entities import Container, Dataset, DatasetStatus, Record, Variable
@@ -95,19 +95,7 @@ class Planner:
             internal=InternalFormat(nodata=rule.nodata if rule.overrides_nodata else FROM_FILE),
             mapping=rule.mapping,
         )
-        return Dataset(
-            record_id=0,
-            instance_id=self.instances[rule.key],
-            container_id=0,
-            time=record.time,
-            uri=info.uri,
-            subdir=info.subdir,
-            bands=parts.bands,
-            format=parts.format,
-            mapping=parts.mapping,
-            grid=info.grid,
-            footprint=info.footprint,
-        )
+        return dataset_of(info, parts, instance_id=self.instances[rule.key], time=record.time)
 
     def is_known(self, candidate: Candidate, stored: FileEntry) -> bool:
         """True when the file as it is stored is all that the rule says, as far as that can be told without opening it.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from prismcube.errors import InvalidInput, SourceError
-from prismcube.model.entities import Variable
+from prismcube.model.entities import Dataset, DatasetStatus, Variable
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.raster.inspect import RasterInfo
 from prismcube.storage.uri import without_secret
@@ -45,6 +46,32 @@ class DatasetParts:
     format: DataFormat
     """Of the stored values."""
     mapping: ValueMapping
+
+
+def dataset_of(
+    info: RasterInfo,
+    parts: DatasetParts,
+    *,
+    instance_id: int,
+    time: datetime,
+    record_id: int = 0,
+    status: DatasetStatus = DatasetStatus.ACTIVE,
+) -> Dataset:
+    """A dataset of a file that was checked; its container is not known yet."""
+    return Dataset(
+        record_id=record_id,
+        instance_id=instance_id,
+        container_id=0,
+        time=time,
+        uri=info.uri,
+        subdir=info.subdir,
+        bands=parts.bands,
+        format=parts.format,
+        mapping=parts.mapping,
+        grid=info.grid,
+        footprint=info.footprint,
+        status=status,
+    )
 
 
 def check_dataset(

@@ -207,7 +207,7 @@ def _geometry(document: Any) -> BaseGeometry | None:
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float) and value is not None
+    return isinstance(value, str | int | float)
 
 
 def _text(value: Any) -> str:

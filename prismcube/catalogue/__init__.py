@@ -6,9 +6,19 @@ Catalogue (catalogue.py)      one repository an entity
   -> engine.py                connections and transactions
 """
 
-from prismcube.catalogue.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue.catalogue import Catalogue, Repositories, UnitOfWork
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.files import FileEntry, Holding
 from prismcube.catalogue.migrations import current_revision, is_current, migrate
 
-__all__ = ["Catalogue", "Change", "FileEntry", "Holding", "UnitOfWork", "current_revision", "is_current", "migrate"]
+__all__ = [
+    "Catalogue",
+    "Change",
+    "FileEntry",
+    "Holding",
+    "Repositories",
+    "UnitOfWork",
+    "current_revision",
+    "is_current",
+    "migrate",
+]

@@ -84,6 +84,12 @@ class Catalogue(Repositories):
         return is_current(self.engine)
 
     @contextmanager
+    def snapshot(self) -> Iterator[Repositories]:
+        """Several reads of one state of the catalogue, on one connection."""
+        with self._session.read() as connection:
+            yield Repositories(BoundSession(connection))
+
+    @contextmanager
     def transaction(self) -> Iterator[UnitOfWork]:
         """Several calls as one: all of them are seen by others at the end of the block, or none when it raises.
 

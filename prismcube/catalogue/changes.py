@@ -18,12 +18,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import batched
 from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
 
+from prismcube.catalogue.bulk import CHUNK
 from prismcube.catalogue.filters import visible
 from prismcube.catalogue.tables import collection, collection_grid, collection_time, dataset, field, outbox, record
 from prismcube.catalogue.types import UTCDateTime, grid_of
@@ -33,8 +35,6 @@ from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs
 
 FOOTPRINTS = 16
 """Outbox rows a change and collection; of more footprints than these, one row has the union."""
-
-CHUNK = 1000
 
 _EARTH_RADIUS = 6_371_000.0
 """Metres; turns pixel sizes in degrees into comparable ones."""
@@ -142,8 +142,8 @@ def seen(connection: Connection, ids: Iterable[int]) -> list[Seen]:
             footprint=row.footprint,
             grid=grid_of(row.crs, row.x0, row.y0, row.dx, row.dy, row.width, row.height),
         )
-        for first in range(0, len(wanted), CHUNK)
-        for row in connection.execute(DATASETS, {"ids": wanted[first : first + CHUNK]})
+        for some in batched(wanted, CHUNK)
+        for row in connection.execute(DATASETS, {"ids": some})
     ]
 
 
@@ -206,8 +206,8 @@ def rebuild(connection: Connection, id: int, tags: Mapping[str, str]) -> None:
     groups = [dict(row._mapping) for row in connection.execute(GROUPS.where(theirs))]
     corners: dict[int, Any] = {}
     anchors = sorted(group["anchor"] for group in groups)
-    for first in range(0, len(anchors), CHUNK):
-        corners.update((row.id, row) for row in connection.execute(CORNERS, {"ids": anchors[first : first + CHUNK]}))
+    for some in batched(anchors, CHUNK):
+        corners.update((row.id, row) for row in connection.execute(CORNERS, {"ids": some}))
     for one in groups:
         corner = corners[one["anchor"]]
         one |= {"collection_id": id, "digest": _digest(one["crs"]), "x0": corner.x0, "y0": corner.y0}

@@ -69,19 +69,11 @@ class Collections(Repository[Collection]):
         with self._session.read() as connection:
             return _get(connection, name)
 
-    def get_by_id(self, id: int) -> Collection:
-        """Raises NotFound."""
-        with self._session.read() as connection:
-            rows = connection.execute(self.select.where(collection.c.id == id)).all()
-            if not rows:
-                raise NotFound("collection", id)
-            return _collections(connection, rows)[0]
-
     def list(self, *, name: Pattern | None = None, after: Key | None = None, limit: int = 100) -> list[Collection]:
         """By name (code point order)."""
         with self._session.read() as connection:
             where = [] if name is None else [fits(collection.c.name, name)]
-            return _collections(connection, connection.execute(self._paged(*where, after=after, limit=limit)).all())
+            return self._page(connection, *where, after=after, limit=limit)
 
     def create(self, wanted: Collection) -> Collection:
         """Raises Conflict when the name is taken; else as `put`."""
@@ -116,10 +108,6 @@ class Collections(Repository[Collection]):
                 rebuild(connection, id, wanted.record_tags)
             tell(connection, wanted.name, "definition")
             return _get(connection, wanted.name), Change.CREATED if stored is None else Change.UPDATED
-
-    def get_many(self, ids: Iterable[int]) -> Found:
-        """Raises NotFound for one that is missing."""
-        return [self.get_by_id(id) for id in ids]
 
     def delete(self, ids: Sequence[int], *, keep_referenced: bool = False) -> Deletion:
         """Remove collections by id, all or, with `keep_referenced`, those that are there; as `remove` does by name."""
@@ -164,6 +152,9 @@ class Collections(Repository[Collection]):
             wanted = wanted.where(times.time > after)
         with self._session.read() as connection:
             return [*connection.scalars(wanted.order_by(times.time).limit(limit))]
+
+    def _entities(self, connection: Connection, rows: Iterable[Any]) -> Found:
+        return _collections(connection, rows)
 
 
 def _get(connection: Connection, name: str) -> Collection:

@@ -11,12 +11,13 @@ from typing import Any
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
+from prismcube.catalogue.bulk import CHUNK
 from prismcube.catalogue.changes import publish, seen
 from prismcube.catalogue.dataset_rows import SELECT, band_values, dataset_of, dataset_values, facts
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.filters import fits, visible, within
 from prismcube.catalogue.references import Deletion, delete_rows
-from prismcube.catalogue.repository import CHUNK, Key, Repository
+from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import ALWAYS, footprint_intersects, of_instances
 from prismcube.catalogue.tables import container, dataset, dataset_band, dataset_lock, instance, record, variable
 from prismcube.catalogue.types import format_document

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from prismcube.catalogue.aois import AOIs
+from prismcube.catalogue.bulk import insert_rows, insert_with_ids
 from prismcube.catalogue.changes import Seen, publish
 from prismcube.catalogue.containers import Containers, container_of, container_values
 from prismcube.catalogue.dataset_rows import SELECT, band_values, dataset_of, dataset_values, facts
 from prismcube.catalogue.datasets import Datasets
 from prismcube.catalogue.engine import BoundSession, Change, Session
-from prismcube.catalogue.records import Records, ids_of, insert_rows, insert_with_ids, record_of, record_values
+from prismcube.catalogue.records import Records, ids_of, record_values
 from prismcube.catalogue.tables import container, dataset, dataset_band, layout, record
 from prismcube.errors import InvalidInput, NotFound, PrismcubeError
 from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
@@ -135,17 +137,12 @@ def _entry(of_file: Any, rows: Sequence[Any]) -> FileEntry:
     for row in rows:
         datasets.setdefault(row.record_id, []).append(dataset_of(row))
         if row.record_id not in records:
-            mapping = {**row._mapping, "id": row.record_id}
-            records[row.record_id] = record_of(_Row(mapping))
+            tags = MappingProxyType(row.tags)
+            records[row.record_id] = Record(
+                name=row.name, time=row.time, tags=tags, aoi_id=row.aoi_id, id=row.record_id
+            )
     holdings = tuple(Holding(record=records[id], datasets=tuple(some)) for id, some in datasets.items())
     return FileEntry(container=container_of(of_file), holdings=holdings)
-
-
-class _Row:
-    """A mapping with its keys as attributes, as rows have them."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__ = values
 
 
 def _is_same(entry: FileEntry, stored: Any, datasets: Sequence[Any]) -> bool:

@@ -10,8 +10,9 @@ from typing import Any
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection, func, insert, select, true
 
+from prismcube.catalogue.bulk import CHUNK
 from prismcube.catalogue.filters import fits
-from prismcube.catalogue.repository import CHUNK, Key, Repository
+from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import cell_intersects
 from prismcube.catalogue.tables import cell, grid, layout
 from prismcube.errors import Conflict, InvalidInput, NotFound

@@ -11,33 +11,20 @@ from itertools import batched
 from types import MappingProxyType
 from typing import Any
 
-import psycopg
 import shapely
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Table,
-    bindparam,
-    exc,
-    insert,
-    select,
-    text,
-    true,
-    tuple_,
-    update,
-)  # fmt: skip
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, true, tuple_, update
 
 from prismcube.catalogue.aois import ids_of as ids_of_areas
+from prismcube.catalogue.bulk import CHUNK, insert_with_ids
 from prismcube.catalogue.changes import publish, seen
-from prismcube.catalogue.dialects import POSTGRESQL
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.filters import few_have, has_tags, in_order_of_index, name_fits, visible, within
-from prismcube.catalogue.repository import CHUNK, Key, Repository
+from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import ALWAYS, aoi_intersects, has_many, row_intersects
 from prismcube.catalogue.tables import aoi, dataset, record
-from prismcube.catalogue.types import Geometry, canonical
+from prismcube.catalogue.types import canonical
 from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.collection import Collection
 from prismcube.model.entities import AOI, Record
@@ -54,8 +41,6 @@ SET_KEY = (
     .where(record.c.id == bindparam("key"))
     .values(name=bindparam("new_name"), tags=bindparam("new_tags"), digest=bindparam("new_digest"))
 )
-NEXT_IDS = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :number)")  # PostgreSQL
-LAST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = :name")  # SQLite
 DATASETS_OF = select(dataset.c.id).where(dataset.c.record_id.in_(bindparam("ids", expanding=True)))
 
 
@@ -343,52 +328,3 @@ def _check_areas(connection: Connection, records: Sequence[Record]) -> None:
 def _told(one: Record) -> str:
     tags = f" with tags {canonical(dict(one.tags))[:200]}" if one.tags else ""
     return f"{one.name[:200]!r} of {format_instant(one.time)}{tags}"
-
-
-def insert_with_ids(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Store many new rows, all with the same columns, in a table with an id; their ids, in the same order.
-
-    Only for writers: on SQLite nobody else may take ids meanwhile. The ids are taken first, so that no row has to be
-    asked for its own: SQLAlchemy would insert row by row on SQLite, and on PostgreSQL send a statement with a parameter
-    for every value, which psycopg takes longer to read than the server to run (2,500 and 1,200 datasets a second in
-    place of 3,600 and 3,000).
-    """
-    if connection.dialect.name == POSTGRESQL:
-        ids = [*connection.scalars(NEXT_IDS, {"name": table.name, "number": len(rows)})]
-    else:
-        last = connection.scalar(LAST_ID, {"name": table.name}) or 0
-        ids = [*range(last + 1, last + 1 + len(rows))]
-    insert_rows(connection, table, [{"id": id, **row} for id, row in zip(ids, rows, strict=True)])
-    return ids
-
-
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store many new rows, all with the same columns."""
-    if not rows:
-        return
-    if connection.dialect.name != POSTGRESQL:
-        connection.execute(insert(table), rows)
-        return
-    names = [*rows[0]]
-    converters = [(name, _converter(connection, table.c[name].type)) for name in names]
-    quoted = ", ".join(map(connection.dialect.identifier_preparer.quote, names))
-    statement = f"COPY {table.name} ({quoted}) FROM STDIN"
-    try:
-        raw: Any = connection.connection  # psycopg's own, which SQLAlchemy has no types for
-        with raw.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row([convert(row[name]) for name, convert in converters])
-    except psycopg.Error as error:  # as SQLAlchemy tells those of its own statements
-        raise exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
-
-
-def _converter(connection: Connection, kind: Any) -> Callable[[Any], Any]:
-    """What makes a value of this column type one that psycopg knows."""
-    convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect) or _as_it_is
-    if isinstance(kind, Geometry):  # COPY has no place for a cast from bytes
-        return lambda value: None if value is None else convert(value).hex()
-    return convert
-
-
-def _as_it_is(value: Any) -> Any:
-    return value

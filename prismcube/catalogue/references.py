@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, delete, exists, func, not_, select
 
+from prismcube.catalogue.bulk import CHUNK
 from prismcube.catalogue.tables import (
     aoi,
     consolidation_params,
@@ -44,8 +45,6 @@ REFERENCES: Mapping[Table, Sequence[tuple[Column[Any], str]]] = {
 }
 """The columns that refer to a table, and what a row with one is called."""
 
-CHUNK = 1000
-
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
@@ -65,6 +64,16 @@ def delete_rows(
     Raises NotFound for one that is missing and Conflict for one that something refers to, before anything is deleted;
     with `keep_referenced` they stay and are named.
     """
+    found = deletable_rows(connection, table, ids, kind=kind, keep_referenced=keep_referenced)
+    for some in batched(found.deleted, CHUNK):
+        connection.execute(delete(table).where(table.c.id.in_(some)))
+    return found
+
+
+def deletable_rows(
+    connection: Connection, table: Table, ids: Sequence[int], *, kind: str, keep_referenced: bool
+) -> Deletion:
+    """What `delete_rows` would do; raises as it does."""
     wanted = list(dict.fromkeys(ids))
     reasons: dict[int, str] = {}
     for some in batched(wanted, CHUNK):
@@ -79,10 +88,7 @@ def delete_rows(
         if reasons and not keep_referenced:
             id, reason = min(reasons.items())
             raise Conflict(kind, id, reason)
-    free = [id for id in wanted if id not in reasons]
-    for some in batched(free, CHUNK):
-        connection.execute(delete(table).where(table.c.id.in_(some)))
-    return Deletion(deleted=tuple(free), kept=reasons)
+    return Deletion(deleted=tuple(id for id in wanted if id not in reasons), kept=reasons)
 
 
 def unreferenced(table: Table) -> list[ColumnElement[bool]]:

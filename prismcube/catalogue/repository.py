@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import batched
 from typing import Any, ClassVar, Self
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, tuple_
 
+from prismcube.catalogue.bulk import CHUNK
 from prismcube.catalogue.engine import BoundSession, Session
-from prismcube.catalogue.references import Deletion, delete_rows
+from prismcube.catalogue.references import Deletion, deletable_rows, delete_rows
 from prismcube.errors import NotFound
-
-CHUNK = 1000
-"""Bound values a statement; SQLite takes 32,766."""
 
 Key = tuple[Any, ...]
 """Where a page ends: the values of the columns that it is sorted by."""
@@ -29,6 +27,8 @@ class Repository[Entity]:
     """What `_entity` needs of a row."""
     order: ClassVar[tuple[str, ...]] = ("id",)
     """Columns that pages are sorted by; unique together."""
+    _entity: Callable[[Any], Entity]
+    """The entity of a row of `select`, unless `_entities` takes more than rows to make them."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -45,7 +45,8 @@ class Repository[Entity]:
         by_ids = self.select.where(self.table.c.id.in_(bindparam("ids", expanding=True)))
         with self._session.read() as connection:
             for some in batched(sorted(set(wanted)), CHUNK):
-                found.update((row.id, self._entity(row)) for row in connection.execute(by_ids, {"ids": some}))
+                rows = connection.execute(by_ids, {"ids": some}).all()
+                found.update(zip((row.id for row in rows), self._entities(connection, rows), strict=True))
         for id in wanted:
             if id not in found:
                 raise NotFound(self.kind, id)
@@ -60,6 +61,11 @@ class Repository[Entity]:
         with self._session.write() as connection:
             return delete_rows(connection, self.table, ids, kind=self.kind, keep_referenced=keep_referenced)
 
+    def deletable(self, ids: Sequence[int], *, keep_referenced: bool = False) -> Deletion:
+        """What `delete` would do; raises as it does."""
+        with self._session.read() as connection:
+            return deletable_rows(connection, self.table, ids, kind=self.kind, keep_referenced=keep_referenced)
+
     def key(self, entity: Any) -> Key:
         """What the page after this entity begins after."""
         return tuple(getattr(entity, name) for name in self.order)
@@ -71,7 +77,7 @@ class Repository[Entity]:
     def _page(
         self, connection: Connection, *where: ColumnElement[bool], after: Key | None = None, limit: int = 100
     ) -> list[Entity]:
-        return [self._entity(row) for row in connection.execute(self._paged(*where, after=after, limit=limit))]
+        return self._entities(connection, connection.execute(self._paged(*where, after=after, limit=limit)).all())
 
     def _paged(self, *where: ColumnElement[bool], after: Key | None, limit: int) -> Select[Any]:
         columns = [self.table.c[name] for name in self.order]
@@ -82,11 +88,10 @@ class Repository[Entity]:
         return page.where(columns[0] > values[0] if len(columns) == 1 else tuple_(*columns) > tuple_(*values))
 
     def _one(self, connection: Connection, id: int) -> Entity:
-        row = connection.execute(self.select.where(self.table.c.id == id)).one_or_none()
-        if row is None:
+        rows = connection.execute(self.select.where(self.table.c.id == id)).all()
+        if not rows:
             raise NotFound(self.kind, id)
-        return self._entity(row)
+        return self._entities(connection, rows)[0]
 
-    @staticmethod
-    def _entity(row: Any) -> Entity:
-        raise NotImplementedError
+    def _entities(self, connection: Connection, rows: Iterable[Any]) -> list[Entity]:
+        return [self._entity(row) for row in rows]

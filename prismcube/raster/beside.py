@@ -24,12 +24,13 @@ def check_before(uri: str, path: str) -> None:
 
     `path` is GDAL's, of a local file or of a member of an archive. Those of remote files: see `RemoteFiles`.
     """
-    ends = [*PIXELS, *(end.upper() for end in PIXELS)]
-    if not path.startswith("/vsi"):  # within archives each look costs; there `check_opened` sees to the rest
-        ends += [f"{one}{other}" for one, other in product(ends, repeat=2)]
-    for end in ends:
-        if not _is_tiff_or_missing(path + end):
+    for end in (*PIXELS, *(end.upper() for end in PIXELS)):
+        beside = path + end
+        if not _is_tiff_or_missing(beside):
             raise SourceError(without_secret(uri), f"the {end} file beside it is no TIFF")
+        # They may have some in turn. Within archives each look costs; there `check_opened` sees to the rest.
+        if os.path.isfile(beside):
+            check_before(uri, beside)
 
 
 def check_opened(uri: str, path: str, used: list[str], *, in_archive: bool) -> None:

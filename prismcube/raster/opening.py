@@ -80,7 +80,6 @@ def opened_files(uri: str, subdir: str = "") -> Iterator[tuple[DatasetReader, Fi
     """As `opened`, with the versions of the file and its sidecars."""
     if is_remote(uri):
         remote = RemoteFiles(canonical_uri(uri))
-        remote.fetch()
         with remote.mounted() as path, _open(uri, _name(path, subdir, remote), subdir, remote) as dataset:
             yield dataset, remote
     else:

@@ -39,33 +39,28 @@ def is_tiff(start: bytes) -> bool:
     return start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-class RemoteFiles(MultiByteRangeResourceContainer):  # type: ignore[misc]
+class RemoteFiles(MultiByteRangeResourceContainer):  # type: ignore[misc]  # rasterio carries no types
     """The file and its sidecars; what rasterio's plug-in asks. Its methods may only raise what the plug-in takes."""
 
     def __init__(self, uri: str) -> None:
+        """Brings the file's status and first bytes. Raises SourceError."""
         self._uri = uri
         # The last part of a canonical URI is safe in any name of GDAL's: ASCII, without quotes, slashes and blanks.
         self._name = uri.partition("?")[0].rpartition("/")[2] or "file"
-        self._found: dict[str, _Remote | None] = {}
         self.error: SourceError | None = None
         """The first that GDAL was not told: it takes reasons for the end of the file."""
-
-    def fetch(self) -> None:
-        """Bring the file's status and first bytes. Raises SourceError."""
-        self._found[self._name] = _Remote(self._uri, self)
+        self._main = _Remote(uri, self)
+        self._found: dict[str, _Remote | None] = {self._name: self._main}
 
     @property
     def status(self) -> FileStatus:
-        """Of the file, once it is fetched."""
-        main = self._found[self._name]
-        assert main is not None  # noqa: S101
-        return main.status
+        """Of the file."""
+        return self._main.status
 
     @property
     def start(self) -> bytes:
         """The first bytes of the file, that tell its format."""
-        main = self._found[self._name]
-        return main.part(0, 16) if main else b""
+        return self._main.part(0, 16)
 
     @property
     def sidecars(self) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prismcube.catalogue import UnitOfWork
+from prismcube.catalogue import Repositories, UnitOfWork
 from prismcube.catalogue.references import Deletion
 from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.collection import Collection, ComputedField, Field, RGBStyle, StoredField
@@ -14,7 +14,7 @@ from prismcube.model.mask import MaskRule
 from prismcube.model.period import format_instant
 from providers.catalogue import documents as doc
 from providers.catalogue.filters import Filters
-from providers.catalogue.resource import Key, Repositories, Resource
+from providers.catalogue.resource import Key, Resource
 
 
 class Collections(Resource[Collection, doc.CollectionDocument]):

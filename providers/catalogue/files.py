@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingester.validation import FROM_FILE, InternalFormat, check_dataset
+from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of
 from prismcube.catalogue import Catalogue, UnitOfWork
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.errors import Conflict, InvalidInput, NotFound, SourceError
@@ -83,18 +83,12 @@ def read(of: Catalogue, document: Document) -> Read:
         )
     except SourceError as error:
         raise InvalidInput("uri", str(error)) from error
-    dataset = Dataset(
-        record_id=document.record,
+    dataset = dataset_of(
+        info,
+        parts,
         instance_id=document.instance,
-        container_id=0,
         time=record.time,
-        uri=info.uri,
-        bands=parts.bands,
-        format=parts.format,
-        mapping=parts.mapping,
-        grid=info.grid,
-        footprint=info.footprint,
-        subdir=document.subdir,
+        record_id=document.record,
         status=document.status,
     )
     return Read(dataset, info.etag)

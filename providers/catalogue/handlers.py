@@ -17,15 +17,15 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from prismcube.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue import Catalogue, Repositories, UnitOfWork
 from prismcube.catalogue.references import Deletion
 from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.text import check_text
 from providers.catalogue.filters import Filters
-from providers.catalogue.resource import Repositories, Resource
+from providers.catalogue.resource import Resource
 from providers.catalogue.resources import RESOURCES
-from providers.errors import MethodNotAllowed, PreconditionFailed, UnsupportedMediaType
+from providers.errors import PreconditionFailed, UnsupportedMediaType
 from providers.ogc.answer import JSON, Answer, json_answer, link
 from providers.ogc.params import Query
 
@@ -63,15 +63,16 @@ def page(catalogue: Catalogue, name: str, pairs: Sequence[tuple[str, str]], *, b
     limit = query.integer("limit", least=1, most=MOST) or DEFAULT_LIMIT
     cursor = query.text("after")
     after = None if cursor is None else _parse_cursor(cursor, one.order)
-    of = catalogue
-    found = one.page(of, Filters(query, pairs), after=after, limit=limit + 1)
-    here, more = found[:limit], len(found) > limit
+    with catalogue.snapshot() as of:
+        found = one.page(of, Filters(query, pairs), after=after, limit=limit + 1)
+        entities = one.documents(of, found[:limit])
+        following_key = one.cursor(of, found[limit - 1]) if len(found) > limit else None
     document: dict[str, Any] = {
-        "entities": one.documents(of, here),
+        "entities": entities,
         "links": [link(f"{base}/catalogue/{name}{_with(pairs)}", "self", JSON, "This page")],
     }
-    if more:
-        document["after"] = _cursor(one.cursor(of, here[-1]))
+    if following_key is not None:
+        document["after"] = _cursor(following_key)
         following = [*(pair for pair in pairs if pair[0] != "after"), ("after", document["after"])]
         document["links"].append(link(f"{base}/catalogue/{name}{_with(following)}", "next", JSON, "Next page"))
     return json_answer(document)
@@ -83,7 +84,8 @@ def read(
     """One entity, with its ETag. Raises NotFound, UnknownParameter."""
     Query(pairs, known=("f",))
     one = resource_of(name)
-    document = entity_document(one, catalogue, one.get(catalogue, one.parse_key(key)))
+    with catalogue.snapshot() as of:
+        document = entity_document(one, of, one.get(of, one.parse_key(key)))
     tag = etag_of(document)
     seen = [one.removeprefix("W/") for one in _tags(if_none_match)]  # compared weakly (RFC 9110, 13.1.2)
     if if_none_match.strip() == "*" or tag in seen:
@@ -97,8 +99,6 @@ def create(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, b
     Raises InvalidInput, NotFound for what it refers to, Conflict when it exists.
     """
     one = resource_of(name)
-    if not one.creates:
-        raise MethodNotAllowed("make one by PUT under the id of its variable", allowed=("GET",))
     check_type(content_type, (JSON,))
     if one.creates_many and body.lstrip()[:1] == b"[":
         models = parse(list[one.model], body)  # type: ignore[name-defined]  # a type made at run time
@@ -172,8 +172,6 @@ def parse(kind: Any, body: bytes) -> Any:
 
 def _change(catalogue: Catalogue, name: str, key: str, body: bytes, *, if_match: str, merge: bool) -> Answer:
     one = resource_of(name)
-    if not one.changeable:
-        raise MethodNotAllowed(f"an {one.kind} never changes; make another one", allowed=("GET", "DELETE"))
     id = one.parse_key(key)
     given = _parse_object(body) if merge else parse(one.model, body)
     for _ in range(TRIES):

@@ -188,7 +188,7 @@ def tiles(catalogue: Catalogue, body: bytes, *, content_type: str) -> Iterator[b
 
 def layouts(catalogue: Catalogue, pairs: list[tuple[str, str]]) -> Answer:
     """Names of the layouts in which a set of containers is written."""
-    query = Query(pairs, known=("f", *Containers.filters))
+    query = Query(pairs, known=("f", *Containers.filters), repeatable=("tags",))
     wanted = Containers.filter(catalogue, Filters(query, pairs))
     return json_answer({"layouts": list(catalogue.containers.layouts(wanted))})
 

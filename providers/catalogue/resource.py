@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from prismcube.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue import Catalogue, Repositories, UnitOfWork
 from prismcube.catalogue.references import Deletion
 from prismcube.errors import NotFound
 from providers.catalogue import documents as doc
 from providers.catalogue.filters import Filters
+from providers.errors import MethodNotAllowed
 
-Repositories = Catalogue | UnitOfWork
 Check = Callable[[UnitOfWork], None]
 Key = int | str
 """Ids; collections are known by name."""
 
 
-class Resource[Entity, Model: doc.Document]:
+class Resource[Entity, Model: doc.Document](ABC):
     """How one kind of entity is handled.
 
     What changes it runs in a transaction of the caller, in which other writers wait: so files and the network are read
@@ -40,8 +41,8 @@ class Resource[Entity, Model: doc.Document]:
     creates_many: ClassVar[bool] = False
     """True: a list of them is stored, all or none."""
 
-    def repository(self, of: Repositories) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def repository(self, of: Repositories) -> Any: ...
 
     def page(self, of: Repositories, wanted: Filters, *, after: Any, limit: int) -> list[Entity]:
         """Entities in the order of the repository."""
@@ -67,9 +68,9 @@ class Resource[Entity, Model: doc.Document]:
         entity: Entity = self.repository(of).get_by_id(key)
         return entity
 
+    @abstractmethod
     def document(self, of: Repositories, entity: Entity) -> dict[str, Any]:
         """What can be changed, under the names of the model."""
-        raise NotImplementedError
 
     def more(self, of: Repositories, entity: Entity) -> dict[str, Any]:
         """What can only be read."""
@@ -88,13 +89,16 @@ class Resource[Entity, Model: doc.Document]:
         return model
 
     def create(self, unit: UnitOfWork, wanted: Any) -> Entity:
-        raise NotImplementedError
+        """Only where `creates`."""
+        raise MethodNotAllowed("make one by PUT under the id of its variable", allowed=("GET",))
 
     def create_many(self, unit: UnitOfWork, wanted: Sequence[Any]) -> Sequence[Entity]:
-        raise NotImplementedError
+        """Only where `creates_many`."""
+        raise MethodNotAllowed(f"make each {self.kind} by itself", allowed=("GET", "POST"))
 
     def replace(self, unit: UnitOfWork, key: Key, wanted: Any) -> Entity:
-        raise NotImplementedError
+        """Only where `changeable`."""
+        raise MethodNotAllowed(f"an {self.kind} never changes; make another one", allowed=("GET", "DELETE"))
 
     def remove(
         self, of: Catalogue, keys: Sequence[Key], *, keep_referenced: bool, check: Check | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from prismcube.catalogue import Catalogue, UnitOfWork
+from prismcube.catalogue import Catalogue, Repositories, UnitOfWork
 from prismcube.catalogue.containers import ContainerFilter
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Documents, Stored
@@ -31,7 +31,7 @@ from providers.catalogue import documents as doc
 from providers.catalogue import files, geojson
 from providers.catalogue.collections import Collections
 from providers.catalogue.filters import Filters
-from providers.catalogue.resource import Check, Key, Repositories, Resource
+from providers.catalogue.resource import Check, Key, Resource
 
 
 def record_filter(of: Repositories, wanted: Filters, *, ids: str) -> RecordFilter:
@@ -213,9 +213,7 @@ class Containers(Resource[entities.Container, doc.Container]):
             known = {one.id: one for id in map(int, keys) for one in _present(unit, id)}
             if not any(one.managed for one in known.values()):
                 return self.delete(unit, keys, keep_referenced=keep_referenced)
-            trial = unit.connection.begin_nested()
-            may_go = self.delete(unit, keys, keep_referenced=keep_referenced)
-            trial.rollback()
+            may_go = unit.containers.deletable([int(key) for key in keys], keep_referenced=keep_referenced)
         gone: list[int] = []
         problem: Conflict | None = None
         for id in may_go.deleted:  # other writers don't wait for the storage

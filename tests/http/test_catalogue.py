@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -327,6 +328,7 @@ def test_layouts_of_a_set_of_containers(client, examples):
     pattern = container["uri"].rpartition("/")[2]
     assert client("GET", f"/containers/layouts?uri=*{pattern}", status=200).json() == {"layouts": [layout]}
     assert client("GET", "/containers/layouts?uri=none*", status=200).json() == {"layouts": []}
+    assert client("GET", "/containers/layouts?tags=a&tags=b", status=200).json() == {"layouts": []}
     refused = client("PATCH", f"/layouts/{_id(client, 'layouts', layout)}", {"max_records": 3}, status=409)
     assert "files are written in it" in refused.json()["detail"]
 
@@ -392,19 +394,26 @@ def test_nothing_goes_when_one_may_not(client, examples, own):
 
 @pytest.fixture
 def silent():
-    """The address of a host that takes connections and never answers."""
-    with socket.socket() as listening:
+    """A host that takes connections and never answers: its address, and a call that returns once it was asked."""
+    with socket.socket() as listening, ExitStack() as open_ones:
         listening.bind(("127.0.0.1", 0))
         listening.listen(5)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x.tif"
+        listening.settimeout(30)
+        asked = partial(_receive, listening, open_ones)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x.tif", asked
+
+
+def _receive(listening, open_ones):
+    connection, _ = listening.accept()
+    assert open_ones.enter_context(connection).recv(4) in (b"GET ", b"HEAD")
 
 
 def test_a_host_that_does_not_answer_keeps_no_writer_waiting(client, examples, silent):
     """The other writer is done while the slow request still waits."""
-    body = {"uri": silent}
+    address, asked = silent
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(client, "POST", "/containers", body)
-        time.sleep(0.5)  # until it waits for the host
+        slow = pool.submit(client, "POST", "/containers", {"uri": address})
+        asked()
         for kind in ("palettes", "records"):
             client.make(kind, examples[kind][0]())
         assert not slow.done()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ingester.validation import check_dataset
+from ingester.validation import check_dataset, dataset_of
 from prismcube.catalogue import Catalogue, Change, FileEntry, Holding
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.errors import SourceError
-from prismcube.model.entities import Container, Dataset, Instance, Record, Variable
+from prismcube.model.entities import Container, Instance, Record, Variable
 from prismcube.model.formats import DataFormat
 from prismcube.raster.inspect import RasterInfo, inspect
 
@@ -79,18 +79,7 @@ def test_all_others_are_stored_and_found_where_they_lie(
             variables[key] = variable, instance.id or 0
         variable, instance_id = variables[key]
         parts = check_dataset(info, bands=range(1, info.count + 1), variable=variable)
-        dataset = Dataset(
-            record_id=0,
-            instance_id=instance_id,
-            container_id=0,
-            time=TIME,
-            uri=info.uri,
-            bands=parts.bands,
-            format=parts.format,
-            mapping=parts.mapping,
-            grid=info.grid,
-            footprint=info.footprint,
-        )
+        dataset = dataset_of(info, parts, instance_id=instance_id, time=TIME)
         holding = Holding(record=Record(name=name, time=TIME), datasets=(dataset,))
         entries.append(FileEntry(container=Container(uri=info.uri, etag=info.etag), holdings=(holding,)))
     assert set(catalogue.files.put_many(entries)) == {Change.CREATED}
