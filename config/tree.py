@@ -140,6 +140,12 @@ class Limits(Section):
         10, validate_default=True, description="Items on one page when a request does not say how many."
     )
     vertices: PositiveInt = Field(10_000, description="Vertices of a geometry in a request.")
+    seconds: PositiveInt = Field(
+        100, description="Seconds until the first byte of an answer with pixels; work that takes longer is stopped."
+    )
+    stall_seconds: PositiveInt = Field(
+        60, description="Seconds that a client may take nothing of its answer; then the connection ends."
+    )
     url_bytes: PositiveInt = Field(16_384, description="Bytes of a request's address with its query.")
     body_bytes: PositiveBytes = Field(ByteSize(64 * 2**20), description="Bytes of a request's body.")
 

@@ -10,6 +10,7 @@
     ├── SourceError             a file of the archive can't be used; names the file
     ├── StorageFull             there is no room to write the answer
     ├── Cancelled               nobody wants the answer any more
+    ├── TimeExceeded            the answer takes longer than this server allows
     ├── CatalogueUnavailable    the catalogue's database does not answer
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
 
@@ -100,6 +101,14 @@ class StorageFull(PrismcubeError):
 
 class Cancelled(PrismcubeError):
     """The client has gone; the work stops where it is."""
+
+
+class TimeExceeded(PrismcubeError):
+    """The work took longer than the server allows; it was stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the answer would take longer than {seconds:g} s; ask for a smaller area or fewer dates")
+        self.seconds = seconds
 
 
 class CatalogueUnavailable(PrismcubeError):

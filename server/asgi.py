@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -28,7 +29,7 @@ from prismcube.storage.uri import canonical_uri
 from providers.ogc.answer import Context, Limits
 from server.catalogue import Writers
 from server.host import Host
-from server.native import PixelRoutes
+from server.native import PixelRoutes, Times
 from server.pages import Pages, flask_app
 from server.problems import MEDIA_TYPE, problem
 
@@ -86,8 +87,11 @@ def create_app(settings: Settings) -> ASGIApp:
         body_bytes=int(settings.limits.body_bytes),
     )
     small = _wsgi(flask_app(pages))
+    times = Times(answer=settings.limits.seconds, stall=settings.limits.stall_seconds)
+    base = base_of(settings.serve.public_url)
+    pixels = PixelRoutes(context, threads=settings.serve.threads, times=times, base=base)
     app = Starlette(
-        routes=[*PixelRoutes(context, threads=settings.serve.threads).routes(), Mount("/", app=small)],
+        routes=[*pixels.routes(), Mount("/", app=small)],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_unknown_error},
     )
     root: ASGIApp = Root(app, stock=_wsgi(host.app), host=host, url_bytes=settings.limits.url_bytes)
@@ -96,6 +100,19 @@ def create_app(settings: Settings) -> ASGIApp:
         shared = CORSMiddleware(root, allow_origins=["*"], allow_methods=["GET"], expose_headers=exposed)
         root = Apart(shared, own=root, prefix="/catalogue")
     return root
+
+
+def base_of(public_url: str | None) -> Callable[[Scope], str]:
+    """Gives the address for links: the one the settings name, else the one that the request came to."""
+
+    def base(scope: Scope) -> str:
+        if public_url is not None:
+            return public_url
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1") or "{}:{}".format(*scope["server"])
+        return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
+
+    return base
 
 
 def _wsgi(app: Any) -> ASGIApp:

@@ -1,7 +1,12 @@
 """Routes answered on the event loop's side: everything that moves pixels, and the health checks.
 
+    request ─ handler in a pixel thread ─> Answer ─┬ bytes, or a file ─> sent
+              │                                    └ Stream ─ next piece in a pixel thread ─> sent, in turn
+              └ watched meanwhile: a client that goes, or too long a time, stops the work
+
 The handlers are plain functions; they run in the worker's bounded pool of pixel threads, so that slow readers and
-large cubes never hold the threads that answer small pages.
+large cubes never hold the threads that answer small pages. A piece is made when the client has taken the one before,
+so no thread waits for a slow client.
 """
 
 from __future__ import annotations
@@ -9,20 +14,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import Request as Received
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from prismcube.errors import Cancelled, CatalogueUnavailable, PrismcubeError, SourceError, StorageFull
-from providers.ogc import coverage, edr, maptiles
-from providers.ogc.answer import Answer, Context, FileBody
+from prismcube.errors import (
+    Cancelled,
+    CatalogueUnavailable,
+    PrismcubeError,
+    SourceError,
+    StorageFull,
+    TimeExceeded,
+)
+from providers.ogc.answer import Answer, Context, Request
+from server.access import access_of
 from server.problems import MEDIA_TYPE, problem, problem_of
+from server.responses import head
+from server.routes import PIXELS, by_handler
 
 LOG = logging.getLogger("prismcube.server")
 
@@ -30,54 +47,70 @@ READING = ("GET", "HEAD")
 """Methods these routes know. The routes take every method and refuse the others themselves: Starlette would pass a
 path whose method doesn't fit on to the next route, which is Flask's."""
 
-Handler = Callable[[Request, Context], Answer]
-Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[..., Answer]
+Endpoint = Callable[[Received], Awaitable[Response]]
+
+
+class Watch:
+    """The `Stop` of one request: raises Cancelled once the client has gone, TimeExceeded after the deadline."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._gone = threading.Event()
+        self._seconds = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def __call__(self) -> None:
+        if self._gone.is_set():
+            raise Cancelled
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TimeExceeded(self._seconds or 0)
+
+    def client_has_gone(self) -> None:
+        self._gone.set()
+
+    def first_byte_left(self) -> None:
+        """From now on the client's speed decides how long it takes."""
+        self._deadline = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """Limits of time, in seconds."""
+
+    answer: float
+    """Until the first byte of an answer."""
+    stall: float
+    """How long a client may take nothing."""
 
 
 class PixelRoutes:
     """The routes of one worker; `threads` handlers run at once, more wait."""
 
-    def __init__(self, context: Context, *, threads: int) -> None:
+    def __init__(self, context: Context, *, threads: int, times: Times, base: Callable[[Scope], str]) -> None:
         self._context = context
         self._threads = threads
+        self._times = times
+        self._base = base
         self._limiter: CapacityLimiter | None = None  # made on the worker's own event loop
 
     def routes(self) -> list[Route]:
         return [
             _every_method("/healthz", self._reading(self._healthz)),
             _every_method("/readyz", self._reading(self._readyz)),
-            _every_method("/collections/{name}/coverage", self._endpoint(self._coverage)),
-            _every_method("/collections/{name}/position", self._endpoint(self._position)),
-            _every_method("/collections/{name}/area", self._endpoint(self._area)),
-            _every_method("/collections/{name}/map/tiles/{tms}/{z}/{row}/{col}", self._endpoint(self._tile)),
+            *(_every_method(by_handler(one.path), self._endpoint(one.handler)) for one in PIXELS),
         ]
 
-    def _coverage(self, request: Request, context: Context) -> Answer:
-        return coverage.coverage(context, request.path_params["name"], _query(request), accept=_accept(request))
-
-    def _position(self, request: Request, context: Context) -> Answer:
-        return edr.position(context, request.path_params["name"], _query(request), accept=_accept(request))
-
-    def _area(self, request: Request, context: Context) -> Answer:
-        return edr.area(context, request.path_params["name"], _query(request), accept=_accept(request))
-
-    def _tile(self, request: Request, context: Context) -> Answer:
-        name, tms, z, row, col = (request.path_params[part] for part in ("name", "tms", "z", "row", "col"))
-        place = maptiles.TilePlace(tms, z, row, col)
-        return maptiles.tile(context, name, place, _query(request), accept=_accept(request))
-
     def _endpoint(self, handler: Handler) -> Endpoint:
-        async def endpoint(request: Request) -> Response:
+        async def endpoint(received: Received) -> Response:
             if self._limiter is None:
                 self._limiter = CapacityLimiter(self._threads)
-            try:
-                answer = await self._run(handler, request, self._limiter)
-            except PrismcubeError as error:
-                if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
-                    LOG.error("%s: %s", request.url.path, error)
-                status, body = problem_of(error)
-                return Response(body, status, media_type=MEDIA_TYPE)
-            return _response(answer, self._limiter)
+            request = Request(
+                query=received.query_params.multi_items(),
+                accept=received.headers.get("accept", ""),
+                base=self._base(received.scope),
+                if_none_match=received.headers.get("if-none-match", ""),
+            )
+            return _Worked(self._context, handler, request, received, self._limiter, self._times)
 
         return self._reading(endpoint)
 
@@ -85,7 +118,7 @@ class PixelRoutes:
     def _reading(endpoint: Endpoint) -> Endpoint:
         """The endpoint for those methods that only read; 405 for all others."""
 
-        async def checked(request: Request) -> Response:
+        async def checked(request: Received) -> Response:
             if request.method in READING:
                 return await endpoint(request)
             body = problem(405, f"{request.method} has no meaning here")
@@ -93,31 +126,11 @@ class PixelRoutes:
 
         return checked
 
-    async def _run(self, handler: Handler, request: Request, limiter: CapacityLimiter) -> Answer:
-        """The handler in a pixel thread, told to stop when the client goes."""
-        gone = threading.Event()
-
-        def stop() -> None:
-            if gone.is_set():
-                raise Cancelled
-
-        async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            gone.set()
-
-        watcher = asyncio.ensure_future(watch())
-        try:
-            context = replace(self._context, stop=stop)
-            return await anyio.to_thread.run_sync(handler, request, context, limiter=limiter)
-        finally:
-            watcher.cancel()
-
-    async def _healthz(self, request: Request) -> Response:
+    async def _healthz(self, request: Received) -> Response:
         """Alive: the event loop answers."""
         return Response(b"ok\n", media_type="text/plain")
 
-    async def _readyz(self, request: Request) -> Response:
+    async def _readyz(self, request: Received) -> Response:
         """Ready: the catalogue answers and its schema is the one this code knows."""
         if await anyio.to_thread.run_sync(self._context.catalogue.ready):
             return Response(b"ready\n", media_type="text/plain")
@@ -125,38 +138,109 @@ class PixelRoutes:
         return Response(body, 503, media_type=MEDIA_TYPE)
 
 
+class _Worked(Response):
+    """An answer that a handler makes while it is watched whether the client is still there."""
+
+    def __init__(
+        self,
+        context: Context,
+        handler: Handler,
+        request: Request,
+        received: Received,
+        limiter: CapacityLimiter,
+        times: Times,
+    ) -> None:
+        self._context = context
+        self._handler = handler
+        self._request = request
+        self._received = received
+        self._limiter = limiter
+        self._times = times
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watch = Watch(self._times.answer)
+        watcher = asyncio.ensure_future(_tell_of_going(receive, watch))
+        try:
+            await self._answer(scope, send, watch)
+        finally:
+            watcher.cancel()
+
+    async def _answer(self, scope: Scope, send: Send, watch: Watch) -> None:
+        context = replace(self._context, stop=watch, access=access_of(scope))
+
+        def work() -> Answer:
+            return self._handler(context, self._request, **self._received.path_params)
+
+        try:
+            answer = await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        except PrismcubeError as error:
+            if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
+                LOG.error("%s: %s", self._received.url.path, error)
+            status, body = problem_of(error)
+            await _send(send, status, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, body)
+            return
+        status, headers = head(answer, if_none_match=self._request.if_none_match, access=context.access)
+        if isinstance(answer.body, bytes):
+            await _send(send, status, headers, b"" if status in (204, 304) else answer.body)
+            return
+        pieces = answer.body.chunks()
+        try:
+            if status == 304 or self._received.method == "HEAD":
+                await _send(send, status, headers, b"")
+            else:
+                await self._stream(send, status, headers, pieces, watch)
+        finally:
+            # In a thread: it may wait for the reader to come to its end.
+            await anyio.to_thread.run_sync(_close, answer.body, pieces, limiter=CapacityLimiter(1))
+
+    async def _stream(
+        self, send: Send, status: int, headers: dict[str, str], pieces: Iterator[bytes], watch: Watch
+    ) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
+        while True:
+            try:
+                piece = await anyio.to_thread.run_sync(next, pieces, b"", limiter=self._limiter)
+            except Cancelled:
+                return
+            watch.first_byte_left()
+            message = {"type": "http.response.body", "body": piece, "more_body": bool(piece)}
+            try:
+                await asyncio.wait_for(send(message), self._times.stall)
+            except TimeoutError:
+                LOG.warning("%s: the client took nothing for %g s", self._received.url.path, self._times.stall)
+                # The connection ends without the last chunk, so that the client knows the answer is not whole.
+                raise ConnectionAbortedError("the client took nothing for too long") from None
+            if not piece:
+                return
+
+
+async def _tell_of_going(receive: Receive, watch: Watch) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    watch.client_has_gone()
+
+
+def _close(body: Any, pieces: Any) -> None:
+    """Ends the making of pieces, and frees the file that they came from."""
+    pieces.close()
+    file = getattr(body, "file", None)
+    if file is not None:
+        file.close()
+
+
+async def _send(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    if status not in (204, 304):
+        headers = {**headers, "content-length": headers.get("content-length", str(len(body)))}
+    await send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def _every_method(path: str, endpoint: Endpoint) -> Route:
     route = Route(path, endpoint)
     route.methods = None
     return route
-
-
-def _query(request: Request) -> list[tuple[str, str]]:
-    return request.query_params.multi_items()
-
-
-def _accept(request: Request) -> str:
-    return request.headers.get("accept", "")
-
-
-def _response(answer: Answer, limiter: CapacityLimiter) -> Response:
-    headers = dict(answer.headers)
-    if isinstance(answer.body, FileBody):
-        headers["Content-Length"] = str(answer.body.size)
-        return StreamingResponse(
-            _chunks(answer.body, limiter), answer.status, headers=headers, media_type=answer.media_type
-        )
-    if answer.status == 204:
-        return Response(status_code=204, headers=headers)
-    return Response(answer.body, answer.status, headers=headers, media_type=answer.media_type)
-
-
-async def _chunks(body: FileBody, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
-    """The file in pieces, read in a pixel thread; closed when the client has gone."""
-    chunks = body.chunks()
-    try:
-        while chunk := await anyio.to_thread.run_sync(next, chunks, b"", limiter=limiter):
-            yield chunk
-    finally:
-        chunks.close()
-        body.file.close()

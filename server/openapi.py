@@ -10,11 +10,10 @@ from typing import Any
 
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.reduce import REDUCERS
-from prismcube.encode import covjson, geotiff, png, table
 from prismcube.model.entities import RESAMPLINGS
-from providers.ogc import coverage, edr, items, maptiles
 from server.openapi_catalogue import catalogue_paths, catalogue_schemas
 from server.problems import MEDIA_TYPE as PROBLEM
+from server.routes import DOCUMENTS, PATH_PARAMETERS, PIXELS, Operation
 
 TEXT = {"type": "string"}
 WHOLE = {"type": "integer", "minimum": 1}
@@ -44,6 +43,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "resampling": ("For every field, in place of its own.", {"type": "string", "enum": list(RESAMPLINGS)}),
     "coords": ("Well-known text; x (longitude) before y (latitude) whatever the CRS.", TEXT),
     "reducer": (f"One number a date: {', '.join(REDUCERS)}, separated by commas.", TEXT),
+    "lang": ("Language of the answer, one of those that the server is configured for.", TEXT),
     "limit": ("Items on a page.", WHOLE),
     "after": ("Cursor of a `next` link.", TEXT),
 }
@@ -67,71 +67,30 @@ def openapi_document(*, base: str, metadata: Mapping[str, Any], example: str) ->
 
 
 def _paths(example: str) -> dict[str, Any]:
-    name = _path_parameter("collectionId", "Name of the collection", example)
-    under = "/collections/{collectionId}"
-    pixels = {"204": {"description": "Nothing lies in this area and time"}}
-    geojson = {items.MEDIA_TYPE: {"schema": {"type": "object"}}}
     json = {"application/json": {"schema": {"type": "object"}}}
-    covjson_csv = _content(covjson.MEDIA_TYPE, table.MEDIA_TYPE.partition(";")[0])
-    tile_parameters = [
-        name,
-        _path_parameter("tileMatrixSetId", "Tile matrix set", maptiles.TILE_MATRIX_SET),
-        _path_parameter("tileMatrix", "Level", "12"),
-        _path_parameter("tileRow", "Row, from the north", "1455"),
-        _path_parameter("tileCol", "Column, from the west", "2335"),
-    ]
-    return {
+    pages = {
         "/": _get("Landing page", [], json, formats=("json", "html")),
         "/conformance": _get("Conformance classes", [], json, formats=("json", "html")),
         "/openapi": _get("This document", [], json, formats=("json",)),
-        "/collections": _get("Every collection", [], json, formats=("json", "html")),
-        under: _get("One collection", [name], json, formats=("json", "html"), missing=True),
-        f"{under}/items": _get(
-            "Time steps and their footprints",
-            [name, *_query(items.PARAMETERS)],
-            geojson,
-            formats=items.FORMATS,
-            missing=True,
-        ),
-        f"{under}/items/{{itemId}}": _get(
-            "One time step",
-            [name, _path_parameter("itemId", "Item", "1")],
-            geojson,
-            formats=items.FORMATS,
-            missing=True,
-        ),
-        f"{under}/coverage": _get(
-            "Pixels",
-            [name, *_query(coverage.PARAMETERS)],
-            _content(geotiff.MEDIA_TYPE, png.MEDIA_TYPE, covjson.MEDIA_TYPE, "application/json"),
-            formats=coverage.FORMATS,
-            missing=True,
-            more=pixels,
-        ),
-        f"{under}/position": _get(
-            "Series of the pixel at a point",
-            [name, *_query(edr.POSITION_PARAMETERS, required=("coords",))],
-            covjson_csv,
-            formats=edr.FORMATS,
-            missing=True,
-            more=pixels,
-        ),
-        f"{under}/area": _get(
-            "Cube or series of a polygon",
-            [name, *_query(edr.AREA_PARAMETERS, required=("coords",))],
-            covjson_csv,
-            formats=edr.FORMATS,
-            missing=True,
-            more=pixels,
-        ),
-        f"{under}/map/tiles/{{tileMatrixSetId}}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _get(
-            "A map tile in the default style",
-            [*tile_parameters, *_query(maptiles.PARAMETERS)],
-            _content(png.MEDIA_TYPE),
-            formats=maptiles.FORMATS,
-            missing=True,
-        ),
     }
+    return pages | {one.path: _operation(one, example) for one in (*DOCUMENTS, *PIXELS)}
+
+
+def _operation(one: Operation, example: str) -> dict[str, Any]:
+    pixels = {"204": {"description": "Nothing lies in this area and time"}}
+    path = [
+        _path_parameter(name, description, example if name == "collectionId" else value)
+        for name, (_, description, value) in PATH_PARAMETERS.items()
+        if f"{{{name}}}" in one.path
+    ]
+    return _get(
+        one.summary,
+        [*path, *_query(one.parameters, required=one.required)],
+        _content(*one.media_types),
+        formats=one.formats,
+        missing=bool(path),
+        more=pixels if one.may_be_empty else None,
+    )
 
 
 def _get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ from werkzeug.exceptions import HTTPException
 
 from prismcube.errors import CatalogueUnavailable, PrismcubeError
 from providers.errors import MethodNotAllowed
-from providers.ogc import items
-from providers.ogc.answer import JSON, Answer, Context, link
-from providers.ogc.collections import collection_document, collections_document
+from providers.ogc.answer import JSON, Answer, Context, Request, link
+from providers.ogc.collections import collections_document
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
+from server.access import access_of
 from server.catalogue import CatalogueViews, Writers
 from server.conformance import CONFORMANCE
 from server.host import Host
 from server.openapi import openapi_document
 from server.problems import MEDIA_TYPE, problem, problem_of
+from server.responses import head
+from server.routes import DOCUMENTS, HTML, Operation, by_handler
 
 LOG = logging.getLogger("prismcube.server")
 
@@ -54,10 +57,6 @@ class Pages:
             ("/", self.landing),
             ("/conformance", self.conformance),
             ("/openapi", self.openapi),
-            ("/collections", self.collections),
-            ("/collections/<name>", self.collection),
-            ("/collections/<name>/items", self.items),
-            ("/collections/<name>/items/<key>", self.item),
             ("/viewer", self.viewer),
             ("/viewer/", self.viewer_folder),
             ("/viewer/<path:file>", self.viewer_file),
@@ -65,6 +64,8 @@ class Pages:
         ]
         for rule, view in routes:
             pages.add_url_rule(rule, view.__name__, view, methods=["GET"])
+        for one in DOCUMENTS:
+            pages.add_url_rule(by_handler(one.path, "<>"), one.path, self._document(one), methods=["GET"])
         return pages
 
     def landing(self) -> Response:
@@ -83,34 +84,40 @@ class Pages:
                 link(f"{base}/catalogue", "related", JSON, "Entities of the catalogue"),
             ],
         }
+        Query(_pairs(), known=("f", "lang"))
         return self._page("landing_page.html", document, listed=True)
 
     def conformance(self) -> Response:
+        Query(_pairs(), known=("f", "lang"))
         return self._page("conformance.html", {"conformsTo": list(CONFORMANCE)})
 
     def openapi(self) -> Response:
-        query = Query(request.args.items(multi=True), known=("f",))
+        query = Query(_pairs(), known=("f",))
         choose_format(query.text("f"), "", {"json": OPENAPI})
         names = [one.name for one in self._context.catalogue.collections.list(limit=1)]
         document = openapi_document(
             base=self._base(), metadata=self._host.config["metadata"], example=names[0] if names else "s2-romania"
         )
-        return _json(document, OPENAPI)
+        return self._sent(Answer(orjson.dumps(document), OPENAPI))
 
-    def collections(self) -> Response:
-        document = collections_document(self._context, list(request.args.items(multi=True)), base=self._base())
-        document["collections"] += self._host.entries()
-        return self._page("collections/index.html", document)
+    def _document(self, operation: Operation) -> Callable[..., Response]:
+        """The view of a document: JSON, or the page of its template."""
 
-    def collection(self, name: str) -> Response:
-        document = collection_document(self._context, name, list(request.args.items(multi=True)), base=self._base())
-        return self._page("collections/collection.html", document)
+        def view(**path: str) -> Response:
+            request_ = self._request()
+            document = operation.handler(self._seen(), request_, **path)
+            if operation.path == "/collections":
+                document["collections"] += self._host.entries()
+            return self._page(operation.template or "", document, formats=operation.formats)
 
-    def items(self, name: str) -> Response:
-        return _answer(items.items(self._context, name, list(request.args.items(multi=True)), base=self._base()))
+        return view
 
-    def item(self, name: str, key: str) -> Response:
-        return _answer(items.item(self._context, name, key, list(request.args.items(multi=True)), base=self._base()))
+    def _seen(self) -> Context:
+        """The context with what the caller may do."""
+        return replace(self._context, access=access_of(request.environ["asgi.scope"]))
+
+    def _request(self) -> Request:
+        return Request(query=_pairs(), accept=request.headers.get("Accept", ""), base=self._base())
 
     def viewer(self) -> Response:
         return send_from_directory(STATIC / "viewer", "index.html")
@@ -128,17 +135,39 @@ class Pages:
     def _base(self) -> str:
         return self._public_url or request.url_root.rstrip("/")
 
-    def _page(self, template: str, document: Mapping[str, Any], *, listed: bool = False) -> Response:
+    def _page(
+        self,
+        template: str,
+        document: Mapping[str, Any],
+        *,
+        listed: bool = False,
+        formats: Mapping[str, str] = PAGE_FORMATS,
+    ) -> Response:
         """The document as JSON, or as HTML when the client prefers that."""
-        query = Query(request.args.items(multi=True), known=("f", "lang"))
-        self._host.check_language(query.text("lang"))
-        if choose_format(query.text("f"), request.headers.get("Accept", ""), PAGE_FORMATS) == "json":
-            return _json(document)
+        lang, f = request.args.get("lang"), request.args.get("f")
+        self._host.check_language(lang)
+        chosen = choose_format(f, request.headers.get("Accept", ""), formats)
+        if chosen != "html":
+            return self._sent(Answer(orjson.dumps(document), formats[chosen]))
         data = {**document, "base": self._base()}
         if listed:
-            ours = collections_document(self._context, (), base=self._base())["collections"]
+            ours = collections_document(self._seen(), Request(base=self._base()))["collections"]
             data["collections"] = ours + self._host.entries()
-        return Response(self._host.page(template, data, request), mimetype="text/html")
+        return self._sent(Answer(self._host.page(template, data, request).encode(), f"{HTML}; charset=utf-8"))
+
+    def _sent(self, answer: Answer) -> Response:
+        """An answer whose body is at hand, or 304 when the client has it."""
+        access = access_of(request.environ["asgi.scope"])
+        status, headers = head(answer, if_none_match=request.headers.get("If-None-Match", ""), access=access)
+        body = answer.body if isinstance(answer.body, bytes) and status != 304 else b""
+        response = Response(body, status)
+        response.headers.pop("Content-Type", None)
+        response.headers.update(headers)
+        return response
+
+
+def _pairs() -> list[tuple[str, str]]:
+    return list(request.args.items(multi=True))
 
 
 def flask_app(pages: Pages) -> Flask:
@@ -171,12 +200,3 @@ def _on_http_error(error: HTTPException) -> Response:
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
-
-
-def _json(document: Any, media_type: str = JSON) -> Response:
-    return Response(orjson.dumps(document), content_type=media_type)
-
-
-def _answer(answer: Answer) -> Response:
-    body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body.chunks())
-    return Response(body, answer.status, headers=dict(answer.headers), content_type=answer.media_type)

@@ -18,6 +18,7 @@ from prismcube.errors import (
     PrismcubeError,
     SourceError,
     StorageFull,
+    TimeExceeded,
 )
 from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, UnsupportedMediaType
 
@@ -33,6 +34,7 @@ STATUS: dict[type[PrismcubeError], int] = {
     Conflict: 409,
     BudgetExceeded: 413,
     StorageFull: 507,
+    TimeExceeded: 503,
     Cancelled: 503,  # nobody reads it
     SourceError: 502,  # the request was right, a file behind us was not
     CatalogueUnavailable: 503,

@@ -7,7 +7,19 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    false,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 
 from prismcube.catalogue.changes import rebuild, tell
 from prismcube.catalogue.engine import Change
@@ -17,6 +29,7 @@ from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import ALWAYS
 from prismcube.catalogue.tables import collection, collection_time, field, instance, variable
 from prismcube.errors import Conflict, InvalidInput, NotFound
+from prismcube.model.access import FULL, Access, Scope
 from prismcube.model.collection import Collection, ComputedField, Extent, Field, RGBStyle, StoredField
 from prismcube.model.expression import Expression
 from prismcube.model.grid import Bounds
@@ -69,10 +82,12 @@ class Collections(Repository[Collection]):
         with self._session.read() as connection:
             return _get(connection, name)
 
-    def list(self, *, name: Pattern | None = None, after: Key | None = None, limit: int = 100) -> list[Collection]:
-        """By name (code point order)."""
+    def list(
+        self, *, name: Pattern | None = None, access: Access = FULL, after: Key | None = None, limit: int = 100
+    ) -> list[Collection]:
+        """Those that the caller may read, by name (code point order)."""
         with self._session.read() as connection:
-            where = [] if name is None else [fits(collection.c.name, name)]
+            where = [readable(access), *([] if name is None else [fits(collection.c.name, name)])]
             return self._page(connection, *where, after=after, limit=limit)
 
     def create(self, wanted: Collection) -> Collection:
@@ -155,6 +170,17 @@ class Collections(Repository[Collection]):
 
     def _entities(self, connection: Connection, rows: Iterable[Any]) -> Found:
         return _collections(connection, rows)
+
+
+def readable(access: Access) -> ColumnElement[bool]:
+    """True for collections that the caller may read: of the rules, the first that matches the name decides."""
+    if access.reads_everything:
+        return true()
+    if Scope.READ not in access.scopes:
+        return false()
+    return case(
+        *((fits(collection.c.name, pattern), literal(may)) for pattern, may in access.decisions()), else_=true()
+    )
 
 
 def _get(connection: Connection, name: str) -> Collection:

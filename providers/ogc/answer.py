@@ -1,9 +1,14 @@
-"""What a handler gives back, and what it is given."""
+"""What a handler is given, and what it gives back.
+
+handler(context, request, **path) -> Answer          pixels; runs in a pixel thread
+handler(context, request, **path) -> dict            a document, which the server writes as JSON or as a page
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +16,9 @@ import orjson
 
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate, Stop, never
+from prismcube.errors import NotFound
+from prismcube.model.access import FULL, Access
+from prismcube.model.collection import Collection
 
 JSON = "application/json"
 CHUNK_BYTES = 1 << 20
@@ -42,17 +50,62 @@ class Context:
     memory: MemoryGate
     """Shared by all requests of a worker."""
     stop: Stop = never
-    """Raises Cancelled when the client has gone."""
+    """Raises Cancelled when the client has gone, TimeExceeded when the request has taken too long."""
+    access: Access = FULL
+    """What the caller may do."""
+
+    def collection(self, name: str) -> Collection:
+        """A collection that the caller may read. Raises NotFound, also for one that he may not know of."""
+        if not self.access.may_read(name):
+            raise NotFound("collection", name)
+        return self.catalogue.collections.get(name)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asks, beside the path."""
+
+    query: Sequence[tuple[str, str]] = ()
+    """Parameters in their order, decoded."""
+    accept: str = ""
+    """The Accept header."""
+    base: str = ""
+    """The API's own address, for links; without a slash at its end."""
+    if_none_match: str = ""
+    """The ETags that the client has."""
+
+
+class Keep(StrEnum):
+    """How long others may keep an answer; the server makes Cache-Control of it."""
+
+    CHECK = "check"  # kept, but asked for again each time, with its ETag
+    SHORT = "short"  # pictures and pixels: some minutes without asking
+    NEVER = "never"  # what names files, tells of jobs, or is told once
 
 
 @dataclass(frozen=True)
 class Answer:
     """A response, ready to be sent."""
 
-    body: bytes | FileBody
+    body: bytes | FileBody | Stream
     media_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str = ""
+    """With its quotes; made of the body by the server when it is empty and the body at hand."""
+    keep: Keep = Keep.CHECK
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A body that is made while it is sent; `chunks` is closed when the client has gone."""
+
+    pieces: Iterator[bytes]
+    size: int | None = None
+    """In bytes, when it is known before."""
+
+    def chunks(self) -> Iterator[bytes]:
+        return self.pieces
 
 
 @dataclass(frozen=True)

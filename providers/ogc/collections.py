@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid, crs_uri
 from prismcube.model.period import format_instant
-from providers.ogc.answer import JSON, Context, link
+from providers.ogc.answer import JSON, Context, Request, link
 from providers.ogc.items import MEDIA_TYPE as GEOJSON
 from providers.ogc.params import Query
 
@@ -19,12 +18,13 @@ REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 HTML = "text/html"
 
 
-def collections_document(context: Context, pairs: Sequence[tuple[str, str]], *, base: str) -> dict[str, Any]:
+def collections_document(context: Context, request: Request) -> dict[str, Any]:
     """Every collection, by name. Raises UnknownParameter."""
-    Query(pairs, known=("f", "lang"))
+    Query(request.query, known=("f", "lang"))
+    base = request.base
     entries = []
     after: tuple[str] | None = None
-    while page := context.catalogue.collections.list(after=after, limit=200):
+    while page := context.catalogue.collections.list(after=after, limit=200, access=context.access):
         entries += [collection_entry(one, base=base) for one in page]
         after = (page[-1].name,)
     here = f"{base}/collections"
@@ -34,10 +34,10 @@ def collections_document(context: Context, pairs: Sequence[tuple[str, str]], *, 
     }
 
 
-def collection_document(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> dict[str, Any]:
+def collection_document(context: Context, request: Request, name: str) -> dict[str, Any]:
     """One collection. Raises NotFound, UnknownParameter."""
-    Query(pairs, known=("f", "lang"))
-    return collection_entry(context.catalogue.collections.get(name), base=base)
+    Query(request.query, known=("f", "lang"))
+    return collection_entry(context.collection(name), base=request.base)
 
 
 def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from prismcube.cube.grids import MAX_SIDE, GridRequest, output_grid
@@ -15,7 +15,7 @@ from prismcube.model.cube import Slice
 from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri
 from prismcube.model.period import Period
 from prismcube.render.picture import paint, style_for
-from providers.ogc.answer import JSON, NOTHING_THERE, Answer, Context, FileBody, json_answer
+from providers.ogc.answer import JSON, NOTHING_THERE, Answer, Context, FileBody, Request, json_answer
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_bbox, renamed
 from providers.ogc.selection import Selection, Watched, all_slices, check_fields, select
@@ -41,14 +41,14 @@ TEMPORARY = "answer-"
 """Begins the names of folders in which answers are written."""
 
 
-def coverage(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accept: str = "") -> Answer:
+def coverage(context: Context, request: Request, name: str) -> Answer:
     """The coverage of a collection, in part or whole.
 
     Raises NotFound, InvalidInput, BudgetExceeded, SourceError (when not one time step could be read).
     """
-    query = Query(pairs, known=PARAMETERS, repeatable=("subset",))
-    format = choose_format(query.text("f"), accept, FORMATS)
-    collection = context.catalogue.collections.get(name)
+    query = Query(request.query, known=PARAMETERS, repeatable=("subset",))
+    format = choose_format(query.text("f"), request.accept, FORMATS)
+    collection = context.collection(name)
     if collection.extent is None:
         return NOTHING_THERE
     native = collection.extent.native

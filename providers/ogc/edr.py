@@ -17,7 +17,7 @@ from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import format_instant
 from prismcube.model.shapes import clipped_to, onto, to_native
 from prismcube.raster.rasterize import pixels_inside
-from providers.ogc.answer import NOTHING_THERE, Answer, Context
+from providers.ogc.answer import NOTHING_THERE, Answer, Context, Request
 from providers.ogc.coverage import check_json_size
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_wkt
@@ -31,14 +31,14 @@ AREA_PARAMETERS = (*COMMON, "reducer")
 FORMATS = {"covjson": covjson.MEDIA_TYPE, "json": covjson.MEDIA_TYPE, "csv": table.MEDIA_TYPE}
 
 
-def position(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accept: str = "") -> Answer:
+def position(context: Context, request: Request, name: str) -> Answer:
     """The series of the pixel a point lies in, all dates that cover it; null where a date is masked or empty.
 
     Raises NotFound, InvalidInput, BudgetExceeded, SourceError.
     """
-    query = Query(pairs, known=POSITION_PARAMETERS)
-    format = choose_format(query.text("f"), accept, FORMATS)
-    collection = context.catalogue.collections.get(name)
+    query = Query(request.query, known=POSITION_PARAMETERS)
+    format = choose_format(query.text("f"), request.accept, FORMATS)
+    collection = context.collection(name)
     geometry, crs = _coords(query, context, kinds=("POINT",))
     if collection.extent is None:
         return NOTHING_THERE
@@ -56,16 +56,16 @@ def position(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, a
     return Answer(covjson.point_series(plan.header, slices, x=x, y=y, crs=crs), covjson.MEDIA_TYPE)
 
 
-def area(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, accept: str = "") -> Answer:
+def area(context: Context, request: Request, name: str) -> Answer:
     """The cube inside a polygon on the native grid, or with `reducer` a series of one number a date.
 
     Raises NotFound, InvalidInput, BudgetExceeded, SourceError.
     """
-    query = Query(pairs, known=AREA_PARAMETERS)
-    format = choose_format(query.text("f"), accept, FORMATS)
+    query = Query(request.query, known=AREA_PARAMETERS)
+    format = choose_format(query.text("f"), request.accept, FORMATS)
     reducers = query.names("reducer") or ()
     check_reducers(reducers)
-    collection = context.catalogue.collections.get(name)
+    collection = context.collection(name)
     geometry, crs = _coords(query, context, kinds=("POLYGON", "MULTIPOLYGON"))
     if collection.extent is None:
         return NOTHING_THERE

@@ -15,24 +15,21 @@ from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.entities import Record
 from prismcube.model.grid import CRS84
 from prismcube.model.period import Period, format_instant
-from providers.ogc.answer import JSON, Answer, Context, json_answer, link
-from providers.ogc.negotiate import choose_format
+from providers.ogc.answer import JSON, Context, Request, link
 from providers.ogc.params import Query, parse_search_box
 
-PARAMETERS = ("f", "bbox", "bbox-crs", "datetime", "limit", "after")
+PARAMETERS = ("f", "lang", "bbox", "bbox-crs", "datetime", "limit", "after")
 MEDIA_TYPE = "application/geo+json"
-FORMATS = {"geojson": MEDIA_TYPE, "json": MEDIA_TYPE}
-"""`json` is another name for it."""
 
 
-def items(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
+def items(context: Context, request: Request, name: str) -> dict[str, Any]:
     """A page of the collection's records by time; `links` has the next page while there is one.
 
-    `base` is the API's own address, without a slash at its end. Raises NotFound, InvalidInput.
+    Raises NotFound, InvalidInput.
     """
-    query = Query(pairs, known=PARAMETERS)
-    choose_format(query.text("f"), "", FORMATS)
-    collection = context.catalogue.collections.get(name)
+    query = Query(request.query, known=PARAMETERS)
+    pairs, base = request.query, request.base
+    collection = context.collection(name)
     limit = min(query.integer("limit", least=1) or context.limits.default_items, context.limits.items)
     bbox_crs = query.crs("bbox-crs")
     bbox = query.text("bbox")
@@ -55,30 +52,28 @@ def items(context: Context, name: str, pairs: Sequence[tuple[str, str]], *, base
     if more:
         cursor = _write_cursor(page[-1][0])
         links.append(link(f"{here}{_with(pairs, after=cursor)}", "next", MEDIA_TYPE, "Next page"))
-    document = {
+    return {
         "type": "FeatureCollection",
         "features": [_feature(record, footprint) for record, footprint in page],
         "numberReturned": len(page),
         "timeStamp": format_instant(datetime.now(UTC).replace(microsecond=0)),
         "links": links,
     }
-    return json_answer(document, MEDIA_TYPE)
 
 
-def item(context: Context, name: str, key: str, pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
+def item(context: Context, request: Request, name: str, key: str) -> dict[str, Any]:
     """One record of the collection. Raises NotFound, InvalidInput."""
-    query = Query(pairs, known=("f",))
-    choose_format(query.text("f"), "", FORMATS)
-    collection = context.catalogue.collections.get(name)
+    Query(request.query, known=("f", "lang"))
+    collection = context.collection(name)
     if not (key.isascii() and key.isdigit() and len(key) <= 18):
         raise NotFound("item", key[:60])
     feature = _feature(*context.catalogue.records.item(collection, int(key)))
-    here = f"{base}/collections/{collection.name}"
+    here = f"{request.base}/collections/{collection.name}"
     feature["links"] = [
         link(f"{here}/items/{key}", "self", MEDIA_TYPE, "This item"),
         link(here, "collection", JSON, collection.title or collection.name),
     ]
-    return json_answer(feature, MEDIA_TYPE)
+    return feature
 
 
 def _feature(record: Record, footprint: MultiPolygon) -> dict[str, Any]:

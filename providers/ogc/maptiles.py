@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import morecantile
@@ -12,7 +11,7 @@ from prismcube.encode import png
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.grid import Bounds, Grid
 from prismcube.render.picture import paint, style_for
-from providers.ogc.answer import Answer, Context
+from providers.ogc.answer import Answer, Context, Keep, Request
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from providers.ogc.selection import Selection, all_slices, select
@@ -35,17 +34,15 @@ class TilePlace:
     col: str
 
 
-def tile(
-    context: Context, name: str, place: TilePlace, pairs: Sequence[tuple[str, str]], *, accept: str = ""
-) -> Answer:
+def tile(context: Context, request: Request, name: str, tms: str, z: str, row: str, col: str) -> Answer:
     """A 256-pixel map tile in the collection's default style; the latest valid pixel lies on top.
 
     Transparent where nothing lies. Raises NotFound for a tile outside the set, InvalidInput, SourceError.
     """
-    query = Query(pairs, known=PARAMETERS)
-    choose_format(query.text("f"), accept, FORMATS)
-    collection = context.catalogue.collections.get(name)
-    grid = tile_grid(place)
+    query = Query(request.query, known=PARAMETERS)
+    choose_format(query.text("f"), request.accept, FORMATS)
+    collection = context.collection(name)
+    grid = tile_grid(TilePlace(tms, z, row, col))
     style = style_for(collection, None)
     if collection.extent is None or not _touches(collection.extent.native, grid):
         return _blank(grid)
@@ -61,7 +58,7 @@ def tile(
     if not plan.slices:
         return _blank(grid)
     picture = paint(style, plan.header, all_slices(context, plan)[0])
-    return Answer(png.encode_png(picture), png.MEDIA_TYPE)
+    return Answer(png.encode_png(picture), png.MEDIA_TYPE, keep=Keep.SHORT)
 
 
 def tile_grid(place: TilePlace) -> Grid:
@@ -94,4 +91,4 @@ def _finer(native: Grid, grid: Grid) -> bool:
 
 
 def _blank(grid: Grid) -> Answer:
-    return Answer(png.encode_png(np.zeros((4, *grid.shape), dtype=np.uint8)), png.MEDIA_TYPE)
+    return Answer(png.encode_png(np.zeros((4, *grid.shape), dtype=np.uint8)), png.MEDIA_TYPE, keep=Keep.SHORT)

@@ -14,7 +14,7 @@ from prismcube.catalogue import Catalogue, migrate
 from prismcube.cube.gate import MemoryGate
 from prismcube.errors import InvalidInput
 from providers.ogc import coverage, edr, items, maptiles
-from providers.ogc.answer import Context, Limits
+from providers.ogc.answer import Context, Limits, Request
 
 MAPPING = {
     "variables": {"v": {"bands": ["v"], "dtype": "uint16", "nodata": 0, "minimum": 1, "maximum": 70000}},
@@ -69,13 +69,13 @@ def test_longitudes_of_0_to_360_are_asked_for_with_180(served):
     whole = np.arange(1, 181 * 1 * 360 + 1)[: 180 * 360].reshape(180, 360)
     context = served(whole, "EPSG:4326", Affine(1, 0, 0, 0, -1, 90))
     for lon, col in ((-105.5, 254), (-0.5, 359), (0.5, 0), (179.5, 179), (-179.5, 180)):
-        (row,) = series_of(edr.position(context, "c", [("coords", f"POINT({lon} 44.5)"), ("f", "csv")]))
+        (row,) = series_of(edr.position(context, Request([("coords", f"POINT({lon} 44.5)"), ("f", "csv")]), "c"))
         assert int(row["v"]) == whole[45, col] % 65536
-    data, transform = pixels_of(coverage.coverage(context, "c", [("bbox", "-120,40,-100,50")]))
+    data, transform = pixels_of(coverage.coverage(context, Request([("bbox", "-120,40,-100,50")]), "c"))
     assert np.array_equal(data, whole[40:50, 240:260].astype(np.uint16))
     assert transform.c == 240
     ring = "POLYGON((-120 40,-100 40,-100 50,-120 50,-120 40))"
-    (row,) = series_of(edr.area(context, "c", [("coords", ring), ("reducer", "count"), ("f", "csv")]))
+    (row,) = series_of(edr.area(context, Request([("coords", ring), ("reducer", "count"), ("f", "csv")]), "c"))
     assert row["v_count"] == "200"
 
 
@@ -88,10 +88,10 @@ def test_areas_across_greenwich_are_whole_although_files_begin_there(served):
         ("-20 0,-10 0,-10 10,-20 10,-20 0", ("100", "1340.0", "1349.0")),
     ):
         asked = [("coords", f"POLYGON(({ring}))"), ("reducer", "count,min,max"), ("f", "csv")]
-        (row,) = series_of(edr.area(context, "c", asked))
+        (row,) = series_of(edr.area(context, Request(asked), "c"))
         assert (row["v_count"], row["v_min"], row["v_max"]) == expected
     for box in ("-20,0,20,10", "-180,-90,180,90"):
-        data, transform = pixels_of(coverage.coverage(context, "c", [("bbox", box)]))
+        data, transform = pixels_of(coverage.coverage(context, Request([("bbox", box)]), "c"))
         assert (transform.c, data.shape[1]) == (0, 360)  # both ends of the rows, and so all between
 
 
@@ -102,7 +102,7 @@ def dateline(served):
 
 
 def test_across_the_date_line_everything_is_there(dateline):
-    data, _ = pixels_of(coverage.coverage(dateline, "c", []))
+    data, _ = pixels_of(coverage.coverage(dateline, Request([]), "c"))
     assert np.array_equal(data, np.arange(1, 401).reshape(20, 20))
 
 
@@ -110,18 +110,18 @@ def test_across_the_date_line_everything_is_there(dateline):
     ("west", "east", "place"), [("-180", "-179.9", "POINT(-179.97 63.03)"), ("179.8", "180", "POINT(179.95 63.03)")]
 )
 def test_across_the_date_line_data_are_found_from_both_sides(dateline, west, east, place):
-    data, _ = pixels_of(coverage.coverage(dateline, "c", [("bbox", f"{west},62.9,{east},63.1")]))
+    data, _ = pixels_of(coverage.coverage(dateline, Request([("bbox", f"{west},62.9,{east},63.1")]), "c"))
     assert 0 < np.count_nonzero(data) <= 400
-    pixels_of(coverage.coverage(dateline, "c", [("subset", f"Lon({west}:{east})")]))
-    assert int(series_of(edr.position(dateline, "c", [("coords", place), ("f", "csv")]))[0]["v"]) > 0
+    pixels_of(coverage.coverage(dateline, Request([("subset", f"Lon({west}:{east})")]), "c"))
+    assert int(series_of(edr.position(dateline, Request([("coords", place), ("f", "csv")]), "c"))[0]["v"]) > 0
     ring = f"POLYGON(({west} 62.9,{east} 62.9,{east} 63.1,{west} 63.1,{west} 62.9))"
-    (row,) = series_of(edr.area(dateline, "c", [("coords", ring), ("reducer", "count"), ("f", "csv")]))
+    (row,) = series_of(edr.area(dateline, Request([("coords", ring), ("reducer", "count"), ("f", "csv")]), "c"))
     assert 0 < int(row["v_count"]) < 400
 
 
 def test_across_the_date_line_maps_are_drawn(dateline):
     for col in ("0", "255"):
-        assert maptiles.tile(dateline, "c", maptiles.TilePlace("WebMercatorQuad", "8", "72", col), []).status == 200
+        assert maptiles.tile(dateline, Request(), "c", "WebMercatorQuad", "8", "72", col).status == 200
 
 
 @pytest.mark.parametrize(
@@ -139,24 +139,24 @@ def test_across_the_date_line_maps_are_drawn(dateline):
 )
 def test_across_the_date_line_items_are_found_by_what_they_cover(dateline, bbox, crs, found):
     pairs = [("bbox", bbox), *([("bbox-crs", crs)] if crs else [])]
-    answer = json.loads(items.items(dateline, "c", pairs, base="").body)
+    answer = items.items(dateline, Request(pairs), "c")
     assert answer["numberReturned"] == found
 
 
 @pytest.mark.parametrize("bbox", ["179,64,-179,62", "179,62,-181,64", "-179,62,-179,64"])
 def test_boxes_that_are_none_are_refused(dateline, bbox):
     with pytest.raises(InvalidInput, match="bbox"):
-        items.items(dateline, "c", [("bbox", bbox)], base="")
+        items.items(dateline, Request([("bbox", bbox)]), "c")
 
 
 def test_longitudes_of_0_to_360_on_maps_and_in_other_crss(served):
     context = served(np.tile(1000 + np.arange(360), (180, 1)), "EPSG:4326", Affine(1, 0, 0, 0, -1, 90))
     for col, places in (("0", "-135.5"), ("1", "45.5")):
-        png = maptiles.tile(context, "c", maptiles.TilePlace("WebMercatorQuad", "1", "0", col), []).body
+        png = maptiles.tile(context, Request(), "c", "WebMercatorQuad", "1", "0", col).body
         with rasterio.MemoryFile(png) as memory, memory.open(driver="PNG") as file:
             assert (file.read(file.count)[100:200] == 255).all(), places  # nothing is transparent
     asked = [("bbox", "-120,40,-100,50"), ("crs", "EPSG:3857")]
-    data, _ = pixels_of(coverage.coverage(context, "c", asked))
+    data, _ = pixels_of(coverage.coverage(context, Request(asked), "c"))
     assert data.shape[1] >= 13
     assert 1239 <= data.min() <= 1241
     assert 1258 <= data.max() <= 1260
@@ -186,11 +186,13 @@ def mixed(tmp_path):
 @pytest.mark.parametrize("lon", [-179.5, -105.5, -0.5, 0.5, 105.5, 179.5])
 def test_files_that_count_longitudes_differently_are_all_found(mixed, lon):
     column = int(lon % 360)
-    rows = series_of(edr.position(mixed, "c", [("coords", f"POINT({lon} 44.5)"), ("f", "csv"), ("group", "record")]))
+    rows = series_of(
+        edr.position(mixed, Request([("coords", f"POINT({lon} 44.5)"), ("f", "csv"), ("group", "record")]), "c")
+    )
     assert sorted(int(row["v"]) for row in rows) == [1000 + column, 2000 + column]
     ring = f"POLYGON(({lon - 0.4} 44.1,{lon + 0.4} 44.1,{lon + 0.4} 44.9,{lon - 0.4} 44.9,{lon - 0.4} 44.1))"
     asked = [("coords", ring), ("reducer", "max"), ("f", "csv"), ("group", "record")]
-    assert sorted(float(row["v_max"]) for row in series_of(edr.area(mixed, "c", asked))) == [
+    assert sorted(float(row["v_max"]) for row in series_of(edr.area(mixed, Request(asked), "c"))) == [
         1000 + column,
         2000 + column,
     ]

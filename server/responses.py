@@ -1,0 +1,55 @@
+"""The head of an answer: status, media type, validators and how long it may be kept (RFC 9110, RFC 9111)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from prismcube.model.access import Access
+from providers.ogc.answer import Answer, FileBody, Keep, Stream
+
+SHORT_SECONDS = 300
+"""How old pictures and pixels may get in a cache before it asks again."""
+
+
+def head(answer: Answer, *, if_none_match: str, access: Access) -> tuple[int, dict[str, str]]:
+    """(status, headers); 304 when the client has this very answer. Names of headers are in lower case."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if answer.status != 200:
+        if answer.body:
+            headers["content-type"] = answer.media_type
+        headers.setdefault("cache-control", "no-cache")
+        return answer.status, headers
+    headers["cache-control"] = _cache_control(answer.keep, shared=access.is_anonymous)
+    headers["vary"] = "Accept, Accept-Language, Authorization, X-API-Key"
+    etag = answer.etag or (etag_of(answer.body) if isinstance(answer.body, bytes) else "")
+    if etag:
+        headers["etag"] = etag
+    if etag and has_tag(if_none_match, etag):
+        return 304, headers
+    headers["content-type"] = answer.media_type
+    if isinstance(answer.body, FileBody | Stream) and answer.body.size is not None:
+        headers["content-length"] = str(answer.body.size)
+    return 200, headers
+
+
+def etag_of(body: bytes) -> str:
+    """A strong validator of a body."""
+    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+
+
+def has_tag(header: str, etag: str) -> bool:
+    """True when an If-None-Match header names the tag, compared weakly (RFC 9110, 13.1.2)."""
+    seen = [part.strip().removeprefix("W/") for part in header.split(",")]
+    return header.strip() == "*" or etag.removeprefix("W/") in seen
+
+
+def _cache_control(keep: Keep, *, shared: bool) -> str:
+    """What a caller needs a key for is kept by nobody but himself."""
+    whose = "public" if shared else "private"
+    match keep:
+        case Keep.NEVER:
+            return "no-store"
+        case Keep.CHECK:
+            return f"{whose}, no-cache"
+        case Keep.SHORT:
+            return f"{whose}, max-age={SHORT_SECONDS}"

@@ -1,0 +1,144 @@
+"""Every address of the OGC API, as one table: routing, the OpenAPI document and its tests read it.
+
+    Operation           one address: handler, what it takes, what it answers with
+    PIXELS              answered by pixel threads (server.native)
+    DOCUMENTS           answered by page threads (server.pages), as JSON or as a page
+
+A new address is one line here, its handler one function of (Context, Request, **path).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prismcube.encode import covjson, geotiff, png, table
+from providers.ogc import collections, coverage, edr, items, maptiles
+from providers.ogc.answer import JSON
+
+HTML = "text/html"
+C = "/collections/{collectionId}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One address that is read. Path parameters are written as the standards name them."""
+
+    path: str
+    handler: Callable[..., Any]
+    summary: str
+    tag: str
+    parameters: tuple[str, ...] = ("f", "lang")
+    """Names of the query parameters; described in `server.openapi`."""
+    required: tuple[str, ...] = ()
+    media_types: tuple[str, ...] = (JSON,)
+    """Of the answers, the default first; documents have a page as well when there is a template."""
+    formats: Mapping[str, str] = field(default_factory=lambda: {"json": JSON, "html": HTML})
+    """Values of `f`."""
+    template: str | None = None
+    """Of the page, below `server/templates`; documents only."""
+    may_be_empty: bool = False
+    """True: 204 where nothing lies."""
+
+
+def _document(path: str, handler: Callable[..., Any], template: str, summary: str, **more: Any) -> Operation:
+    return Operation(path=path, handler=handler, template=template, summary=summary, **more)
+
+
+PIXELS = (
+    Operation(
+        path=f"{C}/coverage",
+        handler=coverage.coverage,
+        summary="Pixels",
+        tag="Coverages",
+        parameters=coverage.PARAMETERS,
+        media_types=(geotiff.MEDIA_TYPE, png.MEDIA_TYPE, covjson.MEDIA_TYPE, JSON),
+        formats=coverage.FORMATS,
+        may_be_empty=True,
+    ),
+    Operation(
+        path=f"{C}/position",
+        handler=edr.position,
+        summary="Series of the pixel at a point",
+        tag="EDR",
+        parameters=edr.POSITION_PARAMETERS,
+        required=("coords",),
+        media_types=(covjson.MEDIA_TYPE, table.MEDIA_TYPE.partition(";")[0]),
+        formats=edr.FORMATS,
+        may_be_empty=True,
+    ),
+    Operation(
+        path=f"{C}/area",
+        handler=edr.area,
+        summary="Cube or series of a polygon",
+        tag="EDR",
+        parameters=edr.AREA_PARAMETERS,
+        required=("coords",),
+        media_types=(covjson.MEDIA_TYPE, table.MEDIA_TYPE.partition(";")[0]),
+        formats=edr.FORMATS,
+        may_be_empty=True,
+    ),
+    Operation(
+        path=f"{C}/map/tiles/{{tileMatrixSetId}}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}",
+        handler=maptiles.tile,
+        summary="A map tile in the default style",
+        tag="Tiles",
+        parameters=maptiles.PARAMETERS,
+        media_types=(png.MEDIA_TYPE,),
+        formats=maptiles.FORMATS,
+    ),
+)
+
+DOCUMENTS = (
+    _document(
+        "/collections",
+        collections.collections_document,
+        "collections/index.html",
+        "Every collection",
+        tag="Collections",
+    ),
+    _document(
+        C,
+        collections.collection_document,
+        "collections/collection.html",
+        "One collection",
+        tag="Collections",
+    ),
+    _document(
+        f"{C}/items",
+        items.items,
+        "items/index.html",
+        "Time steps and their footprints",
+        tag="Features",
+        parameters=items.PARAMETERS,
+        media_types=(items.MEDIA_TYPE,),
+        formats={"json": items.MEDIA_TYPE, "geojson": items.MEDIA_TYPE, "html": HTML},
+    ),
+    _document(
+        f"{C}/items/{{itemId}}",
+        items.item,
+        "items/item.html",
+        "One time step",
+        tag="Features",
+        media_types=(items.MEDIA_TYPE,),
+        formats={"json": items.MEDIA_TYPE, "geojson": items.MEDIA_TYPE, "html": HTML},
+    ),
+)
+
+PATH_PARAMETERS: Mapping[str, tuple[str, str, str]] = {
+    "collectionId": ("name", "Name of the collection", "s2-romania"),
+    "itemId": ("key", "Item", "1"),
+    "tileMatrixSetId": ("tms", "Tile matrix set", maptiles.TILE_MATRIX_SET),
+    "tileMatrix": ("z", "Level", "12"),
+    "tileRow": ("row", "Row, from the north", "1455"),
+    "tileCol": ("col", "Column, from the west", "2335"),
+}
+"""Of each name in a path: the handler's parameter, description, example."""
+
+
+def by_handler(path: str, brackets: str = "{}") -> str:
+    """The path with the handler's names in place of the standards': `{name}`, or `<name>` for Flask."""
+    for standard, (own, _, _) in PATH_PARAMETERS.items():
+        path = path.replace(f"{{{standard}}}", f"{brackets[0]}{own}{brackets[1]}")
+    return path
