@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> ASGIApp:
     context = make_context(settings)
     address = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
     host = Host(settings.pygeoapi, url=address)
+    context = replace(context, others=host.entries)
     pages = Pages(
         context,
         host,

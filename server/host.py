@@ -49,6 +49,7 @@ class Host:
             name for name, one in self.config["resources"].items() if one.get("type") == "collection"
         )
         """Names of the collections that pygeoapi publishes by itself, from its own file."""
+        self._entries: list[dict[str, Any]] | None = None
 
     def answers(self, path: str) -> bool:
         """True for paths that belong to pygeoapi's own resources."""
@@ -58,9 +59,15 @@ class Host:
         return rest.partition("/")[0] in self.collections if first == "collections" else first in _STOCK_PREFIXES
 
     def entries(self) -> list[dict[str, Any]]:
-        """The collection objects of pygeoapi's own collections, by its own code."""
-        client = self.app.test_client()
-        return [client.get(f"/collections/{name}?f=json").get_json() for name in sorted(self.collections)]
+        """The collection objects of pygeoapi's own collections by name, by its own code; treat as read-only.
+
+        Made once: their file is read at start, and making one may open its data. Two threads that come first make the
+        same list.
+        """
+        if self._entries is None:
+            client = self.app.test_client()
+            self._entries = [client.get(f"/collections/{name}?f=json").get_json() for name in sorted(self.collections)]
+        return self._entries
 
     def check_language(self, lang: str | None) -> None:
         """Raises InvalidInput("lang", ...) for a language that isn't configured; a part such as `en` is enough."""

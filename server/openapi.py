@@ -45,6 +45,10 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "reducer": (f"One number a date: {', '.join(REDUCERS)}, separated by commas.", TEXT),
     "lang": ("Language of the answer, one of those that the server is configured for.", TEXT),
     "limit": ("Items on a page.", WHOLE),
+    "q": (
+        "Terms separated by commas, one of which name, title, description or keywords hold, whatever the case.",
+        TEXT,
+    ),
     "after": ("Cursor of a `next` link.", TEXT),
 }
 """Description and schema of every query parameter but `f`."""

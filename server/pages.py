@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from prismcube.errors import CatalogueUnavailable, PrismcubeError
 from providers.errors import MethodNotAllowed
 from providers.ogc.answer import JSON, Answer, Context, Request, link
-from providers.ogc.collections import collections_document
+from providers.ogc.listing import collections_document
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from server.access import access_of
@@ -31,6 +31,8 @@ LOG = logging.getLogger("prismcube.server")
 
 STATIC = Path(__file__).parent / "static"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
+ON_LANDING_PAGE = 12
+"""Collections; the page links to the list of all."""
 PAGE_FORMATS = {"json": JSON, "html": "text/html"}
 
 
@@ -106,9 +108,9 @@ class Pages:
         def view(**path: str) -> Response:
             request_ = self._request()
             document = operation.handler(self._seen(), request_, **path)
-            if operation.path == "/collections":
-                document["collections"] += self._host.entries()
-            return self._page(operation.template or "", document, formats=operation.formats)
+            response = self._page(operation.template or "", document, formats=operation.formats)
+            response.headers.update(getattr(document, "headers", {}))
+            return response
 
         return view
 
@@ -151,8 +153,10 @@ class Pages:
             return self._sent(Answer(orjson.dumps(document), formats[chosen]))
         data = {**document, "base": self._base()}
         if listed:
-            ours = collections_document(self._seen(), Request(base=self._base()))["collections"]
-            data["collections"] = ours + self._host.entries()
+            first = Request(query=[("limit", str(ON_LANDING_PAGE))], base=self._base())
+            listed_ones = collections_document(self._seen(), first)
+            data["collections"] = listed_ones["collections"]
+            data["more"] = any(one["rel"] == "next" for one in listed_ones["links"])
         return self._sent(Answer(self._host.page(template, data, request).encode(), f"{HTML}; charset=utf-8"))
 
     def _sent(self, answer: Answer) -> Response:

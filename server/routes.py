@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismcube.encode import covjson, geotiff, png, table
-from providers.ogc import collections, coverage, edr, items, maptiles
+from providers.ogc import collections, coverage, edr, items, listing, maptiles
 from providers.ogc.answer import JSON
 
 HTML = "text/html"
@@ -93,10 +93,11 @@ PIXELS = (
 DOCUMENTS = (
     _document(
         "/collections",
-        collections.collections_document,
+        listing.collections_document,
         "collections/index.html",
-        "Every collection",
+        "Collections, by name",
         tag="Collections",
+        parameters=listing.PARAMETERS,
     ),
     _document(
         C,

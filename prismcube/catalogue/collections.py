@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from prismcube.catalogue.changes import rebuild, tell
+from prismcube.catalogue.collection_filter import CollectionFilter
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.filters import fits, within
 from prismcube.catalogue.references import Deletion
@@ -36,6 +37,7 @@ from prismcube.model.grid import Bounds
 from prismcube.model.mask import MaskRule
 from prismcube.model.pattern import Pattern
 from prismcube.model.period import Period
+from prismcube.model.search import searched
 
 BY_NAME = select(collection).where(collection.c.name == bindparam("key"))
 FIELDS = (  # of several collections, with what the variables say about the stored ones
@@ -89,6 +91,14 @@ class Collections(Repository[Collection]):
         with self._session.read() as connection:
             where = [readable(access), *([] if name is None else [fits(collection.c.name, name)])]
             return self._page(connection, *where, after=after, limit=limit)
+
+    def search(
+        self, wanted: CollectionFilter, *, access: Access = FULL, after: str | None = None, limit: int = 100
+    ) -> Found:
+        """Those that are meant and the caller may read, by name (code point order), from the one after `after` on."""
+        with self._session.read() as connection:
+            key = None if after is None else (after,)
+            return self._page(connection, readable(access), *wanted.conditions(), after=key, limit=limit)
 
     def create(self, wanted: Collection) -> Collection:
         """Raises Conflict when the name is taken; else as `put`."""
@@ -220,6 +230,7 @@ def _values(one: Collection) -> dict[str, Any]:
         "record_tags": dict(one.record_tags),
         "group": one.group,
         "style": one.style and {"fields": [*one.style.fields], "ranges": [[*pair] for pair in one.style.ranges]},
+        "words": searched([one.name, one.title, one.description, *one.keywords]),
     }
 
 

@@ -247,6 +247,7 @@ collection = Table(
     Column("record_tags", Json, nullable=False),
     Column("group", Text, nullable=False),
     Column("style", Json),
+    Column("words", Text, nullable=False, server_default=""),  # of name, title, description and keywords, to search in
     # The extent, kept by `changes.py`; all NULL while there is no data.
     Column("west", Double),
     Column("south", Double),

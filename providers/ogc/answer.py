@@ -1,16 +1,18 @@
 """What a handler is given, and what it gives back.
 
 handler(context, request, **path) -> Answer          pixels; runs in a pixel thread
-handler(context, request, **path) -> dict            a document, which the server writes as JSON or as a page
+handler(context, request, **path) -> dict            a document, which the server writes as JSON or as a page;
+                                                     a Document when headers belong to it
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlencode
 
 import orjson
 
@@ -53,6 +55,8 @@ class Context:
     """Raises Cancelled when the client has gone, TimeExceeded when the request has taken too long."""
     access: Access = FULL
     """What the caller may do."""
+    others: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """Gives the collection objects that others publish beside the catalogue's, by id; ready made."""
 
     def collection(self, name: str) -> Collection:
         """A collection that the caller may read. Raises NotFound, also for one that he may not know of."""
@@ -123,6 +127,14 @@ class FileBody:
                 yield chunk
 
 
+class Document(dict[str, Any]):
+    """A document with headers of its own."""
+
+    def __init__(self, content: Mapping[str, Any], *, headers: Mapping[str, str]) -> None:
+        super().__init__(content)
+        self.headers = headers
+
+
 def json_answer(document: Any, media_type: str = JSON) -> Answer:
     return Answer(orjson.dumps(document), media_type)
 
@@ -130,6 +142,12 @@ def json_answer(document: Any, media_type: str = JSON) -> Answer:
 def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:
     """A link object (RFC 8288 as OGC API - Common writes it)."""
     return {"href": href, "rel": rel, "type": media_type, "title": title}
+
+
+def linked(address: str, pairs: Sequence[tuple[str, str]], **changes: str) -> str:
+    """An address with the parameters of a request, some of them changed."""
+    kept = [(name, value) for name, value in pairs if name not in changes] + list(changes.items())
+    return f"{address}?{urlencode(kept)}" if kept else address
 
 
 NOTHING_THERE = Answer(b"", status=204)

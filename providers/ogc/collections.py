@@ -1,4 +1,4 @@
-"""`/collections` and `/collections/{c}`: OGC API - Common part 2, with what Coverages, EDR and Features add."""
+"""`/collections/{c}`: OGC API - Common part 2, with what Coverages, EDR and Features add; `listing` has all of them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,6 @@ from providers.ogc.params import Query
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 HTML = "text/html"
-
-
-def collections_document(context: Context, request: Request) -> dict[str, Any]:
-    """Every collection, by name. Raises UnknownParameter."""
-    Query(request.query, known=("f", "lang"))
-    base = request.base
-    entries = []
-    after: tuple[str] | None = None
-    while page := context.catalogue.collections.list(after=after, limit=200, access=context.access):
-        entries += [collection_entry(one, base=base) for one in page]
-        after = (page[-1].name,)
-    here = f"{base}/collections"
-    return {
-        "collections": entries,
-        "links": [link(here, "self", JSON, "This document"), link(f"{here}?f=html", "alternate", HTML, "As HTML")],
-    }
 
 
 def collection_document(context: Context, request: Request, name: str) -> dict[str, Any]:

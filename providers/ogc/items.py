@@ -16,7 +16,8 @@ from prismcube.model.entities import Record
 from prismcube.model.grid import CRS84
 from prismcube.model.period import Period, format_instant
 from providers.ogc.answer import JSON, Context, Request, link
-from providers.ogc.params import Query, parse_search_box
+from providers.ogc.params import Query
+from providers.ogc.search_box import parse_search_box
 
 PARAMETERS = ("f", "lang", "bbox", "bbox-crs", "datetime", "limit", "after")
 MEDIA_TYPE = "application/geo+json"

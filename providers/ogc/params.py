@@ -9,11 +9,9 @@ from contextlib import contextmanager
 
 import shapely
 from shapely.errors import GEOSException
-from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput, UnknownParameter
-from prismcube.model.globe import box_on_globe
 from prismcube.model.grid import CRS84, Bounds, is_north_first, parse_crs
 from prismcube.model.period import Period
 from prismcube.model.text import check_text
@@ -154,20 +152,6 @@ def parse_bbox(text: str, *, crs: str) -> Bounds:
         )
         raise InvalidInput("bbox", f"lower corner must lie below the upper one; the order for {crs} is {order}")
     return in_range(Bounds(a, b, c, d), crs)
-
-
-def parse_search_box(text: str, *, crs: str) -> BaseGeometry:
-    """A box in longitude and latitude from one of four numbers in the axis order of its CRS, to search by.
-
-    In degrees, a western edge greater than the eastern one means a box across the antimeridian (RFC 7946, 5.2).
-    """
-    a, b, c, d = _corners(text, crs)
-    if not (parse_crs(crs).is_geographic and a > c):
-        return box(*parse_bbox(text, crs=crs).to_crs(crs, CRS84).as_tuple())
-    if b >= d:
-        raise InvalidInput("bbox", f"the southern edge must lie below the northern one, got {b:g}, {d:g}")
-    in_range(Bounds(c, b, a, d), crs)
-    return box_on_globe(a, b, c, d)
 
 
 def _corners(text: str, crs: str) -> tuple[float, float, float, float]:
