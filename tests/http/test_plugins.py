@@ -1,0 +1,361 @@
+"""The providers of `providers.plugins`, loaded by an unmodified pygeoapi from a plain file, beside our own server."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import rasterio
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HOW_TO = ROOT / "docs" / "how-to" / "use-in-pygeoapi.md"
+C = "/collections/s2-romania"
+POINT = "POINT(22.1522 45.2048)"
+POLYGON = "POLYGON((22.150 45.203,22.155 45.203,22.155 45.206,22.150 45.206,22.150 45.203))"
+EPSG_3035 = "http://www.opengis.net/def/crs/EPSG/0/3035"
+
+SERVER: dict[str, Any] = {
+    "server": {
+        "bind": {"host": "127.0.0.1", "port": 5000},
+        "url": "http://127.0.0.1:5000",
+        "mimetype": "application/json; charset=UTF-8",
+        "encoding": "utf-8",
+        "language": "en-US",
+        "limits": {"default_items": 10, "max_items": 100},
+        "map": {"url": "https://tile.example.org/{z}/{x}/{y}.png", "attribution": "nobody"},
+    },
+    "logging": {"level": "ERROR"},
+    "metadata": {
+        "identification": {
+            "title": "Another server",
+            "description": "pygeoapi as it comes",
+            "keywords": ["test"],
+            "keywords_type": "theme",
+            "terms_of_service": "https://example.org",
+            "url": "https://example.org",
+        },
+        "license": {"name": "none", "url": "https://example.org"},
+        "provider": {"name": "nobody", "url": "https://example.org"},
+        "contact": {"name": "nobody", "email": "nobody@example.org"},
+    },
+}
+
+
+class Stock:
+    """pygeoapi's own server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str, /, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
+        query = {name.replace("_", "-"): value for name, value in params.items()}
+        return httpx.get(self.url + path, params=query or None, headers=headers, timeout=120)
+
+    def ok(self, path: str, /, **params: Any) -> httpx.Response:
+        answer = self.get(path, **params)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def json(self, path: str, /, **params: Any) -> Any:
+        return self.ok(path, f="json", **params).json()
+
+    def refused(self, path: str, status: int, /, **params: Any) -> str:
+        """What the server says."""
+        answer = self.get(path, f="json", **params)
+        assert answer.status_code == status, (answer.status_code, answer.text[:300])
+        return answer.json()["description"]
+
+
+def documented_resources(home: Path) -> dict[str, Any]:
+    """The resources that the documentation tells users to write, with the folder put in."""
+    snippet = re.search(r"```yaml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
+    assert snippet
+    text = snippet[1].replace("/srv/prismcube", str(home))
+    return yaml.safe_load(text)["resources"]
+
+
+@pytest.fixture(scope="module")
+def stock(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
+    folder = tmp_path_factory.mktemp("pygeoapi")
+    resources = documented_resources(demo.home)
+    original = resources["s2-romania"]
+    for provider in original["providers"]:
+        if provider["type"] == "edr":
+            provider["crs"] = [EPSG_3035]
+    coverage = next(one for one in original["providers"] if one["type"] == "coverage")
+    broken = {**original, "providers": [{**coverage, "data": "gone"}]}
+    picture = {**coverage, "format": {"name": "png", "mimetype": "image/png"}}
+    picture["options"] = {"home": str(demo.home), "parameters": {"group": "all", "width": "50", "mosaic": "first"}}
+    small = {**coverage, "options": {"catalogue": f"sqlite:///{demo.home / 'catalogue.sqlite'}"}}
+    small["options"]["limits"] = {"json_values": 1000}
+    resources |= {
+        "picture": {**original, "providers": [picture]},
+        "small": {**original, "providers": [small]},
+    }
+    config, document = folder / "config.yml", folder / "openapi.yml"
+    write = partial(yaml.safe_dump, sort_keys=False)
+    config.write_text(write({**SERVER, "resources": resources}), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYGEOAPI_CONFIG": str(config)}
+    environment["PYGEOAPI_OPENAPI"] = str(document)
+    tools = Path(sys.executable).parent
+    made = [tools / "pygeoapi", "openapi", "generate", config, "--output-file", document]
+    generated = subprocess.run(
+        made, env=environment, cwd=folder, timeout=300, capture_output=True, text=True, check=False
+    )
+    assert generated.returncode == 0, generated.stderr
+    config.write_text(write({**SERVER, "resources": {**resources, "gone": broken}}), encoding="utf-8")
+    output = folder / "output.txt"
+    serve = [tools / "gunicorn", "--bind=127.0.0.1:0", "--workers=1", "--threads=4", "pygeoapi.flask_app:APP"]
+    with output.open("w") as told:
+        process = subprocess.Popen(serve, env=environment, cwd=folder, stdout=told, stderr=subprocess.STDOUT)
+    try:
+        yield Stock(_address(output, process))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _address(output: Path, process: subprocess.Popen[bytes]) -> str:
+    """Where gunicorn says that it listens, once it answers."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"Listening at: (\S+)", output.read_text())
+        try:
+            if found and httpx.get(f"{found[1]}/conformance", timeout=60).status_code == 200:
+                return found[1]
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"pygeoapi did not start:\n{output.read_text()}")
+
+
+# --- coverages --------------------------------------------------------------------------------------------------------
+
+
+def ranges(document: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {
+        name: np.array(one["values"], dtype=float).reshape(one["shape"]) for name, one in document["ranges"].items()
+    }
+
+
+def test_a_geotiff_is_that_of_our_server(stock: Stock, demo: Any) -> None:
+    asked = {"properties": "B4,ndvi", "datetime": "2020-06-20"}
+    theirs = stock.ok(f"{C}/coverage", f="GTiff", **asked)
+    assert theirs.headers["content-type"] == "image/tiff; application=geotiff"
+    assert 'filename="s2-romania.tif"' in theirs.headers["content-disposition"]
+    ours = demo.tiff(f"{C}/coverage", **asked)
+    with rasterio.MemoryFile(theirs.content) as memory, memory.open() as file:
+        np.testing.assert_array_equal(file.read(), ours.data)
+        assert (file.crs, file.transform) == (ours.crs, ours.transform)
+
+
+def test_a_geotiff_has_the_pixels_of_the_file(stock: Stock, romania_files: list[Path]) -> None:
+    theirs = stock.ok(f"{C}/coverage", f="GTiff", properties="B2,B8", datetime="2020-06-20").content
+    stored = next(file for file in romania_files if "20200620" in file.name)
+    with rasterio.MemoryFile(theirs) as memory, memory.open() as file, rasterio.open(stored) as source:
+        np.testing.assert_array_equal(file.read(), source.read([1, 4]))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"properties": "B4,B8,ndvi"},  # stock: one range for all bands
+        {"properties": "B4", "bbox": "22.150,45.203,22.153,45.206"},
+        {"properties": "B4", "bbox": "2532200,5272100,2532700,5272400", "bbox_crs": EPSG_3035},  # stock: 500
+        {
+            "properties": "B4",
+            "subset": "Lon(22.150:22.153)",
+        },  # stock: an unknown axis, and one alone counts for nothing
+        {"properties": "B4", "subset": "E(5272100:5272300),N(*:2532500)"},
+        {"properties": "B4", "subset": 'time("2020-06-20":"2020-06-30"),y(2532200:2532700)', "datetime": None},
+    ],
+    ids=lambda asked: next(name for name in reversed(asked) if asked[name]),
+)
+def test_coverage_json_is_that_of_our_server(stock: Stock, demo: Any, asked: dict[str, str]) -> None:
+    asked = {name: value for name, value in {"datetime": "2020-06-20", **asked}.items() if value}
+    theirs = stock.json(f"{C}/coverage", **asked)
+    ours = demo.json(f"{C}/coverage", f="covjson", **asked)
+    assert theirs == ours
+    everything = demo.json(f"{C}/coverage", f="covjson", datetime="2020-06-20", properties="B4")
+    if len(asked) > 2 or "subset" in asked:
+        assert 0 < ranges(theirs)["B4"][0].size < ranges(everything)["B4"][0].size
+
+
+def test_the_configured_format_and_parameters_hold(stock: Stock, demo: Any) -> None:
+    asked = {"properties": "B4,B3,B2", "datetime": "2020"}
+    theirs = stock.ok("/collections/picture/coverage", f="png", **asked)
+    ours = demo.ok(f"{C}/coverage", f="png", group="all", width="50", mosaic="first", **asked)
+    assert theirs.headers["content-type"] == "image/png"
+    assert theirs.content == ours.content
+
+
+def test_a_collection_tells_its_grid(stock: Stock) -> None:
+    document = stock.json(C)
+    assert [one["cellsCount"] for one in document["extent"]["spatial"]["grid"]] == [100, 100]
+    assert [one["resolution"] for one in document["extent"]["spatial"]["grid"]] == [10, 10]
+    assert document["extent"]["temporal"]["interval"] == [["2015-08-01T00:00:00Z", "2021-01-01T00:00:00Z"]]
+    assert document["parameter_names"]["ndvi"]["unit"]["symbol"]["value"] == "1"
+
+
+def test_a_schema_has_types_of_json(stock: Stock) -> None:
+    properties = stock.json("/collections/small/schema")["properties"]
+    assert (properties["B4"]["type"], properties["ndvi"]["type"]) == ("integer", "number")
+
+
+def test_pages_show_what_is_there(stock: Stock) -> None:
+    for path in (C, f"{C}/coverage?bbox=22.150,45.203,22.153,45.206&datetime=2020-06-20", f"{C}/items", f"{C}/tiles"):
+        answer = httpx.get(stock.url + path, headers={"Accept": "text/html"}, timeout=60)
+        assert answer.status_code == 200, (path, answer.text[:300])
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_the_openapi_document_names_the_fields(stock: Stock) -> None:
+    paths = stock.json("/openapi")["paths"]
+    parameters = paths[f"{C}/coverage"]["get"]["parameters"]
+    properties = next(one for one in parameters if one.get("name") == "properties")
+    assert properties["schema"]["items"]["enum"] == ["B2", "B3", "B4", "B8", "SCL", "ndvi"]
+
+
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_series_is_that_of_our_server(stock: Stock, demo: Any) -> None:
+    asked = {"coords": POINT, "parameter_name": "ndvi", "datetime": "2019-06/2020-07"}
+    theirs, ours = stock.json(f"{C}/position", **asked), demo.json(f"{C}/position", **asked)
+    assert theirs == ours
+    assert any(value is not None for value in theirs["ranges"]["ndvi"]["values"])
+
+
+def test_coordinates_of_another_crs(stock: Stock, demo: Any) -> None:
+    asked = {"coords": "POINT(5272455 2532705)", "parameter_name": "B4", "datetime": "2020-06-20", "crs": EPSG_3035}
+    theirs, ours = stock.json(f"{C}/position", **asked), demo.json(f"{C}/position", **asked)
+    assert theirs["ranges"] == ours["ranges"]
+    assert theirs["domain"] == ours["domain"]
+
+
+def test_a_cube_in_a_polygon_is_that_of_our_server(stock: Stock, demo: Any) -> None:
+    asked = {"coords": POLYGON, "parameter_name": "B4,ndvi", "datetime": "2020-06-20/2020-07-10"}
+    assert stock.json(f"{C}/area", **asked) == demo.json(f"{C}/area", **asked)
+
+
+# --- items ------------------------------------------------------------------------------------------------------------
+
+
+def features(document: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(one["id"], one["geometry"], one["properties"]) for one in document["features"]]
+
+
+def test_items_are_those_of_our_server(stock: Stock, demo: Any) -> None:
+    asked = {"bbox": "22.150,45.203,22.153,45.206", "datetime": "2020-06/2020-12", "limit": "50"}
+    theirs, ours = stock.json(f"{C}/items", **asked), demo.json(f"{C}/items", **asked)
+    assert features(theirs) == features(ours)
+    assert 0 < theirs["numberReturned"] < 50
+
+
+def test_pages_by_offset_have_each_item_once(stock: Stock, demo: Any, romania_files: list[Path]) -> None:
+    path, found = f"{C}/items?f=json&datetime=2020&limit=7", []
+    while path:
+        document = httpx.get(stock.url + path, timeout=60).json()
+        found += features(document)
+        following = [one["href"] for one in document["links"] if one["rel"] == "next"]
+        path = following[0].removeprefix(SERVER["server"]["url"]) if following else ""
+    assert found == features(demo.json(f"{C}/items", datetime="2020", limit="100"))
+    assert len(found) == sum("S2_2020" in file.name for file in romania_files)
+
+
+def test_one_item(stock: Stock, demo: Any) -> None:
+    first = demo.json(f"{C}/items", limit="1")["features"][0]
+    theirs = stock.json(f"{C}/items/{first['id']}")
+    assert {name: theirs[name] for name in ("id", "geometry", "properties")} == {
+        name: first[name] for name in ("id", "geometry", "properties")
+    }
+    stock.refused(f"{C}/items/999999", 404)
+    stock.refused(f"{C}/items/none", 404)
+
+
+# --- tiles ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_tile_is_that_of_our_server(stock: Stock, demo: Any) -> None:
+    theirs = stock.ok(f"{C}/tiles/WebMercatorQuad/14/5832/9200", f="png")
+    ours = demo.ok(f"{C}/map/tiles/WebMercatorQuad/14/5832/9200", f="png")
+    assert theirs.headers["content-type"] == "image/png"
+    assert theirs.content == ours.content
+
+
+def test_tile_sets_lead_to_a_tile(stock: Stock) -> None:
+    document = stock.json(f"{C}/tiles")
+    template = next(one["href"] for one in document["links"] if one["rel"] == "item")
+    path = template.removeprefix(SERVER["server"]["url"])
+    for name, value in {
+        "tileMatrixSetId": "WebMercatorQuad",
+        "tileMatrix": 14,
+        "tileRow": 5832,
+        "tileCol": 9200,
+    }.items():
+        path = path.replace(f"{{{name}}}", str(value))
+    assert httpx.get(stock.url + path, timeout=60).headers["content-type"] == "image/png"
+    metadata = stock.json(f"{C}/tiles/WebMercatorQuad/metadata")
+    assert metadata["dataType"] == "map"
+    assert metadata["tileMatrixSetURI"].endswith("WebMercatorQuad")
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        (f"{C}/coverage?bbox=22.15,45.2,22.16", 500, "bbox"),  # pygeoapi's own, before it reaches us
+        (f"{C}/coverage?bbox=181,45,182,46", 400, "longitudes lie in -180..180"),
+        (f"{C}/coverage?bbox=nan,45,22,46", 400, "not a number"),
+        (f"{C}/coverage?bbox=22.15,45.2,22.16,45.3&bbox-crs=nonsense", 400, "bbox-crs"),
+        (f"{C}/coverage?datetime=yesterday", 400, "datetime"),
+        (f"{C}/coverage?properties=B4,B99", 400, "Invalid field"),
+        (f"{C}/coverage?subset=height(1:2)", 400, "axis"),
+        (f"{C}/coverage?subset=E(2:1)", 400, "low bound"),
+        (f"{C}/position?coords=LINESTRING(22.15 45.2,22.16 45.21)", 400, "coords"),
+        (f"{C}/position?coords=POINT Z(22.15 45.2 7)", 400, "no height"),
+        (f"{C}/position?coords=POINT(22.1522 45.2048)&parameter-name=B4,B99", 400, "no field 'B99'"),
+        (f"{C}/area?coords=POLYGON((0 0,1 1,0 1,1 0,0 0))", 400, "not a valid geometry"),
+        (f"{C}/items?datetime=2020/2019", 400, "datetime"),
+        (f"{C}/items?offset=10001", 400, "offset"),
+        (f"{C}/tiles/WebMercatorQuad/a/1/1?f=png", 400, "tileMatrix"),
+        ("/collections/small/coverage?datetime=2020", 413, "values in a text answer"),
+        ("/collections/gone/coverage?properties=B4", 404, "no collection 'gone'"),
+    ],
+)
+def test_errors_keep_their_status_and_words(stock: Stock, path: str, status: int, says: str) -> None:
+    answer = httpx.get(stock.url + path + ("" if "f=" in path else "&f=json"), timeout=60)
+    assert answer.status_code == status, answer.text[:300]
+    assert says in answer.json()["description"]
+
+
+@pytest.mark.parametrize("path", [f"{C}/coverage?bbox=0,0,1,1", f"{C}/position?coords=POINT(0 0)"])
+def test_where_nothing_lies_there_is_no_content(stock: Stock, path: str) -> None:
+    assert httpx.get(stock.url + path, timeout=60).status_code == 204
+
+
+def test_a_tile_outside_the_set_is_not_found(stock: Stock) -> None:
+    assert stock.get(f"{C}/tiles/WebMercatorQuad/1/2/0", f="png").status_code == 404
+    assert stock.get(f"{C}/tiles/Nowhere/1/0/0", f="png").status_code == 404
+
+
+def test_a_collection_that_has_gone_leaves_the_others(stock: Stock) -> None:
+    assert [one["id"] for one in stock.json("/collections")["collections"]] == ["s2-romania", "picture", "small"]
+
+
+def test_nothing_is_left_in_the_temporary_folder(stock: Stock, demo: Any) -> None:
+    stock.ok(f"{C}/coverage", f="GTiff", datetime="2020-06-20")
+    assert list((demo.home / "tmp").iterdir()) == []
