@@ -32,6 +32,7 @@ from server.catalogue import Writers
 from server.host import Host
 from server.native import PixelRoutes, Times
 from server.pages import Pages, flask_app
+from server.problem_pages import ProblemPages
 from server.problems import MEDIA_TYPE, problem
 
 LOG = logging.getLogger("prismcube.server")
@@ -97,6 +98,7 @@ def create_app(settings: Settings) -> ASGIApp:
         exception_handlers={HTTPException: _on_http_error, Exception: _on_unknown_error},
     )
     root: ASGIApp = Root(app, stock=_wsgi(host.app), host=host, url_bytes=settings.limits.url_bytes)
+    root = ProblemPages(root, host=host, base=base, headers=(CONTENT_SECURITY_POLICY,))
     if settings.pygeoapi["server"].get("cors"):
         exposed = ["Content-Crs", "Content-Bbox", "Content-Disposition"]
         shared = CORSMiddleware(root, allow_origins=["*"], allow_methods=["GET"], expose_headers=exposed)

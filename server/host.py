@@ -6,26 +6,27 @@ against the installed version:
 - `pygeoapi.flask_app` reads two files named by the environment at import; so it is imported here, once a process, with
   ours in place.
 - `pygeoapi.util.render_j2_template` makes a Jinja environment and compiles every template anew on each request, 98 % of
-  the time of an HTML page. A bytecode cache given to each environment keeps what was compiled.
+  the time of an HTML page. It gets one environment for each list of template folders instead (`SharedEnvironment`).
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Mapping
-from io import BytesIO
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
-from flask import Flask, Request
-from jinja2 import BytecodeCache, Environment
-from jinja2.bccache import Bucket
+from flask import Flask
+from jinja2 import Environment, FileSystemLoader
 
 from prismcube.errors import InvalidInput
+from providers.ogc.negotiate import by_preference
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -76,25 +77,44 @@ class Host:
         if lang is not None and lang.lower() not in known:
             raise InvalidInput("lang", f"{lang[:20]!r} is not one of {', '.join(map(str, languages))}")
 
-    def page(self, template: str, data: Mapping[str, Any], request: Request) -> str:
+    def metadata(self, language: Language) -> dict[str, Any]:
+        """What the configuration says of the service, in one language."""
+        from pygeoapi.l10n import translate_struct
+
+        config: dict[str, Any] = translate_struct(self._api.tpl_config, self._locale(language), True)
+        found: dict[str, Any] = config["metadata"]
+        return found
+
+    def page(self, template: str, data: Mapping[str, Any], language: Language) -> str:
         """One of our own pages (`server/templates`), rendered by pygeoapi with its configuration and translations."""
         from pygeoapi.util import render_j2_template
 
-        locale = _api_request(request, self._api).locale
-        html: str = render_j2_template(self._api.tpl_config, {"path": str(TEMPLATES)}, template, dict(data), locale)
+        folder, locale = {"path": str(TEMPLATES)}, self._locale(language)
+        html: str = render_j2_template(self._api.tpl_config, folder, template, dict(data), locale)
         return html
 
+    def _locale(self, language: Language) -> Any:
+        """The configured language that fits best, the first when none does."""
+        from pygeoapi.l10n import best_match
 
-def _api_request(request: Request, api: Any) -> Any:
-    from pygeoapi.api import APIRequest
+        wanted = [language.lang] if language.lang else [tag for tag in by_preference(language.accepted) if tag]
+        return best_match(wanted, self._api.locales)
 
-    return APIRequest.from_flask(request, api.locales)
+
+@dataclass(frozen=True)
+class Language:
+    """What a client says of the language it wants."""
+
+    lang: str | None = None
+    """The parameter; wins."""
+    accepted: str = ""
+    """The Accept-Language header."""
 
 
 def _import_flask_app(config: Mapping[str, Any]) -> Any:
     import pygeoapi.util
 
-    pygeoapi.util.Environment = functools.partial(Environment, bytecode_cache=_MemoryCache())
+    pygeoapi.util.Environment = SharedEnvironment.of
     with tempfile.TemporaryDirectory() as folder:
         config_file, openapi_file = Path(folder, "config.yml"), Path(folder, "openapi.json")
         config_file.write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str))), encoding="utf-8")
@@ -104,17 +124,30 @@ def _import_flask_app(config: Mapping[str, Any]) -> Any:
     return flask_app
 
 
-class _MemoryCache(BytecodeCache):
-    """Compiled templates, kept in memory; Jinja checks by checksum that the source is still the same."""
+class SharedEnvironment(Environment):
+    """The one environment of a list of template folders; its compiled templates serve all requests and languages.
 
-    def __init__(self) -> None:
-        self._code: dict[str, bytes] = {}
+    pygeoapi sets the language on the environment, right before it renders: here that sets it for the running request
+    alone.
+    """
 
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._code:
-            bucket.load_bytecode(BytesIO(self._code[bucket.key]))
+    _shared: ClassVar[dict[tuple[str, ...], SharedEnvironment]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        stream = BytesIO()
-        bucket.write_bytecode(stream)
-        self._code[bucket.key] = stream.getvalue()
+    def __init__(self, loader: FileSystemLoader, **options: Any) -> None:
+        # Templates are looked at again only when they are loaded the first time: a deployed file does not change.
+        super().__init__(loader=loader, auto_reload=False, **options)
+        translations: ContextVar[Any] = ContextVar("translations")
+        self.globals["gettext"] = lambda text: translations.get().ugettext(text)
+        self.globals["ngettext"] = lambda one, many, count: translations.get().ungettext(one, many, count)
+        # Stands in the place of the method that the extension for translations adds to an environment.
+        self.install_gettext_translations = translations.set
+
+    @classmethod
+    def of(cls, *, loader: FileSystemLoader, **options: Any) -> SharedEnvironment:
+        """The environment for the loader's folders, made by the first who asks."""
+        with cls._lock:
+            key = tuple(loader.searchpath)
+            if key not in cls._shared:
+                cls._shared[key] = cls(loader, **options)
+            return cls._shared[key]

@@ -1,29 +1,41 @@
 """The OpenAPI 3.0 document: one path a kind of resource, self-contained, without references to other hosts.
 
+It lists no collections, so its size does not depend on how many there are: `collectionId` and the like are free text
+with an example that works (`server.examples`). What is fixed by the code (formats, rules) is given as `enum`.
+
 A test holds every operation's parameters against the tuples the handlers accept.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.reduce import REDUCERS
 from prismcube.model.entities import RESAMPLINGS
+from providers.ogc.answer import Limits
+from server.examples import Examples
 from server.openapi_catalogue import catalogue_paths, catalogue_schemas
+from server.openapi_schemas import NUMBER, SCHEMAS, TEXT, answer_schema, ref
 from server.problems import MEDIA_TYPE as PROBLEM
-from server.routes import DOCUMENTS, PATH_PARAMETERS, PIXELS, Operation
+from server.routes import DOCUMENTS, HTML, PATH_PARAMETERS, PIXELS, Operation
 
-TEXT = {"type": "string"}
+MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
+API_VERSION = "0.1"
+"""Of the API, not of the software."""
+
 WHOLE = {"type": "integer", "minimum": 1}
+BOX = {"type": "array", "minItems": 4, "maxItems": 6, "items": NUMBER}
+"""So the standards define it (OGC 17-069r4, /req/core/fc-bbox-definition); six numbers are for data with a height."""
 
 _DATETIME = "An instant or period (RFC 3339), limits inclusive, `..` for an open side; a date means the whole day."
 _GROUP = "Time steps: `record`, `day`, `month`, `year`, `all`, or your own order of records: `A,B;C`."
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "subset": ('Area and time by axis, such as `E(5236000:5236500),time("2020":"2021")`.', TEXT),
-    "bbox": ("Four numbers in the axis order of `bbox-crs`; by default west,south,east,north in degrees.", TEXT),
+    "bbox": ("Four numbers in the axis order of `bbox-crs`; by default west,south,east,north in degrees.", BOX),
     "bbox-crs": ("CRS of `bbox` as OGC URI.", TEXT),
     "crs": ("CRS of the answer as OGC URI; for EDR queries that of `coords`.", TEXT),
     "scale-factor": (
@@ -53,91 +65,170 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Description and schema of every query parameter but `f`."""
 
+TAGS = {
+    "API": "What the server is",
+    "Collections": "What there is: OGC API - Common part 2",
+    "Features": "Time steps and their footprints: OGC API - Features",
+    "Coverages": "Pixels: OGC API - Coverages",
+    "EDR": "Series and cubes by place: OGC API - Environmental Data Retrieval",
+    "Tiles": "Maps by tile: OGC API - Tiles",
+    "catalogue": "The entities behind the collections, to read and to change",
+}
 
-def openapi_document(*, base: str, metadata: Mapping[str, Any], example: str) -> dict[str, Any]:
-    """The document; `example` is the name of a real collection."""
+OWN = (
+    Operation(path="/", handler=dict, summary="Landing page", tag="API"),
+    Operation(path="/conformance", handler=dict, summary="Conformance classes", tag="API"),
+    Operation(
+        path="/openapi",
+        handler=dict,
+        summary="This document",
+        tag="API",
+        media_types=(MEDIA_TYPE,),
+        formats={"json": MEDIA_TYPE, "html": HTML},
+    ),
+)
+"""The documents that the server answers without a handler (server.pages)."""
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "ETag": {"description": "Of this answer; send it as If-None-Match to learn whether it has changed", "schema": TEXT},
+    "Cache-Control": {"description": "How long the answer may be kept", "schema": TEXT},
+    "Vary": {"description": "Headers of the request that the answer depends on", "schema": TEXT},
+    "Content-Crs": {"description": "CRS of the answer, as URI in angle brackets", "schema": TEXT},
+    "Content-Bbox": {"description": "Corners of the answer in the axis order of its CRS", "schema": TEXT},
+}
+_PIXEL_HEADERS = ("Content-Crs", "Content-Bbox")
+
+SECURITY: dict[str, dict[str, Any]] = {
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The key as password, any name"},
+}
+"""Ways to say who one is; asked for only where the server's `access` settings name keys."""
+
+_REFUSALS = {
+    "204": ("Empty", "Nothing lies in this area and time"),
+    "304": ("NotModified", "The answer is the one whose ETag was sent"),
+    "400": ("BadRequest", "A parameter is unknown or wrong; `parameter` names it"),
+    "401": ("Unauthorized", "A key or token is needed, or the one that was sent is not accepted"),
+    "403": ("Forbidden", "The key or token does not allow this"),
+    "404": ("NotFound", "No such resource, or none that the caller may know of"),
+    "413": ("TooLarge", "More than the server allows; says what would fit"),
+    "414": ("AddressTooLong", "The address has too many bytes"),
+    "429": ("TooManyRequests", "Too many requests of one caller; Retry-After says when to ask again"),
+    "500": ("ServerError", "A defect of the server; its log has the details"),
+    "502": ("BadArchive", "A file of the archive could not be read"),
+    "503": ("Unavailable", "The server is busy, or can't reach its catalogue; ask again later"),
+    "507": ("NoRoom", "The server has no room to write the answer"),
+}
+"""Name and meaning by status."""
+
+
+def openapi_document(*, base: str, metadata: Mapping[str, Any], examples: Examples, limits: Limits) -> dict[str, Any]:
+    """The document; `metadata` is pygeoapi's section of that name, in one language."""
+    identification, license = metadata["identification"], metadata.get("license") or {}
+    contact = {"name": (metadata.get("contact") or {}).get("name")}
     return {
         "openapi": "3.0.3",
         "info": {
-            "title": metadata["identification"]["title"],
-            "description": metadata["identification"]["description"],
-            "version": "0.1",
-            "license": {"name": metadata.get("license", {}).get("name", "")},
+            "title": identification["title"],
+            "description": identification["description"],
+            "version": API_VERSION,
+            "license": {"name": license.get("name") or "See each collection"},
+            **({"contact": contact} if contact["name"] else {}),
         },
         "servers": [{"url": base}],
-        "paths": {**_paths(example), **catalogue_paths()},
-        "components": {"schemas": {"Problem": _PROBLEM, **catalogue_schemas()}},
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        # Nobody has to say who he is where the server asks nobody; where it does, one of these is enough.
+        "security": [{}, *({name: []} for name in SECURITY)],
+        "paths": {**_paths(examples, limits), **_catalogue()},
+        "components": {
+            "schemas": {**SCHEMAS, **catalogue_schemas()},
+            "responses": _responses(),
+            "headers": HEADERS,
+            "securitySchemes": SECURITY,
+        },
     }
 
 
-def _paths(example: str) -> dict[str, Any]:
-    json = {"application/json": {"schema": {"type": "object"}}}
-    pages = {
-        "/": _get("Landing page", [], json, formats=("json", "html")),
-        "/conformance": _get("Conformance classes", [], json, formats=("json", "html")),
-        "/openapi": _get("This document", [], json, formats=("json",)),
-    }
-    return pages | {one.path: _operation(one, example) for one in (*DOCUMENTS, *PIXELS)}
+def _paths(examples: Examples, limits: Limits) -> dict[str, Any]:
+    return {one.path: {"get": _operation(one, examples, limits)} for one in (*OWN, *DOCUMENTS, *PIXELS)}
 
 
-def _operation(one: Operation, example: str) -> dict[str, Any]:
-    pixels = {"204": {"description": "Nothing lies in this area and time"}}
-    path = [
-        _path_parameter(name, description, example if name == "collectionId" else value)
+def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, Any]:
+    is_document = one not in PIXELS
+    in_path = [
+        _path_parameter(name, description, examples.path(name) or value)
         for name, (_, description, value) in PATH_PARAMETERS.items()
         if f"{{{name}}}" in one.path
     ]
-    return _get(
-        one.summary,
-        [*path, *_query(one.parameters, required=one.required)],
-        _content(*one.media_types),
-        formats=one.formats,
-        missing=bool(path),
-        more=pixels if one.may_be_empty else None,
-    )
-
-
-def _get(
-    summary: str,
-    parameters: list[dict[str, Any]],
-    content: dict[str, Any],
-    *,
-    formats: Any,
-    missing: bool = False,
-    more: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    f = {
-        "name": "f",
-        "in": "query",
-        "description": "Format of the answer; wins over the Accept header.",
-        "schema": {"type": "string", "enum": list(formats)},
-    }
-    refusal = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    in_query = [_query_parameter(name, one, examples, limits) for name in one.parameters]
+    media_types = dict.fromkeys([*one.media_types, *one.formats.values()])
+    headers = ["ETag", "Cache-Control", "Vary"] if is_document else ["ETag", "Cache-Control", *_PIXEL_HEADERS]
     responses: dict[str, Any] = {
-        "200": {"description": summary, "content": content},
-        **(more or {}),
-        "400": {"description": "A parameter is unknown or wrong; `parameter` names it", "content": refusal},
+        "200": {
+            "description": one.summary,
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+            "content": {found: {"schema": answer_schema(one.path, found)} for found in media_types},
+        },
     }
-    if missing:
-        responses["404"] = {"description": "No such resource", "content": refusal}
-    if more:
-        responses["413"] = {"description": "More than the server allows; says what would fit", "content": refusal}
-        responses["502"] = {"description": "A file of the archive could not be read", "content": refusal}
-    return {"get": {"summary": summary, "parameters": [*parameters, f], "responses": responses}}
+    refusals = ["304", *(["204"] if one.may_be_empty else []), "400", "401", "403"]
+    refusals += ["404"] if in_path else []
+    refusals += ["414", "429", "500", "503"] if is_document else ["413", "414", "429", "500", "502", "503", "507"]
+    responses |= {status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"} for status in refusals}
+    return {
+        "operationId": operation_id(one.path),
+        "summary": one.summary,
+        "tags": [one.tag],
+        "parameters": [*in_path, *in_query],
+        "responses": responses,
+    }
 
 
-def _query(names: tuple[str, ...], *, required: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "description": PARAMETERS[name][0],
-            "schema": PARAMETERS[name][1],
-            **({"required": True} if name in required else {}),
+def _catalogue() -> dict[str, Any]:
+    """The paths under `/catalogue`, with what holds for every operation."""
+    everywhere = {
+        status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"}
+        for status in ("401", "403", "413", "414", "429", "500", "503")
+    }
+    return {
+        path: {
+            method: {
+                "operationId": operation_id(path, method),
+                **operation,
+                "responses": {**everywhere, **operation["responses"]},
+            }
+            for method, operation in methods.items()
         }
-        for name in names
-        if name != "f"
-    ]
+        for path, methods in catalogue_paths().items()
+    }
+
+
+def operation_id(path: str, method: str = "get") -> str:
+    """A name made of the path: `/collections/{collectionId}/items` is `getCollectionsCollectionIdItems`."""
+    parts = [part for part in re.split(r"[^A-Za-z0-9]+", path) if part] or ["LandingPage"]
+    return method + "".join(part[0].upper() + part[1:] for part in parts)
+
+
+def _query_parameter(name: str, one: Operation, examples: Examples, limits: Limits) -> dict[str, Any]:
+    if name == "f":
+        description = "Format of the answer; wins over the Accept header. Media types are taken as well."
+        schema: Mapping[str, Any] = {"type": "string", "enum": list(one.formats)}
+    else:
+        description, schema = PARAMETERS[name]
+    if name == "limit":
+        # More than the most is no error (OGC 17-069r4, /req/core/fc-limit-response-1) but the longest page.
+        schema = {**schema, "maximum": limits.items, "default": limits.default_items}
+    found = {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "required": name in one.required,
+        "style": "form",
+        "explode": False,
+        "schema": schema,
+    }
+    example = examples.parameter(name, one.path)
+    return found if example is None else {**found, "example": example}
 
 
 def _path_parameter(name: str, description: str, example: str) -> dict[str, Any]:
@@ -151,19 +242,10 @@ def _path_parameter(name: str, description: str, example: str) -> dict[str, Any]
     }
 
 
-def _content(*media_types: str) -> dict[str, Any]:
-    binary = {"type": "string", "format": "binary"}
-    return {m: {"schema": {"type": "object"} if "json" in m else binary} for m in media_types}
-
-
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457 problem details",
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": TEXT,
-        "status": {"type": "integer"},
-        "detail": TEXT,
-        "parameter": TEXT,
-    },
-}
+def _responses() -> dict[str, Any]:
+    """Every answer that is no success, as a component."""
+    content = {PROBLEM: {"schema": ref("Problem")}, HTML: {"schema": TEXT}}
+    return {
+        name: {"description": text} | ({"content": content} if status >= "400" else {})
+        for status, (name, text) in _REFUSALS.items()
+    }

@@ -21,8 +21,10 @@ from providers.ogc.params import Query
 from server.access import access_of
 from server.catalogue import CatalogueViews, Writers
 from server.conformance import CONFORMANCE
-from server.host import Host
-from server.openapi import openapi_document
+from server.definition import Definition
+from server.documents import Place, page_data
+from server.host import Host, Language
+from server.openapi import MEDIA_TYPE as OPENAPI
 from server.problems import MEDIA_TYPE, problem, problem_of
 from server.responses import head
 from server.routes import DOCUMENTS, HTML, Operation, by_handler
@@ -30,10 +32,11 @@ from server.routes import DOCUMENTS, HTML, Operation, by_handler
 LOG = logging.getLogger("prismcube.server")
 
 STATIC = Path(__file__).parent / "static"
-OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
+PAGE_FORMATS = {"json": JSON, "html": HTML}
+ANY_DOCUMENT = "document.html"
+"""The template that shows whatever document has none of its own."""
 ON_LANDING_PAGE = 12
 """Collections; the page links to the list of all."""
-PAGE_FORMATS = {"json": JSON, "html": "text/html"}
 
 
 class Pages:
@@ -51,6 +54,7 @@ class Pages:
             context.catalogue, writers=writers, base=self._base, named=public_url is not None
         )
         self._host = host
+        self._definition = Definition()
         self._public_url = public_url
 
     def blueprint(self) -> Blueprint:
@@ -71,36 +75,40 @@ class Pages:
         return pages
 
     def landing(self) -> Response:
+        Query(_pairs(), known=("f", "lang"))
         base = self._base()
-        identification = self._host.config["metadata"]["identification"]
+        identification = self._host.metadata(self._language())["identification"]
         document = {
             "title": identification["title"],
             "description": identification["description"],
             "links": [
                 link(f"{base}/", "self", JSON, "This document"),
-                link(f"{base}/?f=html", "alternate", "text/html", "As HTML"),
+                link(f"{base}/?f=html", "alternate", HTML, "As HTML"),
                 link(f"{base}/openapi", "service-desc", OPENAPI, "The API as OpenAPI document"),
+                link(f"{base}/openapi?f=html", "service-doc", HTML, "The API for people"),
                 link(f"{base}/conformance", "conformance", JSON, "Conformance classes"),
                 link(f"{base}/collections", "data", JSON, "Collections"),
-                link(f"{base}/viewer", "preview", "text/html", "Map viewer"),
+                link(f"{base}/viewer", "preview", HTML, "Map viewer"),
                 link(f"{base}/catalogue", "related", JSON, "Entities of the catalogue"),
             ],
         }
-        Query(_pairs(), known=("f", "lang"))
-        return self._page("landing_page.html", document, listed=True)
+        return self._page("landing_page.html", document, more=self._shown)
+
+    def _shown(self) -> dict[str, Any]:
+        """The first collections; as many as the landing page shows, however many there are."""
+        first = Request(query=[("limit", str(ON_LANDING_PAGE))], base=self._base())
+        found = collections_document(self._seen(), first)
+        return {"collections": found["collections"], "more": any(one["rel"] == "next" for one in found["links"])}
 
     def conformance(self) -> Response:
         Query(_pairs(), known=("f", "lang"))
         return self._page("conformance.html", {"conformsTo": list(CONFORMANCE)})
 
     def openapi(self) -> Response:
-        query = Query(_pairs(), known=("f",))
-        choose_format(query.text("f"), "", {"json": OPENAPI})
-        names = [one.name for one in self._context.catalogue.collections.list(limit=1)]
-        document = openapi_document(
-            base=self._base(), metadata=self._host.config["metadata"], example=names[0] if names else "s2-romania"
-        )
-        return self._sent(Answer(orjson.dumps(document), OPENAPI))
+        Query(_pairs(), known=("f", "lang"))
+        seen = self._seen()
+        document = self._definition.document(seen, base=self._base(), metadata=self._host.metadata(self._language()))
+        return self._page("openapi.html", document, formats={"json": OPENAPI, "html": HTML})
 
     def _document(self, operation: Operation) -> Callable[..., Response]:
         """The view of a document: JSON, or the page of its template."""
@@ -108,7 +116,7 @@ class Pages:
         def view(**path: str) -> Response:
             request_ = self._request()
             document = operation.handler(self._seen(), request_, **path)
-            response = self._page(operation.template or "", document, formats=operation.formats)
+            response = self._page(operation.template or ANY_DOCUMENT, document, formats=operation.formats)
             response.headers.update(getattr(document, "headers", {}))
             return response
 
@@ -137,27 +145,28 @@ class Pages:
     def _base(self) -> str:
         return self._public_url or request.url_root.rstrip("/")
 
+    def _language(self) -> Language:
+        """Raises InvalidInput for a language that isn't configured."""
+        lang = request.args.get("lang")
+        self._host.check_language(lang)
+        return Language(lang, request.headers.get("Accept-Language", ""))
+
     def _page(
         self,
         template: str,
         document: Mapping[str, Any],
         *,
-        listed: bool = False,
         formats: Mapping[str, str] = PAGE_FORMATS,
+        more: Callable[[], Mapping[str, Any]] = dict,
     ) -> Response:
-        """The document as JSON, or as HTML when the client prefers that."""
-        lang, f = request.args.get("lang"), request.args.get("f")
-        self._host.check_language(lang)
-        chosen = choose_format(f, request.headers.get("Accept", ""), formats)
+        """The document as JSON, or as HTML when the client prefers that; `more` is what only the page shows."""
+        language = self._language()
+        chosen = choose_format(request.args.get("f"), request.headers.get("Accept", ""), formats)
         if chosen != "html":
             return self._sent(Answer(orjson.dumps(document), formats[chosen]))
-        data = {**document, "base": self._base()}
-        if listed:
-            first = Request(query=[("limit", str(ON_LANDING_PAGE))], base=self._base())
-            listed_ones = collections_document(self._seen(), first)
-            data["collections"] = listed_ones["collections"]
-            data["more"] = any(one["rel"] == "next" for one in listed_ones["links"])
-        return self._sent(Answer(self._host.page(template, data, request).encode(), f"{HTML}; charset=utf-8"))
+        place = Place(base=self._base(), path=request.path, query=_pairs(), media_type=next(iter(formats.values())))
+        html = self._host.page(template, {**page_data(document, place), **more()}, language)
+        return self._sent(Answer(html.encode(), f"{HTML}; charset=utf-8"))
 
     def _sent(self, answer: Answer) -> Response:
         """An answer whose body is at hand, or 304 when the client has it."""

@@ -21,7 +21,7 @@ def choose_format(f: str | None, accept: str, formats: Mapping[str, str]) -> str
             if _bare(wanted) == _bare(media_type):
                 return name
         raise InvalidInput("f", f"{f[:60]!r} is not one of {', '.join(formats)}")
-    for wanted in _by_preference(accept):
+    for wanted in by_preference(accept):
         for name, media_type in formats.items():
             if wanted == _bare(media_type):
                 return name
@@ -32,7 +32,7 @@ def _bare(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
 
 
-def _by_preference(accept: str) -> list[str]:
+def by_preference(accept: str) -> list[str]:
     """Media types of an Accept header, the most wanted first (RFC 9110, 12.5.1)."""
     ranked = []
     for position, part in enumerate(accept.split(",")[:50]):

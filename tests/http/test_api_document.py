@@ -1,6 +1,5 @@
-"""Landing page, conformance, OpenAPI, collections, health, and the error of last resort."""
+"""Landing page, conformance, collections, health, and the error of last resort."""
 
-import json
 import re
 from urllib.parse import quote
 
@@ -8,46 +7,6 @@ import httpx
 import pytest
 
 from providers.ogc import coverage, edr, items, maptiles
-
-UNDER = "/collections/{collectionId}"
-
-
-def test_openapi_lists_exactly_the_parameters_that_are_accepted(demo):
-    paths = demo.json("/openapi")["paths"]
-
-    def documented(path):
-        return sorted(p["name"] for p in paths[path]["get"]["parameters"] if p["in"] == "query")
-
-    assert documented(f"{UNDER}/coverage") == sorted(coverage.PARAMETERS)
-    assert documented(f"{UNDER}/position") == sorted(edr.POSITION_PARAMETERS)
-    assert documented(f"{UNDER}/area") == sorted(edr.AREA_PARAMETERS)
-    assert documented(f"{UNDER}/items") == sorted(items.PARAMETERS)
-    tile = next(path for path in paths if "map/tiles" in path)
-    assert documented(tile) == sorted(maptiles.PARAMETERS)
-
-
-def test_openapi_refers_to_nothing_outside_itself(demo):
-    document = demo.json("/openapi")
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    used = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(document)))
-    assert "#/components/schemas/Problem" in used <= known
-
-
-def test_every_path_of_openapi_answers(demo):
-    document = demo.json("/openapi")
-    values = {"collectionId": "s2-romania", "itemId": demo.json("/collections/s2-romania/items")["features"][0]["id"]}
-    needed = {f"{UNDER}/position": "?coords=POINT(22.1522 45.2048)&datetime=2016",
-              f"{UNDER}/area": "?coords=POLYGON((22.15 45.203,22.152 45.203,22.152 45.205,22.15 45.203))&datetime=2016",
-              f"{UNDER}/coverage": "?datetime=2016-03-18"}  # fmt: skip
-    for path, operation in document["paths"].items():
-        if path.startswith("/catalogue"):  # see test_catalogue.py
-            continue
-        examples = {p["name"]: p["example"] for p in operation["get"]["parameters"] if p["in"] == "path"}
-        answer = demo.get(path.format(**(examples | values)) + needed.get(path, ""))
-        assert answer.status_code == 200, path
-        assert answer.headers["content-type"].split(";")[0] in {
-            m.split(";")[0] for m in operation["get"]["responses"]["200"]["content"]
-        } | {"application/vnd.oai.openapi+json"}
 
 
 @pytest.mark.parametrize(
