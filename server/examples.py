@@ -6,6 +6,7 @@ A handful of statements however large the catalogue is; nothing of the archive i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,7 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
         "resampling": "nearest",
         "reducer": "mean",
         "limit": 2,
-        "q": (collection.title or collection.name).split()[0],
+        "q": (re.findall(r"\w+", collection.title) or [collection.name])[0],
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.reduce import REDUCERS
 from prismcube.model.entities import RESAMPLINGS
+from providers.ogc import listing
 from providers.ogc.answer import Limits
 from server.examples import Examples
 from server.openapi_catalogue import catalogue_paths, catalogue_schemas
@@ -217,7 +218,7 @@ def _query_parameter(name: str, one: Operation, examples: Examples, limits: Limi
         description, schema = PARAMETERS[name]
     if name == "limit":
         # More than the most is no error (OGC 17-069r4, /req/core/fc-limit-response-1) but the longest page.
-        schema = {**schema, "maximum": limits.items, "default": limits.default_items}
+        schema = {**schema, **_page_lengths(one, limits)}
     found = {
         "name": name,
         "in": "query",
@@ -229,6 +230,12 @@ def _query_parameter(name: str, one: Operation, examples: Examples, limits: Limi
     }
     example = examples.parameter(name, one.path)
     return found if example is None else {**found, "example": example}
+
+
+def _page_lengths(one: Operation, limits: Limits) -> dict[str, int]:
+    if one.handler is listing.collections_document:
+        return {"maximum": max(limits.items, listing.PAGE), "default": listing.PAGE}
+    return {"maximum": limits.items, "default": limits.default_items}
 
 
 def _path_parameter(name: str, description: str, example: str) -> dict[str, Any]:
