@@ -162,18 +162,26 @@ def make_plan(request: CubeRequest, datasets: Sequence[Dataset]) -> CubePlan:
     Steps without any dataset that touches the grid vanish, as in Geocube; so do datasets beside the grid.
     """
     planner = _Planner(request, datasets)
-    rule = mosaic_rule(request.mosaic)
-    fields = tuple(
-        OutputField(f.name, rule.format(f.format), "" if request.mosaic == "count" else f.unit, f.description)
-        for f in map(request.collection.field, request.fields)
-    )
     return CubePlan(
         grid=request.grid,
-        fields=fields,
+        fields=tuple(_output_field(request, request.collection.field(name)) for name in request.fields),
         computed=planner.computed,
         masks={name: rule for name, rule in request.masks.items() if name in request.fields},
         mosaic=request.mosaic,
         slices=tuple(planner.slices()),
+    )
+
+
+def _output_field(request: CubeRequest, field: StoredField | ComputedField) -> OutputField:
+    resampling = "average"  # of what is computed
+    if isinstance(field, StoredField):
+        resampling = request.resampling or field.resampling
+    return OutputField(
+        field.name,
+        mosaic_rule(request.mosaic).format(field.format),
+        "" if request.mosaic == "count" else field.unit,
+        field.description,
+        resampling,
     )
 
 

@@ -32,6 +32,8 @@ class OutputField:
     format: DataFormat
     unit: str = ""
     description: str = ""
+    resampling: str = "nearest"
+    """How the field may be resampled further: `nearest` and `mode` for classes and flags, another for measures."""
 
 
 @dataclass(frozen=True)
