@@ -1,0 +1,106 @@
+"""What files say of themselves in the terms of CF, before anything is written."""
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import CRS
+
+from prismcube.encode import cf
+from prismcube.model.cube import CubeHeader, OutputField, SliceStatus, Step
+from prismcube.model.formats import DTYPES, DataFormat
+from prismcube.model.grid import Grid
+
+FIELD = OutputField("B4", DataFormat(dtype="uint16", nodata=0), "1", "red")
+DAY = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def described(crs="EPSG:32632", *, fields=(FIELD,)):
+    file = cf.describe(CubeHeader(Grid(crs, Affine(2, 0, 10, 0, -1, 50), 3, 4), fields, (Step(DAY, DAY, ("R",)),)))
+    return file, {one.name: one for one in file.variables}
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=1, max_size=5))
+def test_times_are_kept_to_the_microsecond(times):
+    values, attributes = cf.instants(times)
+    unit = {"seconds": "s", "microseconds": "us"}[attributes["units"].split()[0]]
+    back = np.datetime64("1970-01-01T00:00:00", "us") + values.astype(f"timedelta64[{unit}]")
+    assert back.tolist() == [time.replace(tzinfo=None) for time in times]
+
+
+@pytest.mark.parametrize(
+    ("time", "calendar"),
+    [(datetime(1582, 10, 15, tzinfo=UTC), "standard"), (datetime(1582, 10, 14, tzinfo=UTC), "proleptic_gregorian")],
+)
+def test_the_calendar_is_named_where_the_standard_one_differs(time, calendar):
+    assert cf.instants([time])[1]["calendar"] == calendar
+
+
+@pytest.mark.parametrize(
+    ("crs", "y", "units"),
+    [
+        ("EPSG:4326", "latitude", "degrees_north"),
+        ("OGC:CRS84", "latitude", "degrees_north"),
+        ("EPSG:3035", "y", "metre"),  # north first
+        ("EPSG:3031", "y", "metre"),  # both axes point north
+        ("EPSG:2263", "y", "0.304800609601219 metre"),  # US survey feet
+        ("EPSG:4807", "y", "grad"),  # angles that are not degrees
+        ("ESRI:54053", "y", "metre"),  # no grid mapping of CF
+        ("+proj=sinu +R=6371007.181 +units=m", "y", "metre"),
+    ],
+)
+def test_axes_are_named_and_measured_as_their_crs_says(crs, y, units):
+    file, variables = described(crs)
+    axis = variables[y]
+    assert axis.attributes["units"] == units
+    assert axis.attributes["axis"] == "Y"
+    assert axis.values.tolist() == [49.5, 48.5, 47.5]
+    assert file.fields[0].dimensions == ("time", y, "longitude" if y == "latitude" else "x")
+    mapping = variables["spatial_ref"].attributes
+    assert CRS(mapping["crs_wkt"]) == CRS(crs)
+    assert mapping["GeoTransform"] == "10.0 2.0 0.0 50.0 0.0 -1.0"
+
+
+def test_the_file_reports_how_each_step_ended():
+    file, _ = described()
+    status, message = file.report([(SliceStatus.OK, ""), (SliceStatus.FAILED, "gone"), (SliceStatus.EMPTY, "")])
+    meanings = status.attributes["flag_meanings"].split()
+    assert [meanings[one] for one in status.values] == ["ok", "failed", "empty"]
+    assert message.values.tolist() == ["", "gone", ""]
+
+
+def test_other_variables_make_way_for_fields():
+    fields = tuple(OutputField(name, FIELD.format) for name in ("time", "time_", "status"))
+    file, variables = described(fields=fields)
+    assert file.names.time == "time__"
+    assert file.names.status == "status_"
+    assert not {field.name for field in fields} & set(variables)
+    assert file.fields[0].dimensions[0] == "time__"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_fill_values_have_the_type_of_their_field(dtype):
+    fill = cf.fill_value(DataFormat(dtype=dtype, nodata=7))
+    assert fill == 7
+    assert fill.dtype == dtype
+    without = cf.fill_value(DataFormat(dtype=dtype))
+    assert without is None if not dtype.startswith("float") else math.isnan(without)
+
+
+def test_a_series_has_its_place_in_scalars_and_nothing_where_it_is_not_valid():
+    values, valid = np.array([5, 6, 7], dtype=np.uint16), np.array([True, False, True])
+    times = [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
+    file = cf.describe_series((FIELD,), times, {"B4": (values, valid)}, x=8.5, y=45.25, crs="OGC:CRS84")
+    variables = {one.name: one for one in file.variables}
+    assert file.sizes == {"time": 3}
+    assert file.attributes["featureType"] == "timeSeries"
+    assert variables["B4"].values.tolist() == [5, 0, 7]
+    assert variables["B4"].fill == 0
+    assert variables["B4"].attributes["coordinates"] == "latitude longitude station"
+    assert variables["longitude"].values == 8.5
+    assert variables["latitude"].dimensions == ()
+    assert variables["station"].attributes["cf_role"] == "timeseries_id"
