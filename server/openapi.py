@@ -63,6 +63,10 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
         TEXT,
     ),
     "after": ("Cursor of a `next` link.", TEXT),
+    "before": ("Cursor of a `prev` link.", TEXT),
+    "name": ("Name of the item; `*` and `?` stand for any characters, and for one.", TEXT),
+    "sortby": ("`datetime`, `name`, `id`, separated by commas, each with `-` before it when it falls.", TEXT),
+    "skipGeometry": ("`true`: without footprints.", {"type": "boolean", "default": False}),
 }
 """Description and schema of every query parameter but `f`."""
 

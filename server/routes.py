@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prismcube.encode import covjson, geotiff, png, table
-from providers.ogc import collections, coverage, edr, items, listing, maptiles
+from providers.ogc import collections, coverage, edr, items, listing, maptiles, queryables
 from providers.ogc.answer import JSON
 
 HTML = "text/html"
@@ -122,8 +122,18 @@ DOCUMENTS = (
         "items/item.html",
         "One time step",
         tag="Features",
+        parameters=items.ITEM_PARAMETERS,
         media_types=(items.MEDIA_TYPE,),
         formats={"json": items.MEDIA_TYPE, "geojson": items.MEDIA_TYPE, "html": HTML},
+    ),
+    _document(
+        f"{C}/queryables",
+        queryables.queryables,
+        "collections/queryables.html",
+        "Properties that items are filtered by",
+        tag="Features",
+        media_types=(queryables.MEDIA_TYPE,),
+        formats={"json": queryables.MEDIA_TYPE, "html": HTML},
     ),
 )
 

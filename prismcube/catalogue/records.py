@@ -6,23 +6,22 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import batched
 from types import MappingProxyType
 from typing import Any
 
-import shapely
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from prismcube.catalogue.aois import ids_of as ids_of_areas
 from prismcube.catalogue.bulk import CHUNK, insert_with_ids
 from prismcube.catalogue.changes import publish, seen
 from prismcube.catalogue.engine import Change
-from prismcube.catalogue.filters import few_have, has_tags, in_order_of_index, name_fits, visible, within
+from prismcube.catalogue.filters import few_have, has_tags, in_order_of_index, name_fits, within
+from prismcube.catalogue.items import BY_TIME, ItemFilter, Order, Place, fields_of, footprints, has_key, keys, page
 from prismcube.catalogue.repository import Key, Repository
-from prismcube.catalogue.spatial import ALWAYS, aoi_intersects, has_many, row_intersects
+from prismcube.catalogue.spatial import ALWAYS, aoi_intersects
 from prismcube.catalogue.tables import aoi, dataset, record
 from prismcube.catalogue.types import canonical
 from prismcube.errors import Conflict, InvalidInput, NotFound
@@ -211,76 +210,48 @@ class Records(Repository[Record]):
     def items(
         self,
         collection: Collection,
+        wanted: ItemFilter | None = None,
         *,
-        period: Period = ALWAYS,
-        area: BaseGeometry | None = None,
-        after: tuple[datetime, int] | None = None,
+        order: Order = BY_TIME,
+        after: Place | None = None,
         limit: int = 100,
     ) -> Items:
-        """Time steps of a collection with the union of their active datasets' footprints, by (time, id).
+        """Time steps of a collection with the union of their active datasets' footprints.
 
-        `area` is in longitude and latitude. The next page begins `after` (time, id) of the last item of this one.
+        `order` must be complete. The next page begins after the place (`place`) of the last item of this one.
         """
-        page = select(record).where(within(record.c.time, period), has_tags(collection.record_tags))
-        if after is not None:
-            time, id = bindparam(None, utc(after[0]), record.c.time.type), after[1]
-            page = page.where(tuple_(record.c.time, record.c.id) > tuple_(time, id))
-        page = page.order_by(record.c.time, record.c.id).limit(limit)
         with self._session.read() as connection:
-            page = page.where(_has_dataset(connection, _instances(collection), period, area))
-            records = [self._entity(row) for row in connection.execute(page)]
-            footprints = _footprints(connection, collection, [found.id for found in records if found.id is not None])
-        return [(found, footprints[found.id or 0]) for found in records]
+            rows = page(connection, collection, wanted or ItemFilter(), order=order, after=after, limit=limit)
+            found = footprints(connection, collection, [row.id for row in rows])
+        return [(self._entity(row), found[row.id]) for row in rows]
 
     def item(self, collection: Collection, id: int) -> tuple[Record, MultiPolygon]:
         """One time step of a collection. Raises NotFound when the record is none of it."""
         with self._session.read() as connection:
             row = connection.execute(BY_IDS, {"ids": [id]}).one_or_none()
-            footprints = _footprints(connection, collection, [id])
-        if row is None or id not in footprints or not collection.has_record(self._entity(row)):
+            found = footprints(connection, collection, [id])
+        if row is None or id not in found or not collection.has_record(self._entity(row)):
             raise NotFound("record", id)
-        return self._entity(row), footprints[id]
+        return self._entity(row), found[id]
+
+    def fields_of(self, collection: Collection, id: int) -> tuple[str, ...]:
+        """Names of the stored fields that a time step has, in the collection's order."""
+        with self._session.read() as connection:
+            return fields_of(connection, collection, id)
+
+    def has_key(self, collection: Collection, key: str) -> bool:
+        """True when a time step of the collection has a tag of this key."""
+        with self._session.read() as connection:
+            return has_key(connection, collection, key)
+
+    def keys(self, collection: Collection) -> tuple[str, ...]:
+        """Keys of the tags of the collection's first and last time steps, sorted; see `items.SAMPLE`."""
+        with self._session.read() as connection:
+            return keys(connection, collection)
 
     @staticmethod
     def _entity(row: Any) -> Record:
         return record_of(row)
-
-
-def _has_dataset(
-    connection: Connection, instances: set[int], period: Period, area: BaseGeometry | None
-) -> ColumnElement[bool]:
-    """SQL that is true for records with an active dataset of the instances that touches the area."""
-    if area is not None and not has_many(connection, area, instances, period):
-        # Few datasets touch the area: find them first, instead of asking every record.
-        return record.c.id.in_(select(dataset.c.record_id).where(visible(instances, {}, period=period, area=area)))
-    touches = true() if area is None else row_intersects(area)
-    theirs = select(dataset.c.id).where(dataset.c.record_id == record.c.id, visible(instances, {}), touches)
-    # The offset keeps PostgreSQL from finding all datasets of the area first, for every page (60 ms in place of 20).
-    return theirs.correlate(record).offset(None if area is None else 0).exists()
-
-
-def _footprints(connection: Connection, collection: Collection, ids: list[int]) -> dict[int, MultiPolygon]:
-    """The union of the footprints of each record's active datasets in the collection."""
-    parts: dict[int, dict[bytes, BaseGeometry]] = {}
-    seen = visible(_instances(collection), {})
-    for some in batched(ids, CHUNK):
-        statement = select(dataset.c.record_id, dataset.c.footprint).where(dataset.c.record_id.in_(some), seen)
-        for record_id, footprint in connection.execute(statement):
-            # Most datasets of a record have the very same footprint: union it once.
-            parts.setdefault(record_id, {})[shapely.to_wkb(footprint)] = footprint
-    return {record_id: _union(list(distinct.values())) for record_id, distinct in parts.items()}
-
-
-def _union(footprints: list[Any]) -> MultiPolygon:
-    if len(footprints) == 1 and isinstance(footprints[0], MultiPolygon):
-        return footprints[0]
-    union = shapely.union_all(footprints)
-    polygons = getattr(union, "geoms", [union])
-    return MultiPolygon([*polygons])
-
-
-def _instances(collection: Collection) -> set[int]:
-    return {one.instance_id for one in collection.stored_fields}
 
 
 def record_of(row: Any) -> Record:

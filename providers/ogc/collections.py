@@ -10,7 +10,9 @@ from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid, crs_uri
 from prismcube.model.period import format_instant
+from providers.ogc import queryables
 from providers.ogc.answer import JSON, Context, Request, link
+from providers.ogc.item_query import offered_crs
 from providers.ogc.items import MEDIA_TYPE as GEOJSON
 from providers.ogc.params import Query
 
@@ -35,7 +37,7 @@ def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
         "license": collection.license,
         "keywords": list(collection.keywords),
         "itemType": "feature",
-        "crs": [crs_uri(CRS84), crs_uri("EPSG:4326"), crs_uri("EPSG:3857")],
+        "crs": [crs_uri(one) for one in offered_crs(collection)],
         "parameter_names": {one.name: _parameter(one) for one in collection.fields},
         "prismcube:masks": {
             rule.name: {"rule": str(rule), "defaultFor": list(rule.default_for)} for rule in collection.masks
@@ -49,7 +51,6 @@ def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
         extent = collection.extent
         native = extent.native
         entry["storageCrs"] = crs_uri(native.crs)
-        entry["crs"] = list(dict.fromkeys([*entry["crs"], crs_uri(native.crs)]))
         interval = [format_instant(extent.start), format_instant(extent.end)]
         entry["extent"] = {
             "spatial": {
@@ -112,6 +113,7 @@ def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
         link(here, "self", JSON, title),
         link(f"{here}?f=html", "alternate", HTML, "As HTML"),
         link(f"{here}/items", "items", GEOJSON, "Time steps and their footprints"),
+        link(f"{here}/queryables", f"{REL}queryables", queryables.MEDIA_TYPE, "Properties that items are filtered by"),
         link(f"{here}/coverage", f"{REL}coverage", geotiff.MEDIA_TYPE, "Pixels as GeoTIFF"),
         link(f"{here}/coverage?f=json", f"{REL}coverage", covjson.MEDIA_TYPE, "Pixels as CoverageJSON"),
         link(f"{here}/position", "data", covjson.MEDIA_TYPE, "Series of a point (EDR)"),

@@ -1,89 +1,118 @@
-"""`/collections/{c}/items`: the time steps of a collection and their footprints (OGC API - Features, OGC 17-069r4)."""
+"""`/collections/{c}/items`: the time steps of a collection and their footprints.
+
+OGC API - Features part 1 (17-069r4) and part 2 (18-058r1).
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote
 
-from shapely.geometry import MultiPolygon, mapping
+from shapely.geometry import MultiPolygon
 
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.catalogue.items import turned
+from prismcube.encode import geotiff
+from prismcube.errors import NotFound
+from prismcube.model.collection import Collection
 from prismcube.model.entities import Record
-from prismcube.model.grid import CRS84
-from prismcube.model.period import Period, format_instant
-from providers.ogc.answer import JSON, Context, Request, link
+from prismcube.model.grid import crs_uri
+from prismcube.model.period import format_instant
+from providers.ogc.answer import JSON, Context, Document, Request, link, linked
+from providers.ogc.geometry import geometry_document
+from providers.ogc.item_query import PARAMETERS, ItemQuery, crs_asked, parse, write_cursor
 from providers.ogc.params import Query
-from providers.ogc.search_box import parse_search_box
 
-PARAMETERS = ("f", "lang", "bbox", "bbox-crs", "datetime", "limit", "after")
+__all__ = ["ITEM_PARAMETERS", "MEDIA_TYPE", "PARAMETERS", "item", "items"]
+
+ITEM_PARAMETERS = ("f", "lang", "crs")
 MEDIA_TYPE = "application/geo+json"
+HTML = "text/html"
+COVERAGE = "http://www.opengis.net/def/rel/ogc/1.0/coverage"
+
+Items = list[tuple[Record, MultiPolygon]]
 
 
-def items(context: Context, request: Request, name: str) -> dict[str, Any]:
-    """A page of the collection's records by time; `links` has the next page while there is one.
-
-    Raises NotFound, InvalidInput.
-    """
-    query = Query(request.query, known=PARAMETERS)
-    pairs, base = request.query, request.base
+def items(context: Context, request: Request, name: str) -> Document:
+    """A page of the collection's records; `links` lead to the pages beside it. Raises NotFound, InvalidInput."""
     collection = context.collection(name)
-    limit = min(query.integer("limit", least=1) or context.limits.default_items, context.limits.items)
-    bbox_crs = query.crs("bbox-crs")
-    bbox = query.text("bbox")
-    if bbox_crs and not bbox:
-        raise InvalidInput("bbox-crs", "has no meaning without bbox")
-    after = query.text("after")
-    found = context.catalogue.records.items(
-        collection,
-        period=query.period() or Period(),
-        area=parse_search_box(bbox, crs=bbox_crs or CRS84) if bbox else None,
-        after=_read_cursor(after) if after else None,
-        limit=limit + 1,
-    )
-    page, more = found[:limit], len(found) > limit
-    here = f"{base}/collections/{collection.name}/items"
+    asked = parse(context, request, collection)
+    page, is_first, is_last = _page(context, collection, asked)
+    here = f"{_address(request, collection)}/items"
     links = [
-        link(f"{here}{_with(pairs)}", "self", MEDIA_TYPE, "This page"),
-        link(f"{base}/collections/{collection.name}", "collection", JSON, collection.title or collection.name),
+        link(linked(here, request.query), "self", MEDIA_TYPE, "This page"),
+        link(linked(here, request.query, f="html"), "alternate", HTML, "As HTML"),
+        link(_address(request, collection), "collection", JSON, collection.title or collection.name),
     ]
-    if more:
-        cursor = _write_cursor(page[-1][0])
-        links.append(link(f"{here}{_with(pairs, after=cursor)}", "next", MEDIA_TYPE, "Next page"))
-    return {
+    others = [(key, value) for key, value in request.query if key not in ("after", "before")]
+    if not is_last:
+        after = write_cursor(asked.order, page[-1][0])
+        links.append(link(linked(here, others, after=after), "next", MEDIA_TYPE, "Next page"))
+    if not is_first and page:
+        before = write_cursor(asked.order, page[0][0])
+        links.append(link(linked(here, others, before=before), "prev", MEDIA_TYPE, "Page before"))
+    document = {
         "type": "FeatureCollection",
-        "features": [_feature(record, footprint) for record, footprint in page],
+        "features": [
+            _feature(*one, crs=asked.crs, properties=asked.properties, skip_geometry=asked.skip_geometry)
+            for one in page
+        ],
         "numberReturned": len(page),
         "timeStamp": format_instant(datetime.now(UTC).replace(microsecond=0)),
         "links": links,
     }
+    if is_first and is_last and not asked.before:
+        document["numberMatched"] = len(page)  # told where it costs nothing
+    return Document(document, headers=_headers(asked.crs))
 
 
-def item(context: Context, request: Request, name: str, key: str) -> dict[str, Any]:
+def item(context: Context, request: Request, name: str, key: str) -> Document:
     """One record of the collection. Raises NotFound, InvalidInput."""
-    Query(request.query, known=("f", "lang"))
+    query = Query(request.query, known=ITEM_PARAMETERS)
     collection = context.collection(name)
     if not (key.isascii() and key.isdigit() and len(key) <= 18):
         raise NotFound("item", key[:60])
-    feature = _feature(*context.catalogue.records.item(collection, int(key)))
-    here = f"{request.base}/collections/{collection.name}"
+    crs = crs_asked(query, collection)
+    record, footprint = context.catalogue.records.item(collection, int(key))
+    here = _address(request, collection)
+    there, pixels = f"{here}/items/{key}", linked(f"{here}/coverage", (), datetime=format_instant(record.time))
+    feature = _feature(record, footprint, crs=crs)
+    feature["prismcube:fields"] = list(context.catalogue.records.fields_of(collection, int(key)))
     feature["links"] = [
-        link(f"{here}/items/{key}", "self", MEDIA_TYPE, "This item"),
+        link(linked(there, request.query), "self", MEDIA_TYPE, "This item"),
+        link(linked(there, request.query, f="html"), "alternate", HTML, "As HTML"),
         link(here, "collection", JSON, collection.title or collection.name),
+        link(pixels, COVERAGE, geotiff.MEDIA_TYPE, "Pixels of this time"),
     ]
-    return feature
+    return Document(feature, headers=_headers(crs))
 
 
-def _feature(record: Record, footprint: MultiPolygon) -> dict[str, Any]:
-    shape: Any = footprint.geoms[0] if len(footprint.geoms) == 1 else footprint
+def _page(context: Context, collection: Collection, asked: ItemQuery) -> tuple[Items, bool, bool]:
+    """Items in their order; whether nothing comes before them, and nothing after."""
+    find, more = context.catalogue.records.items, asked.limit + 1
+    if asked.before is not None:
+        order = turned(asked.order)
+        found = find(collection, asked.wanted, order=order, after=asked.before, limit=more)
+        return found[: asked.limit][::-1], len(found) < more, not found
+    found = find(collection, asked.wanted, order=asked.order, after=asked.after, limit=more)
+    return found[: asked.limit], asked.after is None, len(found) < more
+
+
+def _feature(
+    record: Record,
+    footprint: MultiPolygon,
+    *,
+    crs: str,
+    properties: Sequence[str] | None = None,
+    skip_geometry: bool = False,
+) -> dict[str, Any]:
+    whole = {"name": record.name, "datetime": format_instant(record.time), **_tags(record.tags)}
     return {
         "type": "Feature",
         "id": str(record.id),
-        "geometry": mapping(shape),
-        "properties": {"name": record.name, "datetime": format_instant(record.time), **_tags(record.tags)},
+        "geometry": None if skip_geometry else geometry_document(footprint, crs=crs),
+        "properties": whole if properties is None else {name: whole[name] for name in properties if name in whole},
     }
 
 
@@ -91,23 +120,9 @@ def _tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key not in ("name", "datetime")}
 
 
-def _with(pairs: Sequence[tuple[str, str]], **changes: str) -> str:
-    kept = [(k, v) for k, v in pairs if k not in changes] + list(changes.items())
-    return f"?{urlencode(kept)}" if kept else ""
+def _headers(crs: str) -> dict[str, str]:
+    return {"Content-Crs": f"<{crs_uri(crs)}>"}
 
 
-def _write_cursor(record: Record) -> str:
-    return base64.urlsafe_b64encode(f"{record.time.isoformat()}|{record.id}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> tuple[datetime, int]:
-    """The place a `next` link points to. Raises InvalidInput for anything but our own text."""
-    try:
-        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-        time, _, key = plain.partition("|")
-        instant = datetime.fromisoformat(time)
-        if instant.tzinfo is None or not 0 <= int(key) < 2**63:
-            raise ValueError(plain)
-        return instant.astimezone(UTC), int(key)
-    except (ValueError, binascii.Error, OverflowError) as error:
-        raise InvalidInput("after", "is not the cursor of a next link") from error
+def _address(request: Request, collection: Collection) -> str:
+    return f"{request.base}/collections/{quote(collection.name)}"

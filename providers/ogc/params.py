@@ -77,6 +77,13 @@ class Query:
             raise InvalidInput(name, f"must be at most {most}, got {value[:40]}")
         return int(value)
 
+    def boolean(self, name: str) -> bool:
+        """False when absent."""
+        value = self.text(name)
+        if value is not None and value.lower() not in ("true", "false"):
+            raise InvalidInput(name, f"must be true or false, got {value[:40]!r}")
+        return value is not None and value.lower() == "true"
+
     def number(self, name: str) -> float | None:
         value = self.text(name)
         return None if value is None else parse_number(value, name)

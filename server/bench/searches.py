@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from prismcube.catalogue import Catalogue
+from prismcube.catalogue.items import ItemFilter
 from prismcube.catalogue.records import RecordFilter
 from prismcube.model.collection import Collection
 from prismcube.model.entities import Record
@@ -85,7 +86,7 @@ class Queries:
         return self._catalogue.records.items(self._collection, after=after, limit=data.PAGE)
 
     def items_of_place(self) -> Sequence[object]:
-        return self._catalogue.records.items(self._collection, area=data.area_of(0), limit=data.PAGE)
+        return self._catalogue.records.items(self._collection, ItemFilter(area=data.area_of(0)), limit=data.PAGE)
 
     def _records(self, wanted: RecordFilter) -> Sequence[Record]:
         return self._catalogue.records.list(wanted, limit=data.PAGE)

@@ -69,7 +69,13 @@ def test_one_item(demo):
     assert {key: one[key] for key in ("id", "geometry", "properties")} == {
         key: first[key] for key in ("id", "geometry", "properties")
     }
-    assert {link["rel"] for link in one["links"]} == {"self", "collection"}
+    assert one["prismcube:fields"] == ["B2", "B3", "B4", "B8", "SCL"]
+    links = {link["rel"].rpartition("/")[2]: link for link in one["links"]}
+    assert set(links) == {"self", "alternate", "collection", "coverage"}
+    for link in links.values():
+        answer = httpx.get(link["href"], timeout=120)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].split(";")[0] == link["type"].split(";")[0]
 
 
 @pytest.mark.parametrize("key", ["999999", "x", "-1", "1e3", "9" * 30])
@@ -101,3 +107,148 @@ def test_a_bad_value_is_refused_by_the_parameters_name(demo, parameter, value):
     answer = httpx.get(demo.url + S2, params={parameter: value})
     assert answer.status_code == 400
     assert answer.json()["parameter"] == parameter
+
+
+def names(page):
+    return [one["properties"]["name"] for one in page["features"]]
+
+
+def test_properties_filter_by_equality_and_pattern(demo):
+    assert names(demo.json(S2, name="S2_20160318")) == ["S2_20160318"]
+    assert names(demo.json(S2, name="S2_2016*", limit=100)) == names(demo.json(S2, datetime="2016", limit=100))
+    assert demo.json(S2, constellation="sentinel-2", limit=1000)["numberReturned"] == 140
+    assert demo.json(S2, constellation="sentinel-1")["features"] == []
+    l8 = "/collections/l8-paraguay/items"
+    tags = demo.json(l8)["features"][0]["properties"]
+    key = next(key for key in tags if key not in ("name", "datetime"))
+    assert demo.refused(l8, **{key + "x": "1"})["parameter"] == key + "x"
+    both = {one["properties"][key] for one in demo.json(l8, **{key: tags[key]})["features"]}
+    assert both == {tags[key]}
+
+
+@pytest.mark.parametrize(
+    ("sortby", "key", "falls"),
+    [
+        ("datetime", "datetime", False),
+        ("+datetime", "datetime", False),
+        ("-datetime", "datetime", True),
+        ("-name", "name", True),
+        ("name,-datetime", "name", False),
+        ("-id", None, True),
+    ],
+)
+def test_sortby_orders_all_pages(demo, sortby, key, falls):
+    seen, url = [], f"{demo.url}{S2}?limit=50&sortby={sortby}"
+    while url:
+        page = httpx.get(url).json()
+        seen += page["features"]
+        url = next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
+    values = [one["properties"][key] if key else int(one["id"]) for one in seen]
+    assert values == sorted(values, reverse=falls)
+    assert len({one["id"] for one in seen}) == 140
+
+
+@pytest.mark.parametrize("sortby", ["datetime", "-name", "-datetime,name"])
+def test_prev_links_lead_back(demo, sortby):
+    pages, url = [], f"{demo.url}{S2}?limit=60&sortby={sortby}"
+    while url:
+        pages.append(httpx.get(url).json())
+        url = next((link["href"] for link in pages[-1]["links"] if link["rel"] == "next"), None)
+    assert [len(page["features"]) for page in pages] == [60, 60, 20]
+    back = pages.pop()
+    while pages:
+        back = httpx.get(next(link["href"] for link in back["links"] if link["rel"] == "prev")).json()
+        assert names(back) == names(pages.pop())
+    assert "prev" not in {link["rel"] for link in back["links"]}
+    assert "next" in {link["rel"] for link in back["links"]}
+
+
+def test_a_cursor_is_good_for_its_order_only(demo):
+    following = next(link["href"] for link in demo.json(S2)["links"] if link["rel"] == "next")
+    answer = httpx.get(f"{following}&sortby=-datetime")
+    assert answer.status_code == 400
+    assert answer.json()["parameter"] == "after"
+
+
+def test_properties_and_geometry_are_chosen(demo):
+    [one] = demo.json(S2, limit=1, properties="name,constellation", skipGeometry="true")["features"]
+    assert one["properties"] == {"name": "S2_20150801", "constellation": "sentinel-2"}
+    assert one["geometry"] is None
+    [one] = demo.json(S2, limit=1, skipGeometry="false")["features"]
+    assert one["geometry"]["type"] == "Polygon"
+
+
+@pytest.mark.parametrize("code", ["4326", "3857", "3035"])
+def test_geometries_come_in_the_crs_asked_for_in_its_axis_order(demo, code):
+    import numpy as np
+    from pyproj import Transformer
+
+    uri = f"http://www.opengis.net/def/crs/EPSG/0/{code}"
+    first = demo.json(S2, limit=1)["features"][0]
+    # pyproj gives coordinates in the order of the CRS's own definition unless told otherwise.
+    to_crs = Transformer.from_crs("OGC:CRS84", f"EPSG:{code}")
+    expected = np.column_stack(to_crs.transform(*np.array(first["geometry"]["coordinates"][0]).T))
+    page, one = demo.ok(S2, limit=1, crs=uri), demo.ok(f"{S2}/{first['id']}", crs=uri)
+    for answer, feature in ((page, page.json()["features"][0]), (one, one.json())):
+        assert np.allclose(feature["geometry"]["coordinates"][0], expected, rtol=1e-12)
+        assert answer.headers["content-crs"] == f"<{uri}>"
+    assert demo.ok(S2).headers["content-crs"] == "<http://www.opengis.net/def/crs/OGC/1.3/CRS84>"
+
+
+def test_a_box_on_the_very_edge_finds(demo):
+    west, south, east, north = demo.json("/collections/s2-romania")["extent"]["spatial"]["bbox"][0]
+    for box in ((west, south, west, south), (east, north, east, north), (west - 1, south - 1, west, north)):
+        x, y = box[0], box[1]
+        found = demo.json(S2, bbox=",".join(map(repr, box)))["numberReturned"]
+        assert found == (10 if box[0] != box[2] else _corner(demo, x, y))
+    beyond = (west - 1, south - 1, west - 1e-9, north)
+    assert demo.json(S2, bbox=",".join(map(repr, beyond)))["features"] == []
+
+
+def _corner(demo, x, y):
+    """10 when a footprint's vertex lies there, else 0: the extent is larger than a turned square."""
+    from shapely.geometry import Point
+
+    return 10 * shape(demo.json(S2, limit=1)["features"][0]["geometry"]).intersects(Point(x, y))
+
+
+def test_number_matched_is_told_when_a_page_holds_all(demo):
+    assert "numberMatched" not in demo.json(S2)
+    assert demo.json(S2, limit=1000)["numberMatched"] == 140
+    assert demo.json(S2, datetime="1999")["numberMatched"] == 0
+
+
+def test_queryables_are_the_parameters_that_filter(demo):
+    answer = demo.ok("/collections/s2-romania/queryables")
+    assert answer.headers["content-type"] == "application/schema+json"
+    schema = answer.json()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"{demo.url}/collections/s2-romania/queryables"
+    first = demo.json(S2, limit=1)["features"][0]["properties"]
+    assert set(schema["properties"]) == {"geometry", *first}
+    for name, value in first.items():
+        assert demo.json(S2, limit=1, **{name: value})["features"][0]["properties"][name] == value
+        if name != "datetime":
+            assert demo.json(S2, limit=1, **{name: "no such"})["features"] == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("sortby", "colour"),
+        ("sortby", "--name"),
+        ("sortby", "name,-name"),
+        ("properties", "colour"),
+        ("skipGeometry", "maybe"),
+        ("crs", "EPSG:32633"),  # known, but not one of the collection's
+        ("crs", "http://www.opengis.net/def/crs/0/unsupported"),
+        ("before", "x"),
+        ("name", "a\\"),
+        ("constellation", ""),
+        ("bbox", "1,2,9,3,4,0"),
+        ("bbox", "2,1,1"),
+        ("bbox", "1,2,1,1"),
+    ],
+)
+def test_a_bad_value_of_the_newer_parameters_is_refused(demo, parameter, value):
+    assert demo.refused(S2, **{parameter: value})["parameter"] == parameter

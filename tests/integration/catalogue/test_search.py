@@ -13,6 +13,7 @@ from shapely.geometry import MultiPolygon, Point, Polygon, box
 from sqlalchemy import text
 
 from prismcube.catalogue import Catalogue, Change, spatial
+from prismcube.catalogue.items import ItemFilter
 from prismcube.catalogue.records import RecordFilter
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.collection import matches_tags
@@ -73,7 +74,7 @@ def test_filters_equal_brute_force(
     with pytest.MonkeyPatch.context() as patch:
         if many:  # take the way for areas that hold very much
             patch.setattr(spatial, "MANY", 0)
-        while page := catalogue.records.items(collection, period=period, area=area, after=after, limit=3):
+        while page := catalogue.records.items(collection, ItemFilter(period=period, area=area), after=after, limit=3):
             pages += page
             after = (page[-1][0].time, page[-1][0].id)
     assert [one.id for one, _ in pages] == [
@@ -88,7 +89,7 @@ def test_footprint_of_a_time_step_is_the_union(archive: Any, make: Any) -> None:
     archive.add("b", record="r", footprint=make.square(11, 50))
     archive.add("c", record="r", footprint=make.square(20, 50), instance=archive.instances[1])
     collection = archive.collection()
-    [(record, footprint)] = archive.catalogue.records.items(collection, area=make.square(10.2, 50.2, 0.1))
+    [(record, footprint)] = archive.catalogue.records.items(collection, ItemFilter(area=make.square(10.2, 50.2, 0.1)))
     assert isinstance(footprint, MultiPolygon)
     assert footprint.equals(box(10, 50, 12, 51))
     assert archive.catalogue.records.item(collection, record.id or 0) == (record, footprint)
@@ -124,7 +125,7 @@ def test_area(archive: Any, area: Any, found: bool) -> None:
     archive.add("a")
     collection = archive.collection()
     assert bool(archive.catalogue.datasets.search(collection, collection.stored_fields, area=area)) is found
-    assert bool(archive.catalogue.records.items(collection, area=area)) is found
+    assert bool(archive.catalogue.records.items(collection, ItemFilter(area=area))) is found
 
 
 def test_no_fields_find_nothing(archive: Any) -> None:
