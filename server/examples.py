@@ -19,6 +19,7 @@ from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection, Extent
 from prismcube.model.entities import Record
 from prismcube.model.grid import CRS84, crs_uri
+from prismcube.model.pattern import Pattern
 from prismcube.model.period import format_instant
 from prismcube.raster.inspect import footprint
 from providers.ogc.answer import Context
@@ -53,6 +54,8 @@ class Examples:
         if name == "crs":
             # Of a coverage, the CRS of the answer; of an EDR query, that of `coords`.
             return dict(self.query).get("crs" if path.endswith("/coverage") else "bbox-crs")
+        if name == "properties" and path.endswith("/items"):
+            return "name"  # of an item, not of a pixel
         return dict(self.query).get(name)
 
 
@@ -116,6 +119,8 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
         "resampling": "nearest",
         "reducer": "mean",
         "limit": 2,
+        "name": Pattern.literal(record.name).text,
+        "sortby": "-datetime",
         "q": (re.findall(r"\w+", collection.title) or [collection.name])[0],
     }
 

@@ -129,7 +129,7 @@ DOCUMENTS = (
     _document(
         f"{C}/queryables",
         queryables.queryables,
-        "collections/queryables.html",
+        "document.html",
         "Properties that items are filtered by",
         tag="Features",
         media_types=(queryables.MEDIA_TYPE,),
