@@ -37,6 +37,10 @@ _GROUP = "Time steps: `record`, `day`, `month`, `year`, `all`, or your own order
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "subset": ('Area and time by axis, such as `E(5236000:5236500),time("2020":"2021")`.', TEXT),
     "bbox": ("Four numbers in the axis order of `bbox-crs`; by default west,south,east,north in degrees.", BOX),
+    "subset-crs": ("CRS of the spatial axes of `subset`, as OGC URI.", TEXT),
+    "scale-axes": ("How many native pixels an output pixel is wide and high, such as `E(2),N(4)`.", TEXT),
+    "scaleSize": ("Older spelling of `scale-size`.", TEXT),
+    "estimate": ("`true`: what the answer would cost; nothing is read.", {"type": "boolean", "default": False}),
     "bbox-crs": ("CRS of `bbox` as OGC URI.", TEXT),
     "crs": ("CRS of the answer as OGC URI; for EDR queries that of `coords`.", TEXT),
     "scale-factor": (

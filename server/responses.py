@@ -6,6 +6,7 @@ import hashlib
 
 from prismcube.model.access import Access
 from providers.ogc.answer import Answer, FileBody, Keep, Stream
+from providers.ogc.validators import has_tag
 
 SHORT_SECONDS = 300
 """How old pictures and pixels may get in a cache before it asks again."""
@@ -35,12 +36,6 @@ def head(answer: Answer, *, if_none_match: str, access: Access) -> tuple[int, di
 def etag_of(body: bytes) -> str:
     """A strong validator of a body."""
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-
-
-def has_tag(header: str, etag: str) -> bool:
-    """True when an If-None-Match header names the tag, compared weakly (RFC 9110, 13.1.2)."""
-    seen = [part.strip().removeprefix("W/") for part in header.split(",")]
-    return header.strip() == "*" or etag.removeprefix("W/") in seen
 
 
 def _cache_control(keep: Keep, *, shared: bool) -> str:

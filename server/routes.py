@@ -92,6 +92,29 @@ PIXELS = (
 
 DOCUMENTS = (
     _document(
+        f"{C}/schema",
+        coverage.schema,
+        "document.html",
+        "The fields, as a JSON Schema",
+        tag="Coverages",
+        media_types=(coverage.SCHEMA_MEDIA_TYPE,),
+        formats={"json": coverage.SCHEMA_MEDIA_TYPE, "html": HTML},
+    ),
+    _document(
+        f"{C}/coverage/domainset",
+        coverage.domain_set,
+        "document.html",
+        "Axes, bounds and pixel size",
+        tag="Coverages",
+    ),
+    _document(
+        f"{C}/coverage/rangetype",
+        coverage.range_type,
+        "document.html",
+        "The fields, as a SWE DataRecord",
+        tag="Coverages",
+    ),
+    _document(
         "/collections",
         listing.collections_document,
         "collections/index.html",

@@ -30,6 +30,7 @@ SELECT = select(
     dataset.c.height,
     dataset.c.footprint,
     container.c.uri,
+    container.c.etag,
 ).join(container, container.c.id == dataset.c.container_id)
 
 
@@ -96,5 +97,6 @@ def dataset_of(row: Any) -> Dataset:
         footprint=row.footprint,
         subdir=row.subdir,
         status=DatasetStatus(row.status),
+        etag=row.etag,
         id=row.id,
     )

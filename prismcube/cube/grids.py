@@ -31,22 +31,23 @@ class GridRequest:
     """With one of them the other follows from the area's shape."""
     resolution: tuple[float, float] | None = None
     """Pixel size (dx, dy) in units of the output CRS."""
-    scale_factor: float | None = None
-    """How many native pixels one output pixel is wide: 2 halves the resolution (OGC API - Coverages, scale-factor)."""
+    scale: tuple[float, float] | None = None
+    """How many native pixels one output pixel is wide and high: (2, 2) halves the resolution (OGC API - Coverages,
+    scale-factor and scale-axes)."""
 
 
 def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
     """The grid a request asks for, None when its area does not touch `native`.
 
     - On the native CRS without any size: the window of the native lattice that covers the area, whole pixels.
-    - `scale_factor`: that window, divided into pixels so many times larger.
+    - `scale`: that window, divided into pixels so many times larger.
     - `resolution`, `width`, `height`: the area exactly as asked (clipped to the data only when none is given).
     - Another CRS without a size: pixels as large as keeps the count along the diagonal (GDAL's
       GDALSuggestedWarpOutput rule).
 
     Raises InvalidInput for contradictions and areas that have no place in the output CRS.
     """
-    sizes = [wanted.width or wanted.height, wanted.resolution, wanted.scale_factor]
+    sizes = [wanted.width or wanted.height, wanted.resolution, wanted.scale]
     if sum(size is not None for size in sizes) > 1:
         raise InvalidInput("size", "width and height, resolution, scale factor exclude each other")
     crs = wanted.crs or native.crs
@@ -64,6 +65,8 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
             return None
         common = reduce(Bounds.union, (part for t in touching if (part := asked.moved(t).intersection(covered))))
         asked = asked.moved(touching[0])
+        if len(touching) > 1 and common.east - common.west > asked.east - asked.west:
+            common = asked  # a box across the date line, over files of -180 to 180: not all that lies between its ends
         # An explicit size means exactly the area asked for; else pixels beyond the data would only be empty.
         area = asked if sized else common
     if wanted.resolution:
@@ -71,14 +74,15 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
         return _sized(crs, area, (area.east - area.west) / dx, (area.north - area.south) / dy, exact=(dx, dy))
     if wanted.width or wanted.height:
         return _shaped(crs, area, wanted.width, wanted.height)
-    factor = wanted.scale_factor or 1.0
+    across, down = wanted.scale or (1.0, 1.0)
     if parse_crs(crs) == parse_crs(native.crs):
         window = native.window(area)
-        if factor == 1:
+        if wanted.scale in (None, (1.0, 1.0)):
             return window
-        return _sized(crs, window.bounds, window.width / factor, window.height / factor)
-    size = _suggested_pixel_size(native, crs, area) * factor
-    return _sized(crs, area, (area.east - area.west) / size, (area.north - area.south) / size, exact=(size, size))
+        return _sized(crs, window.bounds, window.width / across, window.height / down)
+    size = _suggested_pixel_size(native, crs, area)
+    dx, dy = size * across, size * down
+    return _sized(crs, area, (area.east - area.west) / dx, (area.north - area.south) / dy, exact=(dx, dy))
 
 
 def _asked(native: Grid, bounds: Bounds, source: str, target: str, *, exactly: bool) -> Bounds | None:

@@ -63,6 +63,8 @@ class ReadStep:
     """For a copy: (row, col) in the file of the output's first pixel."""
     read_bytes: int
     """Decoded bytes the visit needs at least."""
+    etag: str = ""
+    """What the catalogue knows the state of the file by."""
     turn: float = 0.0
     """By how much the output must be moved east to lie where the file has it: a file may count 0 to 360 degrees."""
 
@@ -135,6 +137,22 @@ class CubePlan:
             dearest = max(dearest, bands + len(self.computed) + layers * len(self.fields))
         return dearest * per_array
 
+    @property
+    def etags(self) -> list[str]:
+        """The states of its files, in the order of `steps`."""
+        return [step.etag for step in self.steps]
+
+    def cost(self) -> dict[str, int]:
+        """What it takes, as documents tell it: numbers, bytes, pixels."""
+        return {
+            "slices": len(self.slices),
+            "files": len({(step.uri, step.subdir) for step in self.steps}),
+            "readBytes": min(self.read_bytes, LARGEST),
+            "outputBytes": min(self.output_bytes, LARGEST),
+            "workingBytes": min(self.working_bytes, LARGEST),
+            "pixels": min(self.pixels, LARGEST),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """The plan as a document: all that is needed to read the same cube elsewhere."""
         return {
@@ -144,14 +162,7 @@ class CubePlan:
             "computed": [{"name": c.name, "expression": c.expression.text} for c in self.computed],
             "masks": {name: str(rule) for name, rule in self.masks.items()},
             "mosaic": self.mosaic,
-            "cost": {
-                "slices": len(self.slices),
-                "files": len({(step.uri, step.subdir) for step in self.steps}),
-                "readBytes": min(self.read_bytes, LARGEST),
-                "outputBytes": min(self.output_bytes, LARGEST),
-                "workingBytes": min(self.working_bytes, LARGEST),
-                "pixels": min(self.pixels, LARGEST),
-            },
+            "cost": self.cost(),
             "slices": [_slice_json(one) for one in self.slices],
         }
 
@@ -242,6 +253,7 @@ class _Planner:
         return ReadStep(
             dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
             uri=first.uri,
+            etag=first.etag,
             subdir=first.subdir,
             grid=first.grid,
             format=first.format,
@@ -298,16 +310,26 @@ class _Place(NamedTuple):
 
 
 def check_budget(
-    plan: CubePlan, *, output_bytes: int, read_bytes: int, working_bytes: int, pixels: int, slices: int
+    plan: CubePlan,
+    *,
+    output_bytes: int,
+    read_bytes: int,
+    working_bytes: int,
+    pixels: int,
+    slices: int,
+    working: int | None = None,
 ) -> None:
-    """Refuse a plan that costs more than allowed. Raises BudgetExceeded, saying what would fit."""
+    """Refuse a plan that costs more than allowed. Raises BudgetExceeded, saying what would fit.
+
+    `working` is the memory it needs when that is less than the plan's own, because it is executed in parts.
+    """
     if len(plan.slices) > slices:
         raise BudgetExceeded(
             "time steps", asked=len(plan.slices), allowed=slices, advice="ask for a shorter datetime, or group"
         )
     for what, asked, allowed in (
         ("bytes of answer", plan.output_bytes, output_bytes),
-        ("bytes of working memory", plan.working_bytes, working_bytes),
+        ("bytes of working memory", plan.working_bytes if working is None else working, working_bytes),
         ("pixels to compute", plan.pixels, pixels),
     ):
         if asked > allowed:

@@ -1,101 +1,181 @@
-"""A cube as one GeoTIFF: a band for each (time step, field), steps outermost."""
+"""A cube as one GeoTIFF, a band for each (time step, field), steps outermost: uncompressed, written while it is read.
+
+GDAL can read only uncompressed TIFFs from a stream, and only then is the size known before the first pixel. See
+`prismcube.encode.tiff` for the layout; COG is the format for keeping (`prismcube.encode.cog`).
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
 
-from prismcube.errors import BudgetExceeded, StorageFull
-from prismcube.model.cube import CubeHeader, Slice, common_format
+from prismcube.encode.tiff import Layout, Tag, doubles, read_tags, short, text
+from prismcube.errors import BudgetExceeded, InvalidInput
+from prismcube.model.cube import CubeHeader, Slice, SliceStatus, common_format
 from prismcube.model.formats import DataFormat, cast
 from prismcube.model.period import format_instant
 from prismcube.raster.quiet import ignore_missing_georeference
 
 MEDIA_TYPE = "image/tiff; application=geotiff"
 """The media type GDAL's OGCAPI driver looks for (OSGeo/gdal, frmts/ogcapi)."""
+EXTENSION = "tif"
 
 MAX_BANDS = 65535
 """TIFF's SamplesPerPixel is 16 bits wide."""
 
-_TILE = 512
+CHUNK_BYTES = 1 << 20
+
+_GEO_KEYS = frozenset({34735, 34736, 34737})
+_SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
+
+STATUS_BYTES = max(len(one.value) for one in SliceStatus)
+_TAIL_BEGIN, _TAIL_END = b'\n{"prismcube:status":[', b"]}\n"
 
 
-def write_geotiff(path: Path, header: CubeHeader, slices: Iterable[Slice]) -> None:
-    """Write the cube to `path`; memory is that of one slice.
+def check(header: CubeHeader) -> None:
+    """Refuse a cube that has no place in a GeoTIFF, before anything is read.
 
-    All bands share the type and nodata of `common_format(header.fields)`. Each band is described as
-    `<time> <field>` and tagged with time, field, status and records.
-
-    Raises BudgetExceeded for more bands than TIFF holds, StorageFull when the disk is too full for it.
+    Raises BudgetExceeded for more bands than TIFF holds, InvalidInput("crs", ...) for a CRS that GeoTIFF can't say.
     """
-    format = common_format(header.fields)
     bands = len(header.steps) * len(header.fields)
     if bands > MAX_BANDS:
         raise BudgetExceeded(
             "bands of a GeoTIFF", asked=bands, allowed=MAX_BANDS, advice="ask for fewer dates or fields"
         )
-    size = bands * header.grid.pixels * format.itemsize
-    free = shutil.disk_usage(path.parent).free
-    if size > free:  # GDAL reports a full disk only when it flushes, which is too late to answer with an error
-        raise StorageFull(f"the answer needs {size:,} bytes, the server's temporary folder has {free:,}")
-    try:
-        _write(path, header, slices, format)
-    except (RasterioError, OSError) as error:  # a quota, or others filled the disk meanwhile
-        raise StorageFull(f"the answer could not be written: {error}") from error
+    if not can_name(header.grid.crs):
+        raise InvalidInput("crs", "can't be written into a GeoTIFF; ask for another, or for f=covjson")
 
 
 @lru_cache(maxsize=256)
 def can_name(crs: str) -> bool:
     """True when GeoTIFF has a place for this CRS; some that PROJ knows it can't say."""
-    ignore_missing_georeference()
-    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
-        with memory.open(driver="GTiff", width=1, height=1, count=1, dtype="uint8", crs=crs):
-            pass
-        with memory.open() as file:
-            return file.crs is not None
+    content = _empty(crs)
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile(content) as memory, memory.open() as file:
+        return file.crs is not None
 
 
-def _write(path: Path, header: CubeHeader, slices: Iterable[Slice], format: DataFormat) -> None:
-    bands = len(header.steps) * len(header.fields)
-    tiled = min(header.grid.shape) >= _TILE
-    blocks = {"blockxsize": _TILE, "blockysize": _TILE} if tiled else {}
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=header.grid.width,
-        height=header.grid.height,
-        count=bands,
-        dtype=format.dtype,
-        crs=header.grid.crs,
-        transform=header.grid.transform,
-        nodata=format.nodata,
-        interleave="band",
-        compress="deflate",
-        zlevel=1,  # a fourth of level 6's time for a few percent more bytes
-        predictor=3 if format.is_floating else 2,
-        tiled=tiled,
-        bigtiff="IF_SAFER",
-        **blocks,
-    ) as file:
+@dataclass(frozen=True)
+class Writer:
+    """A GeoTIFF that is written part by part."""
+
+    header: CubeHeader
+    rows: int
+    """Of a part; see `prismcube.cube.parts`."""
+    status: tuple[tuple[SliceStatus, str], ...] | None = None
+    """(status, message) of every slice, when all have been read; else the end of the file tells the status."""
+
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return len(self.head()) + self._layout.pixel_bytes + self._layout.tail
+
+    def head(self) -> bytes:
+        """All that comes before the first pixel."""
+        format = self._format
+        scale, (west, north) = self.header.grid.resolution, self.header.grid.transform @ (0, 0)
+        kind = _SAMPLE_FORMATS[np.dtype(format.dtype).kind]
+        tags = [
+            *_geo_keys(self.header.grid.crs),
+            short(339, *[kind] * self._layout.bands),
+            doubles(33550, *scale, 0),
+            doubles(33922, 0, 0, 0, west, north, 0),
+            text(42112, self._metadata()),
+        ]
+        if format.nodata is not None:
+            tags.append(text(42113, _number(format.nodata)))
+        return self._layout.head(tags)
+
+    def part(self, row: int, one: Slice) -> Iterator[bytes]:
+        """The rows of a slice from `row` on, in pieces of `CHUNK_BYTES`; parts must come in order."""
+        format = self._format
+        for data, valid, field in zip(one.data, one.valid, self.header.fields, strict=True):
+            # Cast anew only where the field's own nodata differs from the file's.
+            pixels = data if field.format.stores_like(format) else cast(data, valid, format)
+            little = np.ascontiguousarray(pixels, dtype=np.dtype(format.dtype).newbyteorder("<"))
+            view = memoryview(little.reshape(-1).view(np.uint8))
+            for begin in range(0, len(view), CHUNK_BYTES):
+                yield bytes(view[begin : begin + CHUNK_BYTES])
+
+    def tail(self, ends: Sequence[SliceStatus]) -> bytes:
+        """How each slice ended, as a line of JSON after the last pixel; nothing when the head has told it."""
+        if self.status is not None:
+            return b""
+        return _TAIL_BEGIN + b",".join(f'"{one.value}"'.ljust(STATUS_BYTES + 2).encode() for one in ends) + _TAIL_END
+
+    def whole(self, slices: Iterable[Slice]) -> Iterator[bytes]:
+        """The file of slices that are not in parts."""
+        yield self.head()
+        ends = []
         for one in slices:
-            step = header.steps[one.index]
-            for position, field in enumerate(header.fields):
-                data, valid = one.data[position], one.valid[position]
-                # Cast anew only where the field's own nodata differs from the file's.
-                pixels = data if field.format.stores_like(format) else cast(data, valid, format)
-                band = one.index * len(header.fields) + position + 1
-                file.write(np.ascontiguousarray(pixels), band)
-                file.set_band_description(band, f"{format_instant(step.start)} {field.name}")
-                tags = {"time": format_instant(step.start), "field": field.name, "status": one.status.value}
-                if one.message:
-                    tags["message"] = one.message
-                if field.unit:
-                    tags["unit"] = field.unit
-                file.update_tags(band, **tags, records=",".join(step.records))
+            ends.append(one.status)
+            yield from self.part(0, one)
+        yield self.tail(ends)
+
+    @property
+    def _format(self) -> DataFormat:
+        return common_format(self.header.fields)
+
+    @property
+    def _layout(self) -> Layout:
+        slices = len(self.header.steps)
+        tail = len(_TAIL_BEGIN) + slices * (STATUS_BYTES + 3) - 1 + len(_TAIL_END)
+        return Layout(
+            width=self.header.grid.width,
+            height=self.header.grid.height,
+            slices=slices,
+            fields=len(self.header.fields),
+            itemsize=self._format.itemsize,
+            rows=self.rows,
+            tail=tail if self.status is None else 0,
+        )
+
+    def _metadata(self) -> str:
+        """GDAL's own XML: description, time, field, unit, records and, when known, status of each band."""
+        lines = ["<GDALMetadata>"]
+        band = 0
+        for index, step in enumerate(self.header.steps):
+            time = format_instant(step.start)
+            items = {"time": time, "records": ",".join(step.records)}
+            if self.status is not None:
+                status, message = self.status[index]
+                items |= {"status": status.value} | ({"message": message} if message else {})
+            for field in self.header.fields:
+                lines.append(_item("DESCRIPTION", f"{time} {field.name}", band, role="description"))
+                own = items | {"field": field.name} | ({"unit": field.unit} if field.unit else {})
+                lines += [_item(name, value, band) for name, value in own.items()]
+                band += 1
+        return "\n".join([*lines, "</GDALMetadata>"])
+
+
+def _item(name: str, value: str, band: int, *, role: str = "") -> str:
+    more = f' role="{role}"' if role else ""
+    plain = "".join(one if one.isprintable() else " " for one in value)  # XML has no place for most control characters
+    return f'<Item name={quoteattr(name)} sample="{band}"{more}>{escape(plain)}</Item>'
+
+
+def _number(value: float) -> str:
+    """A nodata value as GDAL writes it."""
+    return "nan" if np.isnan(value) else f"{value:.17g}"
+
+
+@lru_cache(maxsize=256)
+def _geo_keys(crs: str) -> tuple[Tag, ...]:
+    """The GeoKeys of a CRS (OGC 19-008r4), as GDAL writes them."""
+    return tuple(read_tags(_empty(crs), _GEO_KEYS))
+
+
+@lru_cache(maxsize=256)
+def _empty(crs: str) -> bytes:
+    """A GeoTIFF of one pixel in this CRS."""
+    ignore_missing_georeference()
+    transform = rasterio.Affine(1, 0, 0, 0, -1, 0)
+    shape = {"driver": "GTiff", "width": 1, "height": 1, "count": 1, "dtype": "uint8"}
+    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
+        with memory.open(**shape, crs=crs, transform=transform):
+            pass
+        return bytes(memory.read())

@@ -195,6 +195,8 @@ class Dataset:
     subdir: str = ""
     """GDAL subdataset or TIFF directory inside the file; empty for the file itself."""
     status: DatasetStatus = DatasetStatus.ACTIVE
+    etag: str = field(default="", compare=False)
+    """The container's, as far as it is known."""
     id: int | None = None
 
     def __post_init__(self) -> None:

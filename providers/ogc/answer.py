@@ -135,8 +135,8 @@ class Document(dict[str, Any]):
         self.headers = headers
 
 
-def json_answer(document: Any, media_type: str = JSON) -> Answer:
-    return Answer(orjson.dumps(document), media_type)
+def json_answer(document: Any, media_type: str = JSON, *, keep: Keep = Keep.CHECK) -> Answer:
+    return Answer(orjson.dumps(document), media_type, keep=keep)
 
 
 def link(href: str, rel: str, media_type: str, title: str) -> dict[str, Any]:

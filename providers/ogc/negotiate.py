@@ -17,15 +17,23 @@ def choose_format(f: str | None, accept: str, formats: Mapping[str, str]) -> str
         wanted = f.strip().lower()
         if wanted in formats:
             return wanted
-        for name, media_type in formats.items():
-            if _bare(wanted) == _bare(media_type):
-                return name
+        for same in (_whole, _bare):
+            for name, media_type in formats.items():
+                if same(wanted) == same(media_type):
+                    return name
         raise InvalidInput("f", f"{f[:60]!r} is not one of {', '.join(formats)}")
     for wanted in by_preference(accept):
-        for name, media_type in formats.items():
-            if wanted == _bare(media_type):
-                return name
+        for same in (_whole, _bare):  # a profile chooses among several of one type
+            for name, media_type in formats.items():
+                if same(wanted) == same(media_type):
+                    return name
     return next(iter(formats))
+
+
+def _whole(media_type: str) -> str:
+    """With its parameters, however they are spaced and ordered."""
+    first, *parameters = (part.strip().lower().replace('"', "") for part in media_type.split(";"))
+    return ";".join([first, *sorted(parameters)])
 
 
 def _bare(media_type: str) -> str:
@@ -33,18 +41,20 @@ def _bare(media_type: str) -> str:
 
 
 def by_preference(accept: str) -> list[str]:
-    """Media types of an Accept header, the most wanted first (RFC 9110, 12.5.1)."""
+    """Media types of an Accept header, without their weights, the most wanted first (RFC 9110, 12.5.1)."""
     ranked = []
     for position, part in enumerate(accept.split(",")[:50]):
-        media_type, *parameters = part.split(";")
+        kept = []
         quality = 1.0
-        for parameter in parameters:
+        for parameter in part.split(";"):
             name, _, value = parameter.partition("=")
-            if name.strip().lower() == "q":
-                try:
-                    quality = float(value)
-                except ValueError:
-                    quality = 0.0
+            if name.strip().lower() != "q":
+                kept.append(parameter.strip().lower())
+                continue
+            try:
+                quality = float(value)
+            except ValueError:
+                quality = 0.0
         if quality > 0:
-            ranked.append((-quality, position, media_type.strip().lower()))
+            ranked.append((-quality, position, ";".join(kept)))
     return [media_type for _, _, media_type in sorted(ranked)]

@@ -151,8 +151,11 @@ def parse_bbox(text: str, *, crs: str) -> Bounds:
     Longitude first for CRS84, latitude first for EPSG:4326, northing first for EPSG:3035.
     """
     a, b, c, d = _corners(text, crs)
-    if a > c and parse_crs(crs).is_geographic:
-        raise InvalidInput("bbox", "pixels across the antimeridian are not supported; ask for each side")
+    if a > c and crs in (CRS84, "EPSG:4326"):  # across the antimeridian (RFC 7946, 5.2): the east is a turn further
+        in_range(Bounds(c, min(b, d), a, max(b, d)), crs)
+        c += 360
+        if b < d:
+            return Bounds(a, b, c, d)
     if a >= c or b >= d:
         order = (
             "lower north, lower east, upper north, upper east" if is_north_first(crs) else "west, south, east, north"

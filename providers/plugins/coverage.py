@@ -11,7 +11,7 @@ from pygeoapi.provider.base import BaseProvider, ProviderInvalidQueryError
 from prismcube.model.collection import Collection
 from prismcube.model.period import format_instant
 from providers.ogc import coverage
-from providers.ogc.subset import EAST, LATITUDE, LONGITUDE, NORTH, TIME
+from providers.ogc.coverage.subset import EAST, LATITUDE, LONGITUDE, NORTH, TIME
 from providers.plugins.fields import Fields, pixel_fields
 from providers.plugins.source import Source, body_of, filename_of, numbers
 

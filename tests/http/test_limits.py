@@ -32,7 +32,11 @@ def small(demo, start):
     ("path", "params", "what"),
     [
         ("coverage", {"datetime": "2016-03-18", "width": 300, "properties": "B4"}, "bytes of answer"),
-        ("coverage", {"datetime": "2016", "group": "all", "mosaic": "median", "properties": "B4"}, "working memory"),
+        (
+            "coverage",
+            {"datetime": "2016", "group": "all", "mosaic": "median", "properties": "B4", "f": "json"},
+            "working memory",
+        ),
         ("coverage", {"group": "year", "datetime": "2016/2018", "width": 10, "properties": "B4"}, "bytes to read"),
         (
             "coverage",

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import shutil
-from collections import namedtuple
+import subprocess
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prismcube.encode import covjson, table
-from prismcube.encode.geotiff import can_name, write_geotiff
-from prismcube.errors import BudgetExceeded, StorageFull
+from prismcube.encode.geotiff import Writer, can_name, check
+from prismcube.errors import BudgetExceeded
 from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus, Step, common_format
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
@@ -48,6 +48,13 @@ def a_slice(header, index=0, status=SliceStatus.OK, message=""):
     return Slice(index, tuple(data), tuple(valid), status, message)
 
 
+def write(path, head, slices):
+    """A GeoTIFF that knows the status of its steps."""
+    writer = Writer(head, head.grid.height, tuple((one.status, one.message) for one in slices))
+    path.write_bytes(b"".join(writer.whole(slices)))
+    assert path.stat().st_size == writer.size
+
+
 @pytest.mark.parametrize(
     ("formats", "dtype", "nodata"),
     [
@@ -63,7 +70,7 @@ def a_slice(header, index=0, status=SliceStatus.OK, message=""):
 def test_all_fields_of_a_file_share_a_type_that_holds_them(tmp_path, formats, dtype, nodata):
     head = header(*formats)
     one = a_slice(head)
-    write_geotiff(tmp_path / "x.tif", head, [one])
+    write(tmp_path / "x.tif", head, [one])
     with rasterio.open(tmp_path / "x.tif") as file:
         assert set(file.dtypes) == {dtype}
         assert file.nodata == nodata or (math.isnan(file.nodata) and math.isnan(nodata))
@@ -78,7 +85,7 @@ def test_all_fields_of_a_file_share_a_type_that_holds_them(tmp_path, formats, dt
 def test_bands_are_described_and_tagged(tmp_path):
     head = header(U8, U8, steps=2)
     failed = a_slice(head, 1, SliceStatus.FAILED, "the disk is gone")
-    write_geotiff(tmp_path / "x.tif", head, [a_slice(head), failed])
+    write(tmp_path / "x.tif", head, [a_slice(head), failed])
     with rasterio.open(tmp_path / "x.tif") as file:
         assert file.descriptions == (
             "2020-01-01T00:00:00Z f0", "2020-01-01T00:00:00Z f1", "2020-01-02T00:00:00Z f0", "2020-01-02T00:00:00Z f1",
@@ -89,40 +96,68 @@ def test_bands_are_described_and_tagged(tmp_path):
         }  # fmt: skip
 
 
-def test_large_pictures_are_tiled(tmp_path):
-    grid = Grid("EPSG:32632", GRID.transform, 600, 700)
-    head = header(U8, grid=grid)
-    one = Slice(0, (np.ones(grid.shape, np.uint8),), (np.ones(grid.shape, bool),))
-    write_geotiff(tmp_path / "x.tif", head, [one])
+def test_the_status_stands_at_the_end_when_it_is_not_known_at_the_begin(tmp_path):
+    head = header(U8, I16, steps=3)
+    slices = [a_slice(head), a_slice(head, 1, SliceStatus.FAILED), a_slice(head, 2, SliceStatus.PARTIAL)]
+    writer = Writer(head, head.grid.height)
+    content = b"".join(writer.whole(slices))
+    assert len(content) == writer.size
+    assert json.loads(content.splitlines()[-1]) == {"prismcube:status": ["ok", "failed", "partial"]}
+    with rasterio.MemoryFile(content) as memory, memory.open() as file:
+        assert "status" not in file.tags(1)
+        assert file.count == 6
+
+
+PARTS = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 3), st.integers(1, 3), st.integers(1, 40))
+
+
+@given(PARTS, st.sampled_from(["uint8", "int16", "uint32", "float32", "float64"]))
+def test_parts_read_back_as_the_whole(shape, dtype):
+    height, width, steps, fields, rows = shape
+    rows = min(rows, height)
+    grid = Grid("EPSG:32632", GRID.transform, height, width)
+    head = header(*[DataFormat(dtype=dtype)] * fields, grid=grid, steps=steps)
+    cube = np.arange(steps * fields * height * width).reshape(steps, fields, height, width).astype(dtype)
+    writer = Writer(head, rows)
+    ones = np.ones((rows, width), bool)
+    pieces = [writer.head()]
+    for index in range(steps):
+        for row in range(0, height, rows):
+            part = tuple(cube[index, field, row : row + rows] for field in range(fields))
+            pieces += writer.part(row, Slice(index, part, (ones[: len(part[0])],) * fields))
+    content = b"".join([*pieces, writer.tail([SliceStatus.OK] * steps)])
+    assert len(content) == writer.size
+    with rasterio.MemoryFile(content) as memory, memory.open() as file:
+        assert file.crs.to_epsg() == 32632
+        assert file.transform == GRID.transform
+        assert file.compression is None
+        assert np.array_equal(file.read(), cube.reshape(-1, height, width))
+
+
+def test_gdal_reads_it_from_a_pipe(tmp_path, missing):
+    """As only a TIFF can be whose directory comes first and whose strips come in order."""
+    if shutil.which("gdal_translate") is None:
+        missing("no gdal_translate: install gdal-bin")
+    head = header(U8, U8, steps=2)
+    content = b"".join(Writer(head, head.grid.height).whole([a_slice(head), a_slice(head, 1)]))
+    command = ["gdal_translate", "-q", "/vsistdin/", str(tmp_path / "x.tif")]
+    subprocess.run(command, input=content, check=True, capture_output=True)
     with rasterio.open(tmp_path / "x.tif") as file:
-        assert file.block_shapes == [(512, 512)]
+        assert file.count == 4
+        assert np.array_equal(file.read(3), a_slice(head).data[0])
 
 
-def test_a_full_disk_is_told_before_writing(tmp_path, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 95, 5))
-    with pytest.raises(StorageFull, match="temporary folder has 5"):
-        write_geotiff(tmp_path / "x.tif", header(U8), [])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_disk_that_fills_while_writing_is_told(tmp_path):
-    """A quota, here the largest file a process may write, can't be seen beforehand."""
-    import resource
-    import signal
-
-    grid = Grid("EPSG:32632", GRID.transform, 1000, 1000)
-    head = header(DataFormat(dtype="float64"), grid=grid)
-    noise = np.random.default_rng(1).random(grid.shape)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(StorageFull, match="could not be written"):
-            write_geotiff(tmp_path / "x.tif", head, [Slice(0, (noise,), (np.ones(grid.shape, bool),))])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+@pytest.mark.parametrize("crs", ["EPSG:3035", "OGC:CRS84", "EPSG:4326", "EPSG:3413", "ESRI:54009"])
+def test_the_crs_is_the_one_that_gdal_writes(crs):
+    grid = Grid(crs, Affine(0.1, 0, 10, 0, -0.1, 50), 3, 4)
+    head = header(U8, grid=grid)
+    content = b"".join(Writer(head, 3).whole([a_slice(head)]))
+    with rasterio.MemoryFile() as memory:
+        with memory.open(driver="GTiff", width=4, height=3, count=1, dtype="uint8", crs=crs, transform=grid.transform):
+            pass
+        with memory.open() as theirs, rasterio.MemoryFile(content) as other, other.open() as ours:
+            assert ours.crs == theirs.crs
+            assert ours.transform == theirs.transform
 
 
 @pytest.mark.parametrize(("crs", "able"), [("EPSG:3035", True), ("OGC:CRS84", True), ("ESRI:54053", False)])
@@ -130,11 +165,11 @@ def test_some_crs_have_no_place_in_a_geotiff(crs, able):
     assert can_name(crs) is able
 
 
-def test_more_bands_than_tiff_holds_are_refused(tmp_path):
+def test_more_bands_than_tiff_holds_are_refused():
     step = Step(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC), ())
     head = CubeHeader(GRID, header(U8).fields, (step,) * 65536)
     with pytest.raises(BudgetExceeded, match="bands of a GeoTIFF"):
-        write_geotiff(tmp_path / "x.tif", head, [])
+        check(head)
 
 
 @given(hnp.arrays(np.float32, (2, 3, 4), elements=st.floats(width=32)), hnp.arrays(bool, (2, 3, 4)))

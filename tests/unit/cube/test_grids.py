@@ -76,7 +76,7 @@ def test_one_side_follows_from_the_other(size, shape):
 
 
 def test_scale_factor_two_halves_the_resolution():
-    grid = ask(scale_factor=2)
+    grid = ask(scale=(2.0, 2.0))
     assert grid.shape == (50, 60)
     assert grid.bounds == NATIVE.bounds
 
@@ -100,9 +100,9 @@ def test_another_crs_has_pixels_as_large_as_gdal_would_choose(crs):
 
 def test_sizes_exclude_each_other():
     with pytest.raises(InvalidInput, match="exclude each other"):
-        ask(width=5, scale_factor=2)
+        ask(width=5, scale=(2.0, 2.0))
 
 
 def test_a_size_beyond_all_reason_is_refused_without_being_computed():
     with pytest.raises(InvalidInput, match="more than"):
-        ask(scale_factor=1e-12)
+        ask(scale=(1e-12, 1e-12))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from prismcube.errors import InvalidInput, UnknownParameter
 from prismcube.model.grid import Bounds, Grid
+from providers.ogc.coverage.subset import parse_scale_size, parse_subset
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_bbox, parse_crs_parameter, parse_number, parse_wkt
-from providers.ogc.subset import parse_scale_size, parse_subset
 
 NATIVE = Grid("EPSG:3035", Affine(10, 0, 5271980, 0, -10, 2533000), 100, 100)
 GEOGRAPHIC = Grid("EPSG:4326", Affine(0.1, 0, 10, 0, -0.1, 50), 100, 100)

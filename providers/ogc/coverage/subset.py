@@ -31,9 +31,10 @@ class Subset:
     period: Period | None = None
 
 
-def parse_subset(texts: Sequence[str], native: Grid) -> Subset:
+def parse_subset(texts: Sequence[str], native: Grid, *, crs: str | None = None) -> Subset:
     """Axes by name, each once: E/N or x/y in the collection's own CRS, Lon/Lat in degrees, time.
 
+    With `crs` (`subset-crs`) the spatial axes are those of that CRS: E/N or x/y, Lon/Lat only when it is geographic.
     Bounds are inclusive; `*` leaves one open; a single value takes the pixel (or instant) it lies in.
     Raises InvalidInput("subset", ...).
     """
@@ -48,31 +49,53 @@ def parse_subset(texts: Sequence[str], native: Grid) -> Subset:
         return Subset(period=period)
     if {"lon", "lat"} & spans.keys() and {"e", "n"} & spans.keys():
         raise InvalidInput("subset", "name the axes of one CRS: E and N, or Lon and Lat")
-    crs = CRS84 if {"lon", "lat"} & spans.keys() else native.crs
+    by_degrees = bool({"lon", "lat"} & spans.keys())
+    if crs is not None and by_degrees and not parse_crs(crs).is_geographic:
+        raise InvalidInput("subset", f"{crs} has no axes Lon and Lat; name E and N")
+    crs = crs or (CRS84 if by_degrees else native.crs)
     try:
         full = native.bounds.to_crs(native.crs, crs)
-    except InvalidInput:  # data across the antimeridian have no box in degrees
-        full = Bounds(-180, -90, 180, 90)
+    except InvalidInput:
+        if not parse_crs(crs).is_geographic:
+            raise InvalidInput("subset-crs", f"the data of this collection have no place in {crs}") from None
+        full = Bounds(-180, -90, 180, 90)  # data across the antimeridian have no box in degrees
     west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east)
     south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
     return Subset(in_range(Bounds(west, south, east, north), crs), crs, period)
 
 
-def parse_scale_size(text: str, native: Grid) -> tuple[int | None, int | None]:
-    """(width, height) from `E(300),N(200)`. Raises InvalidInput("scale-size", ...)."""
+def parse_scale_size(text: str, native: Grid, *, parameter: str = "scale-size") -> tuple[int | None, int | None]:
+    """(width, height) from `E(300),N(200)`. Raises InvalidInput(parameter, ...)."""
     sizes: dict[str, int] = {}
-    for axis, inner in split_axes(text, "scale-size"):
-        kind = {"lon": "e", "lat": "n"}.get(
-            axis_kind(axis, native, "scale-size"), axis_kind(axis, native, "scale-size")
-        )
-        if kind == "time" or kind in sizes:
-            raise InvalidInput(
-                "scale-size", f"axis {axis!r} can't be scaled" if kind == "time" else f"axis {axis!r} is given twice"
-            )
+    for kind, axis, inner in _scaled_axes(text, native, parameter):
         if not re.fullmatch(r"[0-9]{1,10}", inner, re.ASCII) or not 1 <= int(inner) <= MAX_SIDE:
-            raise InvalidInput("scale-size", f"{axis}: must be a whole number from 1 to {MAX_SIDE}, got {inner[:40]!r}")
+            raise InvalidInput(parameter, f"{axis}: must be a whole number from 1 to {MAX_SIDE}, got {inner[:40]!r}")
         sizes[kind] = int(inner)
     return sizes.get("e"), sizes.get("n")
+
+
+def parse_scale_axes(text: str, native: Grid) -> tuple[float, float]:
+    """Factors of x and y from `E(2),N(4)`; an axis that is not named keeps its pixels. Raises InvalidInput."""
+    factors: dict[str, float] = {}
+    for kind, axis, inner in _scaled_axes(text, native, "scale-axes"):
+        factors[kind] = parse_number(inner, "scale-axes")
+        if factors[kind] <= 0:
+            raise InvalidInput("scale-axes", f"{axis}: must be positive, got {inner[:40]}")
+    return factors.get("e", 1.0), factors.get("n", 1.0)
+
+
+def _scaled_axes(text: str, native: Grid, parameter: str) -> list[tuple[str, str, str]]:
+    """(`e` or `n`, the axis as it was written, content of its brackets), each axis once."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for axis, inner in split_axes(text, parameter):
+        kind = axis_kind(axis, native, parameter)
+        kind = {"lon": "e", "lat": "n"}.get(kind, kind)
+        if kind == "time":
+            raise InvalidInput(parameter, f"axis {axis!r} can't be scaled; see group")
+        if kind in found:
+            raise InvalidInput(parameter, f"axis {axis!r} is given twice")
+        found[kind] = (kind, axis, inner)
+    return [*found.values()]
 
 
 def split_axes(text: str, parameter: str) -> list[tuple[str, str]]:

@@ -1,0 +1,76 @@
+"""Cubes in parts: a slice too large for memory is made in bands of rows, one after the other.
+
+    rows_of(plan, ...) -> rows a part          the whole height when a slice fits
+    parts(plan, rows)  -> Part, Part, ...      slice by slice, each from north to south
+
+A part is a cube of its own, of one slice: `part_of` only moves the plan's window, nothing is planned anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from prismcube.cube.engine import execute
+from prismcube.cube.gate import Stop, never
+from prismcube.cube.plan import CubePlan, ReadStep
+from prismcube.model.cube import Slice, SliceStatus
+
+PIXELS = 2048 * 2048
+"""Of a part, at most: fewer would decode the blocks of large files over and over."""
+
+BLOCK_ROWS = 256
+"""Rows of a part are a multiple of this, as far as memory allows: blocks of files are mostly that high, or twice."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of one time step."""
+
+    row: int
+    """Of the first one in the slice."""
+    slice: Slice
+    """The rows, as a slice of their own; its index is that in the whole cube."""
+
+
+def rows_of(plan: CubePlan, *, working_bytes: int) -> int:
+    """How many rows a part may have, at least one, so that its computation needs no more than `working_bytes`."""
+    height, width = plan.grid.shape
+    by_memory = working_bytes * height // max(plan.working_bytes, 1)
+    rows = max(1, min(by_memory, PIXELS // width, height))
+    return rows if rows == height or rows < BLOCK_ROWS else rows - rows % BLOCK_ROWS
+
+
+def parts(plan: CubePlan, rows: int, *, stop: Stop = never) -> Iterator[Part]:
+    """Every row of every slice, once, in order; `rows` at a time but for the last of a slice."""
+    for index in range(len(plan.slices)):
+        for row in range(0, plan.grid.height, rows):
+            [one] = execute(part_of(plan, index, row, min(rows, plan.grid.height - row)), stop=stop)
+            yield Part(row, replace(one, index=index))
+
+
+def part_of(plan: CubePlan, index: int, row: int, height: int) -> CubePlan:
+    """The plan of rows [row, row + height) of one slice."""
+    if (row, height) == (0, plan.grid.height):
+        return replace(plan, slices=(plan.slices[index],))
+    grid = plan.grid.shifted(row, 0, height=height, width=plan.grid.width)
+    one = plan.slices[index]
+    layers = tuple(replace(layer, steps=tuple(_below(step, row) for step in layer.steps)) for layer in one.layers)
+    return replace(plan, grid=grid, slices=(replace(one, layers=layers),))
+
+
+def _below(step: ReadStep, row: int) -> ReadStep:
+    if step.offset is None:
+        return step
+    return replace(step, offset=(step.offset[0] + row, step.offset[1]))
+
+
+def together(ends: list[tuple[SliceStatus, str]]) -> tuple[SliceStatus, str]:
+    """How a slice ended whose parts ended so."""
+    states = {status for status, _ in ends}
+    messages = "; ".join(dict.fromkeys(message for _, message in ends if message))
+    if states == {SliceStatus.FAILED}:
+        return SliceStatus.FAILED, messages
+    if states & {SliceStatus.FAILED, SliceStatus.PARTIAL}:
+        return SliceStatus.PARTIAL, messages
+    return (SliceStatus.OK if SliceStatus.OK in states else SliceStatus.EMPTY), messages

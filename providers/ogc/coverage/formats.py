@@ -1,0 +1,140 @@
+"""In which formats a coverage is handed out.
+
+A new one: an encoder in `prismcube.encode`, its line in `FILES`, and its name in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prismcube.cube.parts import parts, rows_of, together
+from prismcube.cube.plan import CubePlan
+from prismcube.encode import covjson, geotiff, png
+from prismcube.encode.geotiff import Writer
+from prismcube.errors import SourceError
+from prismcube.model.cube import CubeHeader, Slice, SliceStatus
+from providers.ogc.answer import JSON, Context, FileBody
+
+FORMATS = {
+    "geotiff": geotiff.MEDIA_TYPE,
+    "tiff": geotiff.MEDIA_TYPE,
+    "png": png.MEDIA_TYPE,
+    "covjson": covjson.MEDIA_TYPE,
+    "json": covjson.MEDIA_TYPE,
+    "plan": JSON,
+}
+"""Values of `f`; media types are taken too. The first is the default."""
+
+TEMPORARY = "answer-"
+"""Begins the names of folders in which answers are written."""
+
+PART_BYTES = 192 * 2**20
+"""Memory for the computation of a part of a GeoTIFF, when a slice needs more."""
+
+AT_ONCE_BYTES = 16 * 2**20
+"""A GeoTIFF up to this size is read before it is sent: its head can tell how each step ended, an error has a status."""
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format that is written into a file before it is sent, slice by slice."""
+
+    media_type: str
+    extension: str
+    write: Callable[[Path, CubeHeader, Iterable[Slice]], None]
+    check: Callable[[CubeHeader], None]
+    """Refuses, before anything is read, a cube that has no place in it."""
+
+
+FILES: dict[str, FileFormat] = {}
+
+
+def part_rows(context: Context, plan: CubePlan) -> int:
+    """How many rows of a slice are computed at once for a GeoTIFF."""
+    return rows_of(plan, working_bytes=min(context.limits.working_bytes, PART_BYTES))
+
+
+def stream_geotiff(context: Context, plan: CubePlan) -> tuple[Iterator[bytes], int]:
+    """(the pieces of a GeoTIFF, its size in bytes); the first has been made. See `_pieces` for errors."""
+    rows = part_rows(context, plan)
+    at_once = plan.output_bytes <= AT_ONCE_BYTES
+    pieces = _read_before(context, plan) if at_once else _pieces(context, plan, rows)
+    size = int.from_bytes(next(pieces), "big")
+    return pieces, size
+
+
+def _read_before(context: Context, plan: CubePlan) -> Iterator[bytes]:
+    """All slices first. Raises SourceError when not one of them could be read."""
+    slices: list[Slice] = []
+    held = min(plan.working_bytes, context.limits.working_bytes)
+    with context.memory.hold(held, stop=context.stop):
+        for part in parts(plan, plan.grid.height, stop=context.stop):
+            slices.append(part.slice)
+        _check([one.status for one in slices], slices[-1].message)
+        writer = Writer(plan.header, plan.grid.height, tuple((one.status, one.message) for one in slices))
+        yield writer.size.to_bytes(8, "big")
+        yield from writer.whole(slices)
+
+
+def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
+    """Part by part; nothing leaves before one of the parts could be read.
+
+    Raises SourceError when none could, and Cancelled when the client has gone.
+    """
+    writer = Writer(plan.header, rows)
+    head = writer.head()
+    ends: list[list[tuple[SliceStatus, str]]] = [[] for _ in plan.slices]
+    waiting: list[tuple[int, Slice]] = []
+    """Parts before the first that could be read: few, and all of them empty."""
+    begun = False
+    held = plan.working_bytes * rows // plan.grid.height
+    with context.memory.hold(held, stop=context.stop):
+        for part in parts(plan, rows, stop=context.stop):
+            ends[part.slice.index].append((part.slice.status, part.slice.message))
+            if not begun and part.slice.status is SliceStatus.FAILED:
+                waiting.append((part.row, _without_pixels(part.slice)))
+                continue
+            if not begun:
+                begun = True
+                yield writer.size.to_bytes(8, "big")
+                yield head
+                for row, one in waiting:
+                    yield from writer.part(row, one)
+            yield from writer.part(part.row, part.slice)
+    if not begun:
+        _check([SliceStatus.FAILED], waiting[-1][1].message)
+    yield writer.tail([together(one)[0] for one in ends])
+
+
+def _without_pixels(one: Slice) -> Slice:
+    """The same empty slice, its arrays views of a single value: many may have to wait."""
+
+    def single(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.broadcast_to(array.flat[0], array.shape)
+
+    return Slice(one.index, tuple(map(single, one.data)), tuple(map(single, one.valid)), one.status, one.message)
+
+
+def _check(states: list[SliceStatus], message: str) -> None:
+    """An answer without a single readable step is an error, not an empty picture. Raises SourceError."""
+    if all(status is SliceStatus.FAILED for status in states):
+        raise SourceError("every time step", message)
+
+
+def write_temporary(folder: Path, format: FileFormat, header: CubeHeader, slices: Iterable[Slice]) -> FileBody:
+    """The cube in an open file that has no name any more, so that nothing is left behind.
+
+    Raises StorageFull when the disk is, besides what the slices raise.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as inside:
+        path = Path(inside, f"cube.{format.extension}")
+        format.write(path, header, slices)
+        return FileBody(path.open("rb"), path.stat().st_size)

@@ -1,0 +1,163 @@
+"""`/collections/{c}/coverage`: from the parameters to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prismcube.cube.plan import CubePlan, check_budget
+from prismcube.encode import covjson, geotiff, png
+from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
+from prismcube.model.collection import Collection, RGBStyle
+from prismcube.model.grid import Grid, crs_uri
+from prismcube.render.picture import paint, style_for
+from providers.errors import Forbidden
+from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Request, Stream, json_answer
+from providers.ogc.coverage.asked import PARAMETERS as PLACE_AND_TIME
+from providers.ogc.coverage.asked import asked
+from providers.ogc.coverage.formats import FILES, FORMATS, part_rows, stream_geotiff, write_temporary
+from providers.ogc.negotiate import choose_format
+from providers.ogc.params import Query
+from providers.ogc.selection import Selection, Watched, all_slices, check_fields, select
+from providers.ogc.validators import has_tag, tag_of
+
+PARAMETERS = ("f", *PLACE_AND_TIME, "properties", "mask", "group", "mosaic", "resampling", "estimate")
+
+
+def coverage(context: Context, request: Request, name: str) -> Answer:
+    """The coverage of a collection, in part or whole.
+
+    Raises NotFound, InvalidInput, BudgetExceeded, Forbidden, SourceError (when not one time step could be read).
+    """
+    query = Query(request.query, known=PARAMETERS, repeatable=("subset",))
+    format = choose_format(query.text("f"), request.accept, FORMATS)
+    if format == "plan" and not context.access.may_change:
+        raise Forbidden("a plan names the files of the archive: it is for those who may change the catalogue")
+    estimate = query.boolean("estimate")
+    collection = context.collection(name)
+    if collection.extent is None:
+        return NOTHING_THERE
+    named = query.names("properties")
+    default = (f.name for f in collection.stored_fields or collection.fields)
+    fields = check_fields(collection, named, parameter="properties", default=tuple(default))
+    style = style_for(collection, fields if named else None) if format == "png" else None
+    place = asked(query, collection.extent.native)
+    if place.grid is None:
+        return NOTHING_THERE
+    wanted = Selection(
+        fields=style.fields if style else fields,
+        grid=place.grid,
+        period=place.period,
+        mask=query.text("mask"),
+        group=query.text("group"),
+        mosaic=query.text("mosaic"),
+        resampling=query.text("resampling"),
+    )
+    plan = select(context, collection, wanted, budget=False)
+    if not plan.slices:
+        return NOTHING_THERE
+    if estimate:
+        return _estimate(context, plan, format)
+    if format == "plan":
+        return json_answer(plan.to_json(), keep=Keep.NEVER)
+    check_costs(context, plan, format)
+    etag = tag_of(plan, format)
+    if has_tag(request.if_none_match, etag):
+        return Answer(b"", FORMATS[format], etag=etag)
+    return _pixels(context, collection, plan, format, etag, named=fields if named else None)
+
+
+def check_costs(context: Context, plan: CubePlan, format: str) -> None:
+    """Refuse what costs more than one request may, or has no place in the format; nothing has been read.
+
+    Raises BudgetExceeded, InvalidInput.
+    """
+    limits = context.limits
+    working = plan.working_bytes
+    if format in ("geotiff", "tiff"):
+        working = working * part_rows(context, plan) // plan.grid.height
+        geotiff.check(plan.header)
+    check_budget(
+        plan,
+        output_bytes=limits.answer_bytes,
+        read_bytes=limits.read_bytes,
+        working_bytes=limits.working_bytes,
+        pixels=limits.pixels,
+        slices=limits.slices,
+        working=working,
+    )
+    if format in FILES:
+        FILES[format].check(plan.header)
+    if format in ("covjson", "json"):
+        check_json_size(plan, context)
+    if format == "png" and len(plan.slices) > 1:
+        raise InvalidInput(
+            "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
+        )
+
+
+def check_json_size(plan: CubePlan, context: Context) -> None:
+    """Text formats have a limit of their own. Raises BudgetExceeded."""
+    values = plan.grid.pixels * len(plan.slices) * len(plan.fields)
+    if values > context.limits.json_values:
+        advice = "ask for f=geotiff, a smaller area or fewer dates"
+        raise BudgetExceeded("values in a text answer", asked=values, allowed=context.limits.json_values, advice=advice)
+
+
+def _pixels(
+    context: Context,
+    collection: Collection,
+    plan: CubePlan,
+    format: str,
+    etag: str,
+    *,
+    named: tuple[str, ...] | None,
+) -> Answer:
+    headers = {"Content-Crs": f"<{crs_uri(plan.grid.crs)}>", "Content-Bbox": _bbox_text(plan.grid)}
+    known = Answer(b"", FORMATS[format], headers=headers, etag=etag, keep=Keep.SHORT)
+    match format:
+        case "png":
+            return replace(known, body=_picture(context, collection, plan, named))
+        case "covjson" | "json":
+            return replace(known, body=covjson.grid_coverage(plan.header, all_slices(context, plan)))
+        case "geotiff" | "tiff":
+            body = Stream(*stream_geotiff(context, plan))
+            return replace(known, body=body, headers=headers | _named(collection, geotiff.EXTENSION))
+        case _:
+            file = FILES[format]
+            slices = Watched(context, plan)
+            written = write_temporary(context.temporary, file, plan.header, slices)
+            try:
+                slices.check()
+            except SourceError:
+                written.file.close()
+                raise
+            return replace(known, body=written, headers=headers | _named(collection, file.extension))
+
+
+def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
+    """What the answer would cost; nothing is read. It is a document of its own, whatever `f` says."""
+    document = {"type": "Estimate", "format": format, **plan.cost(), "fits": True}
+    try:
+        check_costs(context, plan, format)
+    except (BudgetExceeded, InvalidInput) as error:
+        document |= {"fits": False, "reason": str(error)}
+    document["grid"] = plan.grid.to_json()
+    return json_answer(document)
+
+
+def _named(collection: Collection, extension: str) -> dict[str, str]:
+    """By which name a browser keeps the file."""
+    return {"Content-Disposition": f'inline; filename="{collection.name}.{extension}"'}
+
+
+def _bbox_text(grid: Grid) -> str:
+    """Corners in the axis order of the grid's CRS."""
+    return ",".join(f"{value:.12g}" for value in grid.bounds.in_axis_order(grid.crs))
+
+
+def _picture(context: Context, collection: Collection, plan: CubePlan, named: tuple[str, ...] | None) -> bytes:
+    style = style_for(collection, named)
+    if plan.mosaic == "count":  # no longer values of the fields: from none to all of the step's records
+        style = RGBStyle(style.fields, ((0, len(plan.slices[0].layers)),) * len(style.fields))
+    one = all_slices(context, plan)[0]
+    return png.encode_png(paint(style, plan.header, one))
