@@ -97,7 +97,8 @@ def prefers_page(scope: Scope) -> bool:
     `f` says nothing here: it is for the answer that there would have been.
     """
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
-    known = [one for one in by_preference(accept) if one in ("text/html", "*/*") or one.endswith("json")]
+    wanted = [one.partition(";")[0] for one in by_preference(accept)]
+    known = [one for one in wanted if one in ("text/html", "*/*") or one.endswith("json")]
     return bool(known) and known[0] == "text/html"
 
 

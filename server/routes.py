@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prismcube.encode import covjson, geotiff, png, table
+from prismcube.encode import covjson, png, table
 from providers.ogc import collections, coverage, edr, items, listing, maptiles, queryables
 from providers.ogc.answer import JSON
 
@@ -53,7 +53,7 @@ PIXELS = (
         summary="Pixels",
         tag="Coverages",
         parameters=coverage.PARAMETERS,
-        media_types=(geotiff.MEDIA_TYPE, png.MEDIA_TYPE, covjson.MEDIA_TYPE, JSON),
+        media_types=tuple(dict.fromkeys(coverage.FORMATS.values())),
         formats=coverage.FORMATS,
         may_be_empty=True,
     ),

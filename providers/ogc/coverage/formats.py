@@ -5,6 +5,7 @@ A new one: an encoder in `prismcube.encode`, its line in `FILES`, and its name i
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,16 +23,6 @@ from prismcube.errors import SourceError
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus
 from providers.ogc.answer import JSON, Context, FileBody
 
-FORMATS = {
-    "geotiff": geotiff.MEDIA_TYPE,
-    "tiff": geotiff.MEDIA_TYPE,
-    "png": png.MEDIA_TYPE,
-    "covjson": covjson.MEDIA_TYPE,
-    "json": covjson.MEDIA_TYPE,
-    "plan": JSON,
-}
-"""Values of `f`; media types are taken too. The first is the default."""
-
 TEMPORARY = "answer-"
 """Begins the names of folders in which answers are written."""
 
@@ -46,14 +37,40 @@ AT_ONCE_BYTES = 16 * 2**20
 class FileFormat:
     """A format that is written into a file before it is sent, slice by slice."""
 
+    encoder: str
+    """Module of `prismcube.encode`; loaded when it is first asked for, as their libraries take long to import."""
     media_type: str
     extension: str
-    write: Callable[[Path, CubeHeader, Iterable[Slice]], None]
-    check: Callable[[CubeHeader], None]
-    """Refuses, before anything is read, a cube that has no place in it."""
+
+    def check(self, header: CubeHeader) -> None:
+        """Refuse, before anything is read, a cube that has no place in it. Raises BudgetExceeded, InvalidInput."""
+        self._module.check(header)
+
+    def write(self, path: Path, header: CubeHeader, slices: Iterable[Slice], *, title: str) -> None:
+        """Raises StorageFull when the disk is, besides what the slices raise."""
+        write: Callable[..., None] = getattr(self._module, f"write_{self.encoder}")
+        write(path, header, slices, title=title)
+
+    @property
+    def _module(self) -> Any:
+        return importlib.import_module(f"prismcube.encode.{self.encoder}")
 
 
-FILES: dict[str, FileFormat] = {}
+FILES = {
+    "cog": FileFormat("cog", "image/tiff; application=geotiff; profile=cloud-optimized", "tif"),
+    "zarr": FileFormat("zarr", "application/zip+zarr", "zarr.zip"),
+}
+
+FORMATS = {
+    "geotiff": geotiff.MEDIA_TYPE,
+    "tiff": geotiff.MEDIA_TYPE,
+    **{name: one.media_type for name, one in FILES.items()},
+    "png": png.MEDIA_TYPE,
+    "covjson": covjson.MEDIA_TYPE,
+    "json": covjson.MEDIA_TYPE,
+    "plan": JSON,
+}
+"""Values of `f`; media types are taken too. The first is the default."""
 
 
 def part_rows(context: Context, plan: CubePlan) -> int:
@@ -128,7 +145,9 @@ def _check(states: list[SliceStatus], message: str) -> None:
         raise SourceError("every time step", message)
 
 
-def write_temporary(folder: Path, format: FileFormat, header: CubeHeader, slices: Iterable[Slice]) -> FileBody:
+def write_temporary(
+    folder: Path, format: FileFormat, header: CubeHeader, slices: Iterable[Slice], *, title: str
+) -> FileBody:
     """The cube in an open file that has no name any more, so that nothing is left behind.
 
     Raises StorageFull when the disk is, besides what the slices raise.
@@ -136,5 +155,5 @@ def write_temporary(folder: Path, format: FileFormat, header: CubeHeader, slices
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as inside:
         path = Path(inside, f"cube.{format.extension}")
-        format.write(path, header, slices)
+        format.write(path, header, slices, title=title)
         return FileBody(path.open("rb"), path.stat().st_size)

@@ -125,7 +125,8 @@ def _pixels(
         case _:
             file = FILES[format]
             slices = Watched(context, plan)
-            written = write_temporary(context.temporary, file, plan.header, slices)
+            title = collection.title or collection.name
+            written = write_temporary(context.temporary, file, plan.header, slices, title=title)
             try:
                 slices.check()
             except SourceError:
