@@ -25,6 +25,7 @@ from server.definition import Definition
 from server.documents import Place, page_data
 from server.host import Host, Language
 from server.openapi import MEDIA_TYPE as OPENAPI
+from server.openapi_page import operations_by_tag
 from server.problems import MEDIA_TYPE, problem, problem_of
 from server.responses import head
 from server.routes import DOCUMENTS, HTML, Operation, by_handler
@@ -108,7 +109,12 @@ class Pages:
         Query(_pairs(), known=("f", "lang"))
         seen = self._seen()
         document = self._definition.document(seen, base=self._base(), metadata=self._host.metadata(self._language()))
-        return self._page("openapi.html", document, formats={"json": OPENAPI, "html": HTML})
+        return self._page(
+            "openapi.html",
+            document,
+            formats={"json": OPENAPI, "html": HTML},
+            more=lambda: {"tags_shown": operations_by_tag(document)},
+        )
 
     def _document(self, operation: Operation) -> Callable[..., Response]:
         """The view of a document: JSON, or the page of its template."""

@@ -1,4 +1,4 @@
-// Builds the viewer into server/static/viewer/: page, script, style, backdrop, licences.
+// Builds the viewer into server/static/viewer/: page, script, style, backdrop, licences; and the script of the HTML pages.
 // Names are stable (no hashes) because the result is committed.
 import { mkdir, readFile, readdir, rm, copyFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,8 +21,10 @@ await mkdir(assets, { recursive: true });
 
 const { metafile } = await build({
   absWorkingDir: here,
-  entryPoints: { app: 'src/main.js' },
+  entryPoints: { app: 'src/main.js', pages: 'src/pages.js' },
   outdir: assets,
+  splitting: true, // what both need is one file, which a browser loads once
+  chunkNames: 'shared',
   bundle: true,
   minify: true,
   format: 'esm',
@@ -57,7 +59,7 @@ async function licences({ outputs }) {
       if (name && bytesInOutput > 0) names.add(name);
     }
   const texts = await Promise.all([...names].sort().map(licence));
-  return ['Software and data bundled in the map viewer.', ...texts].join('\n\n') + '\n';
+  return ['Software and data bundled in the map viewer and the HTML pages.', ...texts].join('\n\n') + '\n';
 }
 
 async function licence(name) {

@@ -1,7 +1,7 @@
 // Every request of the page goes through here, relative to the API root.
 
-/** The folder the page lies in: "https://host/eo/viewer#..." -> "https://host/eo/". */
-export const root = new URL('.', location.href);
+/** The API's address: the page names it, or lies in it: "https://host/eo/viewer#..." -> "https://host/eo/". */
+export const root = new URL(document.documentElement.dataset.root ?? '.', location.href);
 
 /** Records asked in one request; the server names the next page when there are more. */
 const PAGE = 1000;

@@ -29,8 +29,11 @@ const ZOOM_0 = 156543.034;
 /** Levels beyond the first that is finer than the data: there the server draws each stored pixel where it lies. */
 const FINER = 2;
 
-/** Handlers: picked(lonlat), moved(), pointed(lonlat or null), busy(boolean), tileFailed(url). */
-export function makeMap(target, handlers) {
+/**
+ * Handlers: picked(lonlat), moved(), pointed(lonlat or null), busy(boolean), tileFailed(url).
+ * embedded: the map is a part of a page that scrolls, so it takes wheel and drag only while it has the focus.
+ */
+export function makeMap(target, handlers, { embedded = false } = {}) {
   const footprints = new VectorLayer({ source: new VectorSource(), style: footprintStyle(), zIndex: 5 });
   const marker = new VectorLayer({ source: new VectorSource(), style: markerStyle(), zIndex: 6 });
   const map = new OlMap({
@@ -39,7 +42,7 @@ export function makeMap(target, handlers) {
     view: new View({ center: [0, 0], zoom: 2, maxZoom: MAX_ZOOM, enableRotation: false }),
     controls: [new Zoom(), new ScaleLine({ minWidth: 80 })],
     // Plain arrows change the date all over the page, so the map moves with shift and arrows.
-    interactions: defaultInteractions({ keyboard: false }).extend([
+    interactions: defaultInteractions({ keyboard: false, onFocusOnly: embedded }).extend([
       new KeyboardPan({ condition: shiftKeyOnly }),
       new KeyboardZoom({ condition: (event) => !platformModifierKeyOnly(event) }),
     ]),
