@@ -1,4 +1,4 @@
-"""The HTML pages in a real browser: they work offline, hold maps and charts of real data, and suit keyboards and phones.
+"""The HTML pages in a real browser: they work offline, with maps and charts of real data, by keyboard and on phones.
 
 The pages forbid `eval`, so `page.wait_for_function` does not work in them; wait for elements instead.
 """
