@@ -27,7 +27,7 @@ from pydantic_settings.exceptions import SettingsError
 from pygeoapi.config import load_schema
 from pygeoapi.util import to_json, yaml_load
 
-from config.tree import ROOT, Ours, Section, Setting, Settings, describe, is_loopback
+from config.tree import ROOT, SECRETS, Ours, Section, Setting, Settings, describe, is_loopback
 from prismcube.errors import ConfigurationError
 
 __all__ = ["ENV_PREFIX", "Setting", "Settings", "describe", "is_loopback", "load"]
@@ -120,7 +120,7 @@ def _own_mistake(detail: ErrorDetails) -> Mistake:
     else:
         reason = detail["msg"].removeprefix("Value error, ")
         value = detail["input"]
-        if isinstance(value, str | int | float | None) and name != f"{ROOT}.catalogue.url":  # which may hold a password
+        if isinstance(value, str | int | float | None) and name not in SECRETS:
             reason += f", got {value!r:.60}"
     return name, reason + (f" (set by {variable})" if variable in {one.upper() for one in os.environ} else "")
 

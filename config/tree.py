@@ -15,11 +15,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator
+
+SECRETS = ("prismcube.catalogue.url", "prismcube.limits.rate_storage")
+"""Settings that may hold a password: their values are never shown."""
 
 ROOT = "prismcube"
 """The top key of our part of the file, and the first part of every dotted name."""
@@ -92,6 +97,19 @@ class Serve(Section):
         description="Address under which clients see the server, put into links, such as `https://eo.example.org/api`. "
         "Null: taken from the request, or from `host` and `port` where there is none.",
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses and networks (`10.0.0.0/8`) of proxies whose `Forwarded` or `X-Forwarded-For`, "
+        "`-Proto`, `-Host` and `-Prefix` headers are believed (docs/how-to/operate.md).",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        ("*",),
+        description="Sites whose pages may read the server from a browser, such as `https://maps.example.org`; `*` is "
+        "every site. Never `/catalogue`, which names the files of the archive.",
+    )
+    header_seconds: PositiveInt = Field(
+        30, description="Seconds that a connection may take to send the headers of a request; then it ends."
+    )
 
     @field_validator("host")
     @classmethod
@@ -102,6 +120,25 @@ class Serve(Section):
                 f"everything; set {ROOT}.serve.open_to_network to true if that is wanted"
             )
         return host
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for one in networks:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError as error:
+                raise ValueError(f"must be addresses or networks such as 10.0.0.0/8: {error}") from error
+        return networks
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for one in origins:
+            parts = urlsplit(one)
+            if one != "*" and (parts.scheme not in ("http", "https") or one != f"{parts.scheme}://{parts.netloc}"):
+                raise ValueError("must be * or sites such as https://maps.example.org, without a path")
+        return origins
 
     @field_validator("public_url")
     @classmethod
@@ -147,7 +184,28 @@ class Limits(Section):
         60, description="Seconds that a client may take nothing of its answer; then the connection ends."
     )
     url_bytes: PositiveInt = Field(16_384, description="Bytes of a request's address with its query.")
+    parameters: PositiveInt = Field(200, description="Query parameters of a request.")
+    header_bytes: PositiveInt = Field(32_768, description="Bytes of a request's headers.")
     body_bytes: PositiveBytes = Field(ByteSize(64 * 2**20), description="Bytes of a request's body.")
+    body_seconds: PositiveInt = Field(120, description="Seconds that a request's body may take to arrive.")
+    queue: PositiveInt = Field(
+        64, description="Requests that may wait for a pixel thread of one worker; beyond, the answer is 503."
+    )
+    client_requests: PositiveInt = Field(
+        32,
+        description="Requests for pixels that one client may have running or waiting in one worker at once; beyond, "
+        "the answer is 429. A client is a key or user, else an address (of IPv6 the first 64 bits).",
+    )
+    client_rate: str | None = Field(
+        None,
+        description="Requests that one client may make, such as `600/minute` or `20/second`; beyond, the answer is "
+        "429. Null: as many as it likes.",
+    )
+    rate_storage: str = Field(
+        "memory://",
+        description="Where requests are counted for `client_rate`: `memory://`, in each worker by itself, or "
+        "`redis://host:port`, for all of them together (needs the `redis` package).",
+    )
 
     @field_validator("default_items")
     @classmethod
@@ -155,6 +213,52 @@ class Limits(Section):
         if default > info.data.get("items", default):
             raise ValueError(f"must be at most {ROOT}.limits.items ({info.data['items']})")
         return default
+
+    @field_validator("client_rate")
+    @classmethod
+    def _rate(cls, rate: str | None) -> str | None:
+        if rate is not None and not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", rate):
+            raise ValueError("must be a number a second, minute, hour or day, such as 600/minute")
+        return rate
+
+    @field_validator("rate_storage")
+    @classmethod
+    def _known_storage(cls, storage: str) -> str:
+        # The value is not repeated in the message: it may hold a password.
+        if storage != "memory://" and not storage.startswith(("redis://", "rediss://")):
+            raise ValueError("must be memory://, or begin with redis:// or rediss://")
+        return storage
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """The least important lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"  # one line a request
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Log(Section):
+    """What a running server writes to its standard error."""
+
+    format: LogFormat = Field(
+        LogFormat.JSON,
+        description="`json`: an object a line, for machines; `text`: for people. `prismcube demo` writes text unless "
+        "this says otherwise.",
+    )
+    level: LogLevel = Field(
+        LogLevel.INFO,
+        description="`debug`, `info` (a line for each request), `warning` or `error`. `prismcube demo` begins at "
+        "`warning` unless this says otherwise.",
+    )
 
 
 class Ours(Section):
@@ -167,6 +271,7 @@ class Ours(Section):
     catalogue: Catalogue = Field(default_factory=Catalogue)
     serve: Serve = Field(default_factory=Serve)
     limits: Limits = Field(default_factory=Limits)
+    log: Log = Field(default_factory=Log)
 
     @field_validator("home")
     @classmethod
@@ -226,6 +331,9 @@ _TYPES: dict[Any, str] = {
     str: "text",
     str | None: "text or null",
     Path: "path",
+    tuple[str, ...]: "list of texts",
+    LogFormat: "json or text",
+    LogLevel: "debug, info, warning or error",
     ByteSize: "bytes, such as 536870912 or 512 MiB",
 }
 
@@ -236,6 +344,8 @@ def _written(default: Any) -> str:
             return "null"
         case bool():
             return str(default).lower()
+        case tuple():
+            return f"[{', '.join(map(repr, default))}]".replace("'", '"')
         case ByteSize():
             return default.human_readable(separator=" ").replace(".0 ", " ")
         case _:

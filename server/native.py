@@ -35,11 +35,17 @@ from prismcube.errors import (
     StorageFull,
     TimeExceeded,
 )
+from prismcube.model.access import Access
 from providers.ogc.answer import Answer, Context, Request
 from server.access import access_of
+from server.edge.clients import Places, client_of
+from server.edge.facts import facts_of
+from server.edge.guard import refuse
+from server.metrics import Metrics
 from server.problems import MEDIA_TYPE, problem, problem_of
 from server.responses import head
-from server.routes import PIXELS, by_handler
+from server.routes import PIXELS, Operation, by_handler
+from server.threads import Threads
 
 LOG = logging.getLogger("prismcube.server")
 
@@ -84,41 +90,41 @@ class Times:
 
 
 class PixelRoutes:
-    """The routes of one worker; `threads` handlers run at once, more wait."""
+    """The routes of one worker."""
 
-    def __init__(self, context: Context, *, threads: int, times: Times, base: Callable[[Scope], str]) -> None:
-        self._context = context
-        self._threads = threads
-        self._times = times
-        self._base = base
-        self._limiter: CapacityLimiter | None = None  # made on the worker's own event loop
+    def __init__(self, context: Context, *, threads: Threads, times: Times, places: Places, metrics: Metrics) -> None:
+        self.context = context
+        self.threads = threads
+        self.times = times
+        self.places = places
+        self.metrics = metrics
 
     def routes(self) -> list[Route]:
         return [
-            _every_method("/healthz", self._reading(self._healthz)),
-            _every_method("/readyz", self._reading(self._readyz)),
-            *(_every_method(by_handler(one.path), self._endpoint(one.handler)) for one in PIXELS),
+            _every_method("/healthz", self._reading(self._healthz, "/healthz")),
+            _every_method("/readyz", self._reading(self._readyz, "/readyz")),
+            *(_every_method(by_handler(one.path), self._endpoint(one)) for one in PIXELS),
         ]
 
-    def _endpoint(self, handler: Handler) -> Endpoint:
+    def _endpoint(self, operation: Operation) -> Endpoint:
         async def endpoint(received: Received) -> Response:
-            if self._limiter is None:
-                self._limiter = CapacityLimiter(self._threads)
             request = Request(
                 query=received.query_params.multi_items(),
                 accept=received.headers.get("accept", ""),
-                base=self._base(received.scope),
+                base=facts_of(received.scope).base,
                 if_none_match=received.headers.get("if-none-match", ""),
             )
-            return _Worked(self._context, handler, request, received, self._limiter, self._times)
+            return _Worked(self, operation.handler, request, received)
 
-        return self._reading(endpoint)
+        return self._reading(endpoint, operation.path)
 
     @staticmethod
-    def _reading(endpoint: Endpoint) -> Endpoint:
+    def _reading(endpoint: Endpoint, route: str) -> Endpoint:
         """The endpoint for those methods that only read; 405 for all others."""
 
         async def checked(request: Received) -> Response:
+            facts = facts_of(request.scope)
+            facts.route, facts.collection = route, request.path_params.get("name", "")
             if request.method in READING:
                 return await endpoint(request)
             body = problem(405, f"{request.method} has no meaning here")
@@ -132,7 +138,7 @@ class PixelRoutes:
 
     async def _readyz(self, request: Received) -> Response:
         """Ready: the catalogue answers and its schema is the one this code knows."""
-        if await anyio.to_thread.run_sync(self._context.catalogue.ready):
+        if await anyio.to_thread.run_sync(self.context.catalogue.ready):
             return Response(b"ready\n", media_type="text/plain")
         body = problem(503, "the catalogue is not there, or not migrated; run prismcube migrate")
         return Response(body, 503, media_type=MEDIA_TYPE)
@@ -141,25 +147,30 @@ class PixelRoutes:
 class _Worked(Response):
     """An answer that a handler makes while it is watched whether the client is still there."""
 
-    def __init__(
-        self,
-        context: Context,
-        handler: Handler,
-        request: Request,
-        received: Received,
-        limiter: CapacityLimiter,
-        times: Times,
-    ) -> None:
-        self._context = context
+    def __init__(self, routes: PixelRoutes, handler: Handler, request: Request, received: Received) -> None:
+        self._routes = routes
         self._handler = handler
         self._request = request
         self._received = received
-        self._limiter = limiter
-        self._times = times
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watch = Watch(self._times.answer)
+        routes = self._routes
+        if routes.threads.is_full:
+            routes.metrics.refusals.labels("queue").inc()
+            detail = f"{routes.threads.waiting:,} requests are waiting already; try again later"
+            await refuse(503, detail, retry_after="5")(scope, receive, send)
+            return
+        with routes.places.taken(client_of(scope)) as is_free:
+            if is_free:
+                await self._watched(scope, receive, send)
+                return
+        routes.metrics.refusals.labels("client requests").inc()
+        detail = f"this client has {routes.places.most:,} requests running or waiting already; try again later"
+        await refuse(429, detail, retry_after="1")(scope, receive, send)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watch = Watch(self._routes.times.answer)
         watcher = asyncio.ensure_future(_tell_of_going(receive, watch))
         try:
             await self._answer(scope, send, watch)
@@ -167,20 +178,26 @@ class _Worked(Response):
             watcher.cancel()
 
     async def _answer(self, scope: Scope, send: Send, watch: Watch) -> None:
-        context = replace(self._context, stop=watch, access=access_of(scope))
+        context = replace(self._routes.context, stop=watch, access=access_of(scope))
 
         def work() -> Answer:
             return self._handler(context, self._request, **self._received.path_params)
 
         try:
-            answer = await anyio.to_thread.run_sync(work, limiter=self._limiter)
+            answer = await self._routes.threads.run(work)
+            await self._deliver(answer, context.access, send, watch)
         except PrismcubeError as error:
-            if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
-                LOG.error("%s: %s", self._received.url.path, error)
+            self._tell(error)
             status, body = problem_of(error)
             await _send(send, status, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, body)
-            return
-        status, headers = head(answer, if_none_match=self._request.if_none_match, access=context.access)
+
+    def _tell(self, error: PrismcubeError) -> None:
+        self._routes.metrics.failed(error)
+        if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
+            LOG.error("%s: %s", self._received.scope["path"], error)
+
+    async def _deliver(self, answer: Answer, access: Access, send: Send, watch: Watch) -> None:
+        status, headers = head(answer, if_none_match=self._request.if_none_match, access=access)
         if isinstance(answer.body, bytes):
             await _send(send, status, headers, b"" if status in (204, 304) else answer.body)
             return
@@ -197,22 +214,25 @@ class _Worked(Response):
     async def _stream(
         self, send: Send, status: int, headers: dict[str, str], pieces: Iterator[bytes], watch: Watch
     ) -> None:
+        piece = await self._routes.threads.run(next, pieces, b"")  # one that fails has a status yet
         await send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
         while True:
-            try:
-                piece = await anyio.to_thread.run_sync(next, pieces, b"", limiter=self._limiter)
-            except Cancelled:
-                return
             watch.first_byte_left()
             message = {"type": "http.response.body", "body": piece, "more_body": bool(piece)}
             try:
-                await asyncio.wait_for(send(message), self._times.stall)
+                await asyncio.wait_for(send(message), self._routes.times.stall)
             except TimeoutError:
-                LOG.warning("%s: the client took nothing for %g s", self._received.url.path, self._times.stall)
+                self._routes.metrics.stalls.inc()
+                LOG.warning("%s: the client took nothing for %g s", self._received.url.path, self._routes.times.stall)
                 # The connection ends without the last chunk, so that the client knows the answer is not whole.
                 raise ConnectionAbortedError("the client took nothing for too long") from None
             if not piece:
                 return
+            try:
+                piece = await self._routes.threads.run(next, pieces, b"")
+            except PrismcubeError as error:
+                self._tell(error)
+                raise ConnectionAbortedError("the rest of the answer can't be made") from error
 
 
 async def _tell_of_going(receive: Receive, watch: Watch) -> None:

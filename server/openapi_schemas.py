@@ -43,7 +43,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         title=TEXT,
         status={"type": "integer", "minimum": 400, "maximum": 599},
         detail=TEXT,
+        instance={"type": "string", "format": "uri-reference"},
         parameter={"type": "string", "description": "The parameter or member that is wrong"},
+        requestId={"type": "string", "description": "Id of the request in the server's log"},
     ),
     "Link": _object(
         "A link (RFC 8288)",

@@ -23,6 +23,7 @@ from server.catalogue import CatalogueViews, Writers
 from server.conformance import CONFORMANCE
 from server.definition import Definition
 from server.documents import Place, page_data
+from server.edge.facts import facts_of
 from server.host import Host, Language
 from server.openapi import MEDIA_TYPE as OPENAPI
 from server.openapi_page import operations_by_tag
@@ -41,7 +42,7 @@ ON_LANDING_PAGE = 12
 
 
 class Pages:
-    """The views of one worker. `public_url` is the API's address in links; None: as the request names it.
+    """The views of one worker. `public_url` is the API's address where the settings name one.
 
     `writers`: who may change `/catalogue`; `body_bytes`: of a request, at most.
     """
@@ -56,7 +57,6 @@ class Pages:
         )
         self._host = host
         self._definition = Definition()
-        self._public_url = public_url
 
     def blueprint(self) -> Blueprint:
         pages = Blueprint("prismcube", __name__)
@@ -149,7 +149,7 @@ class Pages:
         return send_from_directory(STATIC / "pages", file)
 
     def _base(self) -> str:
-        return self._public_url or request.url_root.rstrip("/")
+        return facts_of(request.environ["asgi.scope"]).base
 
     def _language(self) -> Language:
         """Raises InvalidInput for a language that isn't configured."""

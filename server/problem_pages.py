@@ -8,7 +8,7 @@ It stands around the whole application, so that no handler need know of it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,7 +21,6 @@ from server.documents import Place, page_data
 from server.host import Host, Language
 from server.problems import MEDIA_TYPE
 
-Headers = Sequence[tuple[bytes, bytes]]
 HTML = b"text/html; charset=utf-8"
 _MAX_BYTES = 1 << 20
 """A problem document larger than this is passed on as it is; ours have a few hundred bytes."""
@@ -30,18 +29,17 @@ _MAX_BYTES = 1 << 20
 class ProblemPages:
     """Turns problem documents into pages for those who prefer pages.
 
-    `base` gives the API's address in links, `headers` are those that every page has.
+    `base` gives the API's address in links.
     """
 
-    def __init__(self, app: ASGIApp, *, host: Host, base: Callable[[Scope], str], headers: Headers) -> None:
+    def __init__(self, app: ASGIApp, *, host: Host, base: Callable[[Scope], str]) -> None:
         self._app = app
         self._host = host
         self._base = base
-        self._headers = [(b"content-type", HTML), *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and prefers_page(scope):
-            send = _Turned(scope, send, self._page, self._headers).send
+            send = _Turned(scope, send, self._page).send
         await self._app(scope, receive, send)
 
     def _page(self, scope: Scope, problem: Any) -> bytes:
@@ -59,8 +57,7 @@ class ProblemPages:
 class _Turned:
     """The sending side of one request: holds a problem document back until it is whole."""
 
-    def __init__(self, scope: Scope, send: Send, page: Callable[[Scope, Any], bytes], headers: Headers) -> None:
-        self._headers = headers
+    def __init__(self, scope: Scope, send: Send, page: Callable[[Scope, Any], bytes]) -> None:
         self._scope = scope
         self._send = send
         self._page = page
@@ -86,7 +83,7 @@ class _Turned:
         if body:  # HEAD has none, but the headers that GET would have
             body = self._page(self._scope, orjson.loads(body))
             headers = [one for one in headers if one[0].lower() not in (b"content-type", b"content-length")]
-            headers += [*self._headers, (b"content-length", str(len(body)).encode())]
+            headers += [(b"content-type", HTML), (b"content-length", str(len(body)).encode())]
         await self._send({**start, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 

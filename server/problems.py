@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,9 @@ from prismcube.errors import (
     TimeExceeded,
 )
 from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, UnsupportedMediaType
+from server.logs import request_id
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -54,9 +58,18 @@ def problem(status: int, detail: str, **members: Any) -> bytes:
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
+        **_occurrence(),
         **members,
     }
     return orjson.dumps({key: value for key, value in document.items() if value is not None})
+
+
+def _occurrence() -> dict[str, str]:
+    """Of the request: the id that the log has too; as a URI where it is a UUID (RFC 9457, 3.1.5)."""
+    found = request_id()
+    if not found:
+        return {}
+    return {"instance": f"urn:uuid:{found}", "requestId": found} if _UUID.fullmatch(found) else {"requestId": found}
 
 
 def problem_of(error: PrismcubeError) -> tuple[int, bytes]:

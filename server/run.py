@@ -5,12 +5,25 @@ The master loads nothing that opens databases, starts threads or touches GDAL: e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from config.settings import Settings
+from server import logs
+from server.worker import Log, Protocol
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""By this environment variable prometheus-client is told where the workers keep their figures."""
+FIGURES = "metrics-"
+"""Begins the names of such folders."""
 
 GRACEFUL_SECONDS = 10
 """How long a worker may finish its answers after a TERM."""
@@ -29,7 +42,9 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         options: dict[str, Any] = {
             "bind": f"[{serve.host}]:{serve.port}" if ":" in serve.host else f"{serve.host}:{serve.port}",
             "workers": serve.workers,
-            "worker_class": "uvicorn_worker.UvicornWorker",
+            "worker_class": "server.worker.Worker",
+            "logger_class": Log,
+            "child_exit": _forget,
             "timeout": serve.timeout,
             "graceful_timeout": GRACEFUL_SECONDS,
             "loglevel": "warning",
@@ -42,7 +57,42 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         for name, value in options.items():
             self.cfg.set(name, value)
 
+    def run(self) -> None:
+        logs.configure(self._settings.log)
+        Protocol.header_seconds = self._settings.serve.header_seconds
+        with figures_folder(self._settings.home / "tmp") as folder:
+            os.environ[FOLDER] = str(folder)
+            super().run()
+
     def load(self) -> Any:
         from server.asgi import create_app  # in the worker: imports GDAL, pygeoapi and the rest
 
         return create_app(self._settings)
+
+
+@contextmanager
+def figures_folder(temporary: Path) -> Iterator[Path]:
+    """A folder for the figures of this server's workers; those that killed servers left are removed.
+
+    Whoever lives holds a lock in its own: it ends with the last of its processes, however they end.
+    """
+    temporary.mkdir(parents=True, exist_ok=True)
+    for old in temporary.glob(f"{FIGURES}*"):
+        with suppress(OSError), (old / "lock").open("rb+") as lock:  # another server holds it, or is sweeping too
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(old)
+    folder, owner = Path(tempfile.mkdtemp(dir=temporary, prefix=FIGURES)), os.getpid()
+    with (folder / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            if os.getpid() == owner:  # the workers, which are forked within the block, leave it too
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget(arbiter: Any, worker: Any) -> None:
+    """A worker has ended: what it counted stays, what it held (threads, memory) is gone."""
+    from prometheus_client.multiprocess import mark_process_dead  # in the master, which has no figures of its own
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it carries no types

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from prismcube.cube.gate import Stop, never
 from prismcube.cube.mosaic import Mosaic, mosaic_rule
+from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import QUALITY, BandRead, CubePlan, LayerPlan, ReadStep, SlicePlan
 from prismcube.errors import SourceError
 from prismcube.model.cube import OutputField, Slice, SliceStatus
@@ -32,17 +33,20 @@ Pixels = tuple[Array, Mask]
 """External values and validity, both (height, width)."""
 
 
-def execute(plan: CubePlan, *, stop: Stop = never) -> Iterator[Slice]:
+def execute(plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY) -> Iterator[Slice]:
     """The slices of a plan, in its order.
 
     A record whose files can't all be read is left out of its step, which says so: PARTIAL, or FAILED when there is no
-    other record. It never ends the stream. `stop` is called before each record and may raise Cancelled.
+    other record. It never ends the stream. `stop` is called before each record and may raise Cancelled;
+    `observer` is told what has been read and made.
     """
     for index, one in enumerate(plan.slices):
-        yield _slice(plan, index, one, stop)
+        made = _slice(plan, index, one, stop, observer)
+        observer.slice_made(made.status)
+        yield made
 
 
-def _slice(plan: CubePlan, index: int, one: SlicePlan, stop: Stop) -> Slice:
+def _slice(plan: CubePlan, index: int, one: SlicePlan, stop: Stop, observer: Observer) -> Slice:
     rule = mosaic_rule(plan.mosaic)
     mosaics: list[Mosaic] = [rule() for _ in plan.fields]
     failures = []
@@ -54,6 +58,7 @@ def _slice(plan: CubePlan, index: int, one: SlicePlan, stop: Stop) -> Slice:
             LOG.warning("%s", error)
             failures.append(error.public)
             continue
+        observer.files_read(len(layer.steps), sum(step.read_bytes for step in layer.steps))
         for mosaic, field in zip(mosaics, plan.fields, strict=True):
             mosaic.feed(*pixels[field.name])
         if all(mosaic.is_done for mosaic in mosaics):

@@ -25,6 +25,15 @@ class MemoryGate:
         self._total = total
         self._changed = threading.Condition()
 
+    @property
+    def free(self) -> int:
+        """Bytes that nobody holds now."""
+        return self._free
+
+    @property
+    def total(self) -> int:
+        return self._total
+
     @contextmanager
     def hold(self, size: int, *, stop: Stop = never) -> Iterator[None]:
         """Have `size` bytes for the block; more than there are in all counts as all of them."""

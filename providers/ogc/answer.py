@@ -18,6 +18,7 @@ import orjson
 
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate, Stop, never
+from prismcube.cube.observer import NOBODY, Observer
 from prismcube.errors import NotFound
 from prismcube.model.access import FULL, Access
 from prismcube.model.collection import Collection
@@ -55,6 +56,8 @@ class Context:
     """Raises Cancelled when the client has gone, TimeExceeded when the request has taken too long."""
     access: Access = FULL
     """What the caller may do."""
+    observer: Observer = NOBODY
+    """Is told what is read and made."""
     others: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """Gives the collection objects that others publish beside the catalogue's, by id; ready made."""
 

@@ -113,7 +113,7 @@ class Watched:
     def __iter__(self) -> Iterator[Slice]:
         stop = self._context.stop
         with self._context.memory.hold(self._plan.working_bytes, stop=stop):
-            for one in execute(self._plan, stop=stop):
+            for one in execute(self._plan, stop=stop, observer=self._context.observer):
                 self.ends.append((one.status, one.message))
                 yield one
 

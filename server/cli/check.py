@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from config.settings import describe
+from config.tree import SECRETS
 from server.cli.options import ConfigOption, find_config, settings_for
 
 
@@ -21,8 +22,7 @@ def check_config(config: ConfigOption = None) -> None:
         value: object = settings
         for part in setting.name.split(".")[1:]:
             value = getattr(value, part)
-        # A database address may hold a password.
-        shown = "(set)" if setting.name.endswith("catalogue.url") and value else str(value)
+        shown = "(set)" if setting.name in SECRETS and value else str(value)
         table.add_row(setting.name, escape(shown))
     console = Console()
     console.print(table)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from config.settings import Settings
+from config.tree import Log, LogFormat, LogLevel
 from server.cli.options import PROJECT, ConfigOption, settings_for
 from server.cli.processes import run_verb
 from server.cli.serve import check_port, sweep_temporary
@@ -49,7 +50,7 @@ def demo(
     Example: prismcube demo --home /tmp/demo --port 5000
     """
     started = time.monotonic()
-    settings = settings_for(config, home=home, port=port)
+    settings = _quiet(settings_for(config, home=home, port=port))
     if prepare_only:
         prepare(settings)
         return
@@ -58,6 +59,13 @@ def demo(
     run_verb("demo", settings, ["--prepare-only"])
     console = Console(highlight=False, soft_wrap=True)
     Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()
+
+
+def _quiet(settings: Settings) -> Settings:
+    """Text, and no line a request, unless the settings say how to log: what the demo prints is for people."""
+    told = {name: getattr(settings.log, name) for name in settings.log.model_fields_set}
+    log = Log(**{"format": LogFormat.TEXT, "level": LogLevel.WARNING, **told})
+    return settings.model_copy(update={"log": log})
 
 
 def prepare(settings: Settings) -> None:

@@ -228,6 +228,29 @@ def test_password_is_never_repeated(write: WriteFile) -> None:
     assert "secret" not in reason
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "wrong"),
+    [
+        ("serve", "trusted_proxies", ["10.0.0.0/33"]),
+        ("serve", "trusted_proxies", ["proxy.example.org"]),
+        ("serve", "trusted_proxies", ["10.0.0.1/8"]),
+        ("serve", "cors_origins", ["maps.example.org"]),
+        ("serve", "cors_origins", ["https://maps.example.org/"]),
+        ("limits", "client_rate", "600"),
+        ("limits", "client_rate", "0/minute"),
+        ("limits", "client_rate", "5/fortnight"),
+        ("limits", "rate_storage", "file:///tmp/x"),
+    ],
+)
+def test_lists_and_rates_must_be_written_right(write: WriteFile, section: str, name: str, wrong: Any) -> None:
+    assert list(mistakes(write({section: {name: wrong}}))) == [f"prismcube.{section}.{name}"]
+
+
+def test_the_address_of_the_rates_is_not_repeated(write: WriteFile) -> None:
+    reason = mistakes(write({"limits": {"rate_storage": "mysql://me:secret@host"}}))["prismcube.limits.rate_storage"]
+    assert "secret" not in reason
+
+
 def test_default_page_fits_the_greatest(write: WriteFile) -> None:
     assert "prismcube.limits.items (5)" in mistakes(write({"limits": {"items": 5}}))["prismcube.limits.default_items"]
 
@@ -244,6 +267,9 @@ WRONG_TYPES = {
     "true or false": ["perhaps", 7, ["a"], None],
     "whole number": ["many", 1.5, True, ["a"], None, 0, -1],
     "bytes, such as 536870912 or 512 MiB": ["much", "5 parsecs", True, ["a"], None, 0],
+    "list of texts": [5, True, "a", None],
+    "json or text": ["xml", 5, True, None],
+    "debug, info, warning or error": ["loud", 5, True, None],
 }
 
 

@@ -1,0 +1,30 @@
+"""Who is told what the engine has done: the server counts it. Pure."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from prismcube.model.cube import SliceStatus
+
+
+class Observer(Protocol):
+    """Is told of work as it is done, from any thread."""
+
+    def files_read(self, count: int, size: int) -> None:
+        """So many visits to files, `size` decoded bytes by plan."""
+
+    def slice_made(self, status: SliceStatus) -> None:
+        """A time step is ready, or has failed."""
+
+
+class Nobody:
+    """An `Observer` that does not look."""
+
+    def files_read(self, count: int, size: int) -> None:
+        """Nothing to do."""
+
+    def slice_made(self, status: SliceStatus) -> None:
+        """Nothing to do."""
+
+
+NOBODY: Observer = Nobody()

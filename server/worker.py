@@ -1,0 +1,112 @@
+"""gunicorn's parts, as we have them: the worker, its HTTP protocol, its log.
+
+Loaded in gunicorn's master, so nothing here brings GDAL or a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import h11
+from gunicorn.glogging import Logger
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn_worker import UvicornWorker
+
+from server.problems import MEDIA_TYPE, problem
+
+LARGEST_HEAD = 1 << 17
+"""Bytes of a request's line and headers that are taken in, before `limits.url_bytes` and `header_bytes` have a say."""
+
+
+class Log(Logger):  # type: ignore[misc]  # gunicorn carries no types
+    """gunicorn's log, written as all others are (server.logs)."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self._access_log_enabled = False  # ours has the lines of requests
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+        self.error_log.setLevel(cfg.loglevel.upper())
+
+
+class Protocol(H11Protocol):
+    """uvicorn's, which waits for headers no longer than it should, and refuses with a problem document."""
+
+    header_seconds = 30.0
+    """How long a connection may take for the head of a request; set by `server.run`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
+        self._head_timer: asyncio.TimerHandle | None = None
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._await_head()
+        else:
+            self._head_has_come()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._head_has_come()  # what is awaited now may be long in coming: that is keep-alive, which has its own time
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_has_come()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "this is not HTTP as RFC 9112 has it, or its headers are too long")
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.header_seconds, self._too_slow)
+
+    def _head_has_come(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing() and self.conn.our_state is h11.IDLE:
+            self._refuse(408, f"the headers of the request did not arrive within {self.header_seconds:g} s")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        body = problem(status, detail)
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"connection", b"close"),
+        ]
+        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker carries no types
+    """uvicorn's worker, without its name in answers, its own idea of proxies, and its own log."""
+
+    CONFIG_KWARGS = {  # noqa: RUF012  # as the parent has it
+        "loop": "asyncio",
+        "http": Protocol,
+        "ws": "none",
+        "lifespan": "on",
+        "server_header": False,
+        "proxy_headers": False,  # server.edge.forwarded
+        "h11_max_incomplete_event_size": LARGEST_HEAD,
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("uvicorn.error", "uvicorn.access"):
+            log = logging.getLogger(name)
+            log.handlers = []
+            log.propagate = True
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
