@@ -188,6 +188,8 @@ def parse_wkt(text: str, *, kinds: tuple[str, ...], max_vertices: int) -> BaseGe
     """A valid geometry of one of `kinds` from WKT; coordinates are x y whatever the CRS (OGC 19-086r6, 8.2.1)."""
     try:
         geometry = shapely.from_wkt(text)
+    except NotImplementedError as error:  # shapely's word for curves
+        raise InvalidInput("coords", f"must be {' or '.join(kinds)}, without curves, got {text[:60]!r}") from error
     except (GEOSException, ValueError) as error:
         raise InvalidInput("coords", f"{text[:60]!r} is not well-known text") from error
     if geometry.geom_type.upper() not in kinds:

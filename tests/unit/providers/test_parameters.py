@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from affine import Affine
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prismcube.errors import InvalidInput, UnknownParameter
@@ -91,6 +91,7 @@ def test_what_is_no_crs_is_refused_by_name(text):
 
 
 @given(st.text(max_size=60))
+@example("CIRCULARSTRING(0 0,1 1,2 0)")
 def test_no_text_breaks_a_geometry(text):
     try:
         parse_wkt(text, kinds=("POINT",), max_vertices=10)
