@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import shapely
-from pygeoapi.crs import DEFAULT_CRS_LIST
 from pygeoapi.provider.base_edr import BaseEDRProvider
 
-from prismcube.errors import ConfigurationError
 from providers.ogc import edr
-from providers.plugins.errors import translated
 from providers.plugins.fields import Fields, pixel_fields
-from providers.plugins.source import Source, numbers
+from providers.plugins.source import Source, crs_of, numbers, refuse_storage_crs
 
 
 class EDRProvider(BaseEDRProvider):  # type: ignore[misc]  # pygeoapi carries no types
@@ -23,12 +20,9 @@ class EDRProvider(BaseEDRProvider):  # type: ignore[misc]  # pygeoapi carries no
 
     def __init__(self, provider_def: dict[str, Any]) -> None:
         super().__init__(provider_def)
+        refuse_storage_crs(provider_def)
         self._source = Source(provider_def)
         self._fields = pixel_fields(self._source.collection())
-        with translated():
-            # pygeoapi passes `crs` on only where it differs from this one, so any other would be taken for CRS84.
-            if provider_def.get("storage_crs", DEFAULT_CRS_LIST[0]) not in DEFAULT_CRS_LIST:
-                raise ConfigurationError("storage_crs", [("storage_crs", "must be left out of an EDR provider")])
 
     def get_fields(self) -> Fields:
         return self._fields
@@ -50,13 +44,12 @@ class EDRProvider(BaseEDRProvider):  # type: ignore[misc]  # pygeoapi carries no
 
 def _pairs(asked: dict[str, Any]) -> list[tuple[str, str | None]]:
     """What pygeoapi has parsed, as the parameters of the address that it came from."""
-    geometry, spec = asked.get("wkt"), asked.get("crs_transform_spec")
-    z = asked.get("z")
+    geometry, z = asked.get("wkt"), asked.get("z")
     return [
         ("f", "covjson"),
         # Every digit, and every dimension: the handler tells what it doesn't take.
         ("coords", None if geometry is None else shapely.to_wkt(geometry, rounding_precision=-1)),
-        ("crs", spec.target_crs_uri if spec else None),
+        ("crs", crs_of(asked.get("crs_transform_spec"))),
         ("datetime", asked.get("datetime_")),
         ("parameter-name", ",".join(asked.get("select_properties") or ()) or None),
         ("z", None if z is None else str(z)),

@@ -1,4 +1,4 @@
-"""Fields of a collection as pygeoapi describes them: JSON Schema, a title and a unit."""
+"""Fields of pixels as pygeoapi describes them: JSON Schema, a title and a unit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,3 @@ def pixel_fields(collection: Collection) -> Fields:
         }
         for one in collection.fields
     }
-
-
-def item_fields(collection: Collection) -> Fields:
-    """Of items: their name and time, and the tags that every one of them has."""
-    own: Fields = {"name": {"type": "string"}, "datetime": {"type": "string", "format": "date-time"}}
-    return own | {key: {"type": "string"} for key in collection.record_tags if key not in own}

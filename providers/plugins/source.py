@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
+from pygeoapi.crs import DEFAULT_CRS, DEFAULT_CRS_LIST
 from pygeoapi.provider.base import ProviderNoDataError
 
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate, Stop
-from prismcube.errors import NotFound, PrismcubeError, TimeExceeded
+from prismcube.errors import ConfigurationError, NotFound, PrismcubeError, TimeExceeded
 from prismcube.model.collection import Collection
 from providers.ogc.answer import Answer, Context, Request
 from providers.plugins.errors import NoSuchCollection, as_pygeoapi, translated
@@ -106,6 +107,21 @@ def filename_of(answer: Answer) -> str | None:
 def numbers(values: Sequence[float] | None) -> str | None:
     """Numbers that pygeoapi has parsed, as text again; None for none."""
     return ",".join(repr(value) for value in values) if values else None
+
+
+def crs_of(spec: Any) -> str | None:
+    """The CRS that a request names, from what pygeoapi makes of it; None for longitude and latitude."""
+    return str(spec.target_crs_uri) if spec else None
+
+
+def refuse_storage_crs(definition: Mapping[str, Any]) -> None:
+    """pygeoapi tells `crs` only where it differs from `storage_crs`: any but the default would be taken for CRS84.
+
+    Raises pygeoapi's ProviderConnectionError.
+    """
+    with translated():
+        if definition.get("storage_crs", DEFAULT_CRS) not in DEFAULT_CRS_LIST:
+            raise ConfigurationError("provider", [("storage_crs", "must be left out here")])
 
 
 def _catalogue(url: str) -> Catalogue:

@@ -91,17 +91,18 @@ def stock(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock
     resources = documented_resources(demo.home)
     original = resources["s2-romania"]
     for provider in original["providers"]:
-        if provider["type"] == "edr":
+        if provider["type"] in ("edr", "feature"):
             provider["crs"] = [EPSG_3035]
     coverage = next(one for one in original["providers"] if one["type"] == "coverage")
+    feature = next(one for one in original["providers"] if one["type"] == "feature")
     broken = {**original, "providers": [{**coverage, "data": "gone"}]}
     picture = {**coverage, "format": {"name": "png", "mimetype": "image/png"}}
     picture["options"] = {"home": str(demo.home), "parameters": {"group": "all", "width": "50", "mosaic": "first"}}
     small = {**coverage, "options": {"catalogue": f"sqlite:///{demo.home / 'catalogue.sqlite'}"}}
-    small["options"]["limits"] = {"json_values": 1000}
+    small["options"]["limits"] = {"json_values": 1000, "items": 4}
     resources |= {
         "picture": {**original, "providers": [picture]},
-        "small": {**original, "providers": [small]},
+        "small": {**original, "providers": [small, {**feature, "options": small["options"]}]},
     }
     config, document = folder / "config.yml", folder / "openapi.yml"
     write = partial(yaml.safe_dump, sort_keys=False)
@@ -209,7 +210,7 @@ def test_a_collection_tells_its_grid(stock: Stock) -> None:
 
 
 def test_a_schema_has_types_of_json(stock: Stock) -> None:
-    properties = stock.json("/collections/small/schema")["properties"]
+    properties = stock.json("/collections/picture/schema")["properties"]
     assert (properties["B4"]["type"], properties["ndvi"]["type"]) == ("integer", "number")
 
 
@@ -263,8 +264,30 @@ def test_items_are_those_of_our_server(stock: Stock, demo: Any) -> None:
     assert 0 < theirs["numberReturned"] < 50
 
 
-def test_pages_by_offset_have_each_item_once(stock: Stock, demo: Any, romania_files: list[Path]) -> None:
-    path, found = f"{C}/items?f=json&datetime=2020&limit=7", []
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sortby": "-datetime"},
+        {"sortby": "-name"},
+        {"properties": "name"},
+        {"skipGeometry": "true"},
+        {"name": "S2_202006*"},
+        {"area": "romania", "datetime": "2020-06"},
+        {"crs": EPSG_3035},
+    ],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_items_are_chosen_and_shown_as_by_our_server(stock: Stock, demo: Any, asked: dict[str, str]) -> None:
+    theirs, ours = stock.json(f"{C}/items", limit="30", **asked), demo.json(f"{C}/items", limit="30", **asked)
+    assert features(theirs) == features(ours)
+    assert features(theirs) != features(demo.json(f"{C}/items", limit="30"))
+
+
+@pytest.mark.parametrize("collection", ["s2-romania", "small"])  # whose handler gives four items at once
+def test_pages_by_offset_have_each_item_once(
+    stock: Stock, demo: Any, romania_files: list[Path], collection: str
+) -> None:
+    path, found = f"/collections/{collection}/items?f=json&datetime=2020&limit=7", []
     while path:
         document = httpx.get(stock.url + path, timeout=60).json()
         found += features(document)
@@ -272,14 +295,18 @@ def test_pages_by_offset_have_each_item_once(stock: Stock, demo: Any, romania_fi
         path = following[0].removeprefix(SERVER["server"]["url"]) if following else ""
     assert found == features(demo.json(f"{C}/items", datetime="2020", limit="100"))
     assert len(found) == sum("S2_2020" in file.name for file in romania_files)
+    assert document["numberMatched"] == len(found)
+
+
+def test_hits_are_counted(stock: Stock, romania_files: list[Path]) -> None:
+    document = stock.json(f"{C}/items", resulttype="hits")
+    assert (document["features"], document["numberMatched"]) == ([], len(romania_files))
 
 
 def test_one_item(stock: Stock, demo: Any) -> None:
     first = demo.json(f"{C}/items", limit="1")["features"][0]
     theirs = stock.json(f"{C}/items/{first['id']}")
-    assert {name: theirs[name] for name in ("id", "geometry", "properties")} == {
-        name: first[name] for name in ("id", "geometry", "properties")
-    }
+    assert features({"features": [theirs]}) == features({"features": [first]})
     stock.refused(f"{C}/items/999999", 404)
     stock.refused(f"{C}/items/none", 404)
 
@@ -331,6 +358,10 @@ def test_tile_sets_lead_to_a_tile(stock: Stock) -> None:
         (f"{C}/area?coords=POLYGON((0 0,1 1,0 1,1 0,0 0))", 400, "not a valid geometry"),
         (f"{C}/items?datetime=2020/2019", 400, "datetime"),
         (f"{C}/items?offset=10001", 400, "offset"),
+        (f"{C}/items?filter=name='x'", 400, "filter"),
+        (f"{C}/items?q=forest", 400, "q: unknown parameter"),
+        (f"{C}/items?colour=red", 400, "colour: unknown parameter"),
+        (f"{C}/items?sortby=area", 400, "sortby"),
         (f"{C}/tiles/WebMercatorQuad/a/1/1?f=png", 400, "tileMatrix"),
         ("/collections/small/coverage?datetime=2020", 413, "values in a text answer"),
         ("/collections/gone/coverage?properties=B4", 404, "no collection 'gone'"),
