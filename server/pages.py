@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from prismcube.errors import CatalogueUnavailable, PrismcubeError
 from providers.errors import MethodNotAllowed
 from providers.ogc.answer import JSON, Answer, Context, Request, link
+from providers.ogc.collections import REL
 from providers.ogc.listing import collections_document
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
@@ -89,6 +90,7 @@ class Pages:
                 link(f"{base}/openapi?f=html", "service-doc", HTML, "The API for people"),
                 link(f"{base}/conformance", "conformance", JSON, "Conformance classes"),
                 link(f"{base}/collections", "data", JSON, "Collections"),
+                link(f"{base}/tileMatrixSets", f"{REL}tiling-schemes", JSON, "Tile matrix sets"),
                 link(f"{base}/viewer", "preview", HTML, "Map viewer"),
                 link(f"{base}/catalogue", "related", JSON, "Entities of the catalogue"),
             ],
@@ -122,6 +124,8 @@ class Pages:
         def view(**path: str) -> Response:
             request_ = self._request()
             document = operation.handler(self._seen(), request_, **path)
+            if isinstance(document, Answer):
+                return self._sent(document)
             response = self._page(operation.template or ANY_DOCUMENT, document, formats=operation.formats)
             response.headers.update(getattr(document, "headers", {}))
             return response

@@ -106,9 +106,6 @@ def _data_queries(here: str) -> dict[str, Any]:
 
 def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
     title = collection.title or collection.name
-    tile = link(
-        f"{here}/map/tiles/WebMercatorQuad/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", "item", png.MEDIA_TYPE, "Map tiles"
-    )
     return [
         link(here, "self", JSON, title),
         link(f"{here}?f=html", "alternate", HTML, "As HTML"),
@@ -118,5 +115,7 @@ def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
         link(f"{here}/coverage?f=json", f"{REL}coverage", covjson.MEDIA_TYPE, "Pixels as CoverageJSON"),
         link(f"{here}/position", "data", covjson.MEDIA_TYPE, "Series of a point (EDR)"),
         link(f"{here}/area?f=csv", "data", table.MEDIA_TYPE.partition(";")[0], "Series of an area (EDR)"),
-        {**tile, "templated": True},
+        link(f"{here}/map?f=png", f"{REL}map", png.MEDIA_TYPE, "A map"),
+        link(f"{here}/map/tiles?f=json", f"{REL}tilesets-map", JSON, "Map tiles"),
+        link(f"{here}/styles?f=json", f"{REL}styles", JSON, "Styles"),
     ]
