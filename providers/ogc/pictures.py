@@ -198,10 +198,11 @@ def picture_answer(wanted: PictureRequest, rgba: RGBA, headers: Mapping[str, str
 
 def _background(query: Query, format: str) -> tuple[int, int, int] | None:
     """What `transparent` and `bgcolor` say (OGC 20-058, background); white where a format knows no opacity."""
-    transparent, colour = query.text("transparent"), query.text("bgcolor")
+    text, colour = query.text("transparent"), query.text("bgcolor")
     given = None if colour is None else parse_colour(colour)
+    transparent = text and text.lower()  # Python's clients write True
     if transparent not in (None, "true", "false"):
-        raise InvalidInput("transparent", f"must be true or false, got {transparent[:40]!r}")
+        raise InvalidInput("transparent", f"must be true or false, got {text!r:.40}")
     has_opacity = PICTURES[format].has_opacity
     if transparent == "true" and not has_opacity:
         raise InvalidInput("transparent", f"{format} has no transparency; ask for f=png")
