@@ -11,12 +11,12 @@ from prismcube.model.grid import CRS84, Bounds, Grid, crs_uri, ground_metres, is
 from prismcube.model.period import format_instant
 from providers.ogc import pictures
 from providers.ogc.answer import NOTHING_THERE, Answer, Context, Request
+from providers.ogc.coverage.subset import Subset, parse_subset
 from providers.ogc.params import Query, parse_bbox, parse_number, renamed
-from providers.ogc.subset import Subset, parse_subset
 
 STYLED_PARAMETERS = (
-    *pictures.PARAMETERS, "bbox", "bbox-crs", "center", "center-crs", "crs", "width", "height", "scale-denominator",
-    "resampling",
+    *pictures.PARAMETERS, "bbox", "bbox-crs", "subset-crs", "center", "center-crs", "crs", "width", "height",
+    "scale-denominator", "resampling",
 )  # fmt: skip
 PARAMETERS = (*STYLED_PARAMETERS, *pictures.PLAIN)
 FORMATS = pictures.FORMATS
@@ -40,7 +40,7 @@ def map_picture(context: Context, request: Request, name: str, style: str | None
         return NOTHING_THERE
     native = collection.extent.native
     with renamed(bbox="subset", datetime="subset"):
-        subset = parse_subset(query.texts("subset"), native)
+        subset = parse_subset(query.texts("subset"), native, crs=query.crs("subset-crs"))
     period = pictures.one_period(query, subset.period)
     wanted = pictures.parse_picture(context, request, query, collection, style=style, period=period)
     grid = map_grid(_view(query, subset), native)

@@ -16,11 +16,11 @@ from prismcube.model.grid import Grid, turns
 from prismcube.model.period import Period
 from prismcube.render.picture import RGBA, draw, on_background
 from providers.ogc.answer import Answer, Context, Keep, Request
+from providers.ogc.coverage.subset import parse_subset
 from providers.ogc.looks import Look, look_named, look_of_fields
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from providers.ogc.selection import Selection, all_slices, check_fields, select
-from providers.ogc.subset import parse_subset
 
 FORMATS = {name: one.media_type for name, one in PICTURES.items()}
 MEDIA_TYPES = tuple(FORMATS.values())
