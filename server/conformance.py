@@ -1,7 +1,4 @@
-"""The conformance classes we declare: only those whose every parameter is honoured and tested.
-
-Not declared: Coverages `scaling` and `crs`, which also ask for `scale-axes` and `subset-crs`.
-"""
+"""The conformance classes we declare: only those whose every parameter is honoured and tested."""
 
 CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
@@ -15,6 +12,8 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/subsetting",
+    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/scaling",
+    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/crs",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/fieldselection",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/geotiff",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/coveragejson",

@@ -37,7 +37,7 @@ def execute(plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY) 
     """The slices of a plan, in its order.
 
     A record whose files can't all be read is left out of its step, which says so: PARTIAL, or FAILED when there is no
-    other record. It never ends the stream. `stop` is called before each record and may raise Cancelled;
+    other record. It never ends the stream. `stop` is called before each file and may raise Cancelled;
     `observer` is told what has been read and made.
     """
     for index, one in enumerate(plan.slices):
@@ -51,9 +51,8 @@ def _slice(plan: CubePlan, index: int, one: SlicePlan, stop: Stop, observer: Obs
     mosaics: list[Mosaic] = [rule() for _ in plan.fields]
     failures = []
     for layer in reversed(one.layers) if rule.reverse else one.layers:
-        stop()
         try:
-            pixels = _layer(plan, layer)
+            pixels = _layer(plan, layer, stop)
         except SourceError as error:
             LOG.warning("%s", error)
             failures.append(error.public)
@@ -80,9 +79,9 @@ def _failed(plan: CubePlan, index: int, message: str) -> Slice:
     return Slice(index, empty, tuple(nowhere for _ in plan.fields), SliceStatus.FAILED, message)
 
 
-def _layer(plan: CubePlan, layer: LayerPlan) -> dict[str, Pixels]:
+def _layer(plan: CubePlan, layer: LayerPlan, stop: Stop) -> dict[str, Pixels]:
     """Every output field of one record, masked; fields the record lacks are empty."""
-    pixels = _read(plan.grid, layer)
+    pixels = _read(plan.grid, layer, stop)
     for computed in plan.computed:
         inputs = {name: pixels.get(name) or _nothing(plan.grid) for name in computed.expression.names}
         values = computed.expression.evaluate({name: v for name, (v, _) in inputs.items()}, shape=plan.grid.shape)
@@ -103,10 +102,11 @@ def _nothing(grid: Grid) -> Pixels:
     return np.zeros(grid.shape), np.zeros(grid.shape, dtype=bool)
 
 
-def _read(grid: Grid, layer: LayerPlan) -> dict[str, Pixels]:
+def _read(grid: Grid, layer: LayerPlan, stop: Stop) -> dict[str, Pixels]:
     """The record's stored fields as external values; where its files overlap, the later lies on top."""
     found: dict[str, Pixels] = {}
     for step in layer.steps:
+        stop()
         bands = tuple(dict.fromkeys(band.band for band in step.bands))
         data, valid = _visit(step, bands, grid)
         for band in step.bands:

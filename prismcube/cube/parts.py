@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from prismcube.cube.engine import execute
 from prismcube.cube.gate import Stop, never
+from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan, ReadStep
 from prismcube.model.cube import Slice, SliceStatus
 
@@ -41,12 +42,33 @@ def rows_of(plan: CubePlan, *, working_bytes: int) -> int:
     return rows if rows == height or rows < BLOCK_ROWS else rows - rows % BLOCK_ROWS
 
 
-def parts(plan: CubePlan, rows: int, *, stop: Stop = never) -> Iterator[Part]:
-    """Every row of every slice, once, in order; `rows` at a time but for the last of a slice."""
+def parts(plan: CubePlan, rows: int, *, stop: Stop = never, observer: Observer = NOBODY) -> Iterator[Part]:
+    """Every row of every slice, once, in order; `rows` at a time but for the last of a slice.
+
+    `observer` hears of each file that is visited for a part, and of a slice when all its parts have been made.
+    """
     for index in range(len(plan.slices)):
+        ends = []
         for row in range(0, plan.grid.height, rows):
-            [one] = execute(part_of(plan, index, row, min(rows, plan.grid.height - row)), stop=stop)
+            part = part_of(plan, index, row, min(rows, plan.grid.height - row))
+            [one] = execute(part, stop=stop, observer=_FilesOnly(observer))
+            ends.append((one.status, one.message))
+            if row + rows >= plan.grid.height:
+                observer.slice_made(together(ends)[0])
             yield Part(row, replace(one, index=index))
+
+
+@dataclass(frozen=True)
+class _FilesOnly:
+    """Passes on what is read, but not that a part has been made, which is no slice."""
+
+    observer: Observer
+
+    def files_read(self, count: int, size: int) -> None:
+        self.observer.files_read(count, size)
+
+    def slice_made(self, status: SliceStatus) -> None:
+        pass
 
 
 def part_of(plan: CubePlan, index: int, row: int, height: int) -> CubePlan:
@@ -55,14 +77,17 @@ def part_of(plan: CubePlan, index: int, row: int, height: int) -> CubePlan:
         return replace(plan, slices=(plan.slices[index],))
     grid = plan.grid.shifted(row, 0, height=height, width=plan.grid.width)
     one = plan.slices[index]
-    layers = tuple(replace(layer, steps=tuple(_below(step, row) for step in layer.steps)) for layer in one.layers)
+    share = height / plan.grid.height
+    layers = tuple(
+        replace(layer, steps=tuple(_below(step, row, share) for step in layer.steps)) for layer in one.layers
+    )
     return replace(plan, grid=grid, slices=(replace(one, layers=layers),))
 
 
-def _below(step: ReadStep, row: int) -> ReadStep:
-    if step.offset is None:
-        return step
-    return replace(step, offset=(step.offset[0] + row, step.offset[1]))
+def _below(step: ReadStep, row: int, share: float) -> ReadStep:
+    """The visit for a window so many rows further down, which is so much of the whole."""
+    offset = None if step.offset is None else (step.offset[0] + row, step.offset[1])
+    return replace(step, offset=offset, read_bytes=round(step.read_bytes * share))
 
 
 def together(ends: list[tuple[SliceStatus, str]]) -> tuple[SliceStatus, str]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from prismcube.encode import covjson, geotiff, png, table
+from prismcube.encode import covjson, png, table
 from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid, crs_uri
 from prismcube.model.period import format_instant
 from providers.ogc import queryables
 from providers.ogc.answer import JSON, Context, Request, link
+from providers.ogc.coverage.links import REL, coverage_links
 from providers.ogc.item_query import offered_crs
 from providers.ogc.items import MEDIA_TYPE as GEOJSON
 from providers.ogc.params import Query
 
-REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 HTML = "text/html"
 
 
@@ -111,8 +111,7 @@ def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
         link(f"{here}?f=html", "alternate", HTML, "As HTML"),
         link(f"{here}/items", "items", GEOJSON, "Time steps and their footprints"),
         link(f"{here}/queryables", f"{REL}queryables", queryables.MEDIA_TYPE, "Properties that items are filtered by"),
-        link(f"{here}/coverage", f"{REL}coverage", geotiff.MEDIA_TYPE, "Pixels as GeoTIFF"),
-        link(f"{here}/coverage?f=json", f"{REL}coverage", covjson.MEDIA_TYPE, "Pixels as CoverageJSON"),
+        *coverage_links(collection, here),
         link(f"{here}/position", "data", covjson.MEDIA_TYPE, "Series of a point (EDR)"),
         link(f"{here}/area?f=csv", "data", table.MEDIA_TYPE.partition(";")[0], "Series of an area (EDR)"),
         link(f"{here}/map?f=png", f"{REL}map", png.MEDIA_TYPE, "A map"),

@@ -66,7 +66,7 @@ def test_what_a_killed_server_left_is_swept_up(start, tmp_path):
 
 
 def test_an_answer_leaves_no_file_behind(demo):
-    for name in ("cog", "zarr"):
+    for name in ("cog", "netcdf", "zarr"):
         demo.ok("/collections/s2-romania/coverage", datetime="2016", f=name)
     assert list((demo.home / "tmp").glob("answer-*")) == []
 

@@ -57,6 +57,7 @@ class FileFormat:
 
 
 FILES = {
+    "netcdf": FileFormat("netcdf", "application/netcdf", "nc"),
     "cog": FileFormat("cog", "image/tiff; application=geotiff; profile=cloud-optimized", "tif"),
     "zarr": FileFormat("zarr", "application/zip+zarr", "zarr.zip"),
 }
@@ -92,7 +93,7 @@ def _read_before(context: Context, plan: CubePlan) -> Iterator[bytes]:
     slices: list[Slice] = []
     held = min(plan.working_bytes, context.limits.working_bytes)
     with context.memory.hold(held, stop=context.stop):
-        for part in parts(plan, plan.grid.height, stop=context.stop):
+        for part in parts(plan, plan.grid.height, stop=context.stop, observer=context.observer):
             slices.append(part.slice)
         _check([one.status for one in slices], slices[-1].message)
         writer = Writer(plan.header, plan.grid.height, tuple((one.status, one.message) for one in slices))
@@ -113,7 +114,7 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
     begun = False
     held = plan.working_bytes * rows // plan.grid.height
     with context.memory.hold(held, stop=context.stop):
-        for part in parts(plan, rows, stop=context.stop):
+        for part in parts(plan, rows, stop=context.stop, observer=context.observer):
             ends[part.slice.index].append((part.slice.status, part.slice.message))
             if not begun and part.slice.status is SliceStatus.FAILED:
                 waiting.append((part.row, _without_pixels(part.slice)))
