@@ -14,8 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from prismcube.errors import CatalogueUnavailable, PrismcubeError
 from providers.errors import MethodNotAllowed
-from providers.ogc.answer import JSON, Answer, Context, Request, link
-from providers.ogc.collections import REL
+from providers.ogc.answer import JSON, REL, Answer, Context, Request, link
 from providers.ogc.listing import collections_document
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query

@@ -26,6 +26,8 @@ from prismcube.model.collection import Collection
 from prismcube.model.tilematrix import TileMatrixSet, standard_sets
 
 JSON = "application/json"
+REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+"""Begins the names of relations that OGC has registered."""
 CHUNK_BYTES = 1 << 20
 
 

@@ -11,8 +11,8 @@ from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid, crs_uri
 from prismcube.model.period import format_instant
 from providers.ogc import queryables
-from providers.ogc.answer import JSON, Context, Request, link
-from providers.ogc.coverage.links import REL, coverage_links
+from providers.ogc.answer import JSON, REL, Context, Request, link
+from providers.ogc.coverage.links import coverage_links
 from providers.ogc.item_query import offered_crs
 from providers.ogc.items import MEDIA_TYPE as GEOJSON
 from providers.ogc.params import Query

@@ -7,11 +7,9 @@ from typing import Any
 from prismcube.encode import covjson, geotiff
 from prismcube.model.collection import Collection
 from prismcube.model.period import format_instant
-from providers.ogc.answer import JSON, link
+from providers.ogc.answer import JSON, REL, link
 from providers.ogc.coverage.documents import SCHEMA_MEDIA_TYPE
 from providers.ogc.coverage.formats import FILES
-
-REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 
 _TITLES = {"cog": "Pixels as Cloud Optimized GeoTIFF", "netcdf": "Pixels as NetCDF", "zarr": "Pixels as Zarr, zipped"}
 
