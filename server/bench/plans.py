@@ -82,6 +82,9 @@ def _hot(catalogue: Catalogue, found_in: Collection) -> Iterator[tuple[str, Call
     yield "items, page 1", queries.items
     yield "items, page 1,000", partial(queries.items, after=queries.last_page)
     yield "items on one place, page 1", queries.items_of_place
+    yield "items by name, page 1,000", partial(queries.items_by_name, after=queries.last_by_name)
+    yield "items by a tag that few have", queries.items_by_few_tag
+    yield "items by a tag that many have", queries.items_by_many_tag
     yield "times of a collection", partial(catalogue.collections.times, found_in, limit=data.PAGE)
     yield "outbox after an id", partial(catalogue.outbox.after, copies.DATASETS // 2)
     yield "collections, page 2", partial(catalogue.collections.list, after=("bench100",))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from prismcube.catalogue import Catalogue
-from prismcube.catalogue.items import ItemFilter
+from prismcube.catalogue.items import ItemFilter, Place, Sort, SortKey, complete
 from prismcube.catalogue.records import RecordFilter
 from prismcube.model.collection import Collection
 from prismcube.model.entities import Record
@@ -18,6 +18,7 @@ from server.bench import data
 from server.bench.figures import Figure, call_figure
 
 PLACE_BAR, TAG_BAR, DEEP_BAR = 20.0, 10.0, 1.5
+BY_NAME = complete((Sort(SortKey.NAME),))
 ORIGINAL_PLACE = 2_200.0
 """Milliseconds that Geocube takes to find 49 of 10,000 datasets on one place."""
 
@@ -61,6 +62,7 @@ class Queries:
         self._collection = found_in
         self._day = datasets // data.SHARE // 2
         self.last_page = self._key(datasets - data.PAGE - 1)
+        self.last_by_name = (data.name_of(datasets // 2), 0)
 
     def by_place_and_period(self) -> Sequence[object]:
         fields, period = self._collection.stored_fields, data.period_of(self._day)
@@ -87,6 +89,15 @@ class Queries:
 
     def items_of_place(self) -> Sequence[object]:
         return self._catalogue.records.items(self._collection, ItemFilter(area=data.area_of(0)), limit=data.PAGE)
+
+    def items_by_name(self, after: Place | None = None) -> Sequence[object]:
+        return self._catalogue.records.items(self._collection, order=BY_NAME, after=after, limit=data.PAGE)
+
+    def items_by_few_tag(self) -> Sequence[object]:
+        return self._catalogue.records.items(self._collection, ItemFilter(tags={"orbit": "7"}), limit=data.PAGE)
+
+    def items_by_many_tag(self) -> Sequence[object]:
+        return self._catalogue.records.items(self._collection, ItemFilter(tags={"satellite": "A"}), limit=data.PAGE)
 
     def _records(self, wanted: RecordFilter) -> Sequence[Record]:
         return self._catalogue.records.list(wanted, limit=data.PAGE)
