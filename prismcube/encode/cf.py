@@ -105,28 +105,6 @@ class CubeFile:
     crs_wkt: str
     """The CRS as WKT 2 (2019)."""
 
-    def report(self, ends: Sequence[tuple[SliceStatus, str]]) -> tuple[Variable, Variable]:
-        """The variables that tell how each time step ended: (status, message) for each step, in order."""
-        kinds = list(SliceStatus)
-        status = Variable(
-            name=self.names.status,
-            dimensions=(self.names.time,),
-            attributes={
-                "long_name": "how the reading of the time step ended",
-                "standard_name": "status_flag",
-                "flag_values": np.arange(len(kinds), dtype=np.int8),
-                "flag_meanings": " ".join(kind.value for kind in kinds),
-            },
-            values=np.array([kinds.index(kind) for kind, _ in ends], dtype=np.int8),
-        )
-        message = Variable(
-            name=self.names.message,
-            dimensions=(self.names.time,),
-            attributes={"long_name": "why a time step is partial or failed"},
-            values=np.array([text for _, text in ends], dtype=TEXT),
-        )
-        return status, message
-
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesFile:
@@ -177,46 +155,84 @@ def describe(header: CubeHeader, *, title: str = "") -> CubeFile:
 
 def describe_series(
     fields: Sequence[OutputField],
-    times: Sequence[datetime],
-    columns: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]],
+    steps: Sequence[Step],
+    data: Sequence[npt.NDArray[Any]],
+    valid: Sequence[npt.NDArray[np.bool_]],
     *,
-    x: float,
-    y: float,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
     crs: str,
+    ends: Sequence[tuple[SliceStatus, str]],
     title: str = "",
 ) -> SeriesFile:
-    """The variables of the series of one point: CF's discrete sampling geometry `timeSeries` (9, H.2.3)."""
+    """The variables of the series of some places: CF's discrete sampling geometry `timeSeries` (9, H.2).
+
+    `data` and `valid` hold an array (steps, places) for each field; `x` and `y`, of shape (places,), are of `crs`.
+    A single place is in scalars (H.2.3), several have the dimension `station` (H.2.1).
+    """
     names = Names.of(crs, fields)
-    values, counted = instants(times)
+    several = (names.station,) if len(x) != 1 else ()
     axes = axis_attributes(crs)
+    stations = {"long_name": "number of the place", "cf_role": "timeseries_id"}
     variables = [
-        Variable(name=names.time, dimensions=(names.time,), attributes=_TIME | counted, values=values),
-        Variable(name=names.y, dimensions=(), attributes=axes["Y"], values=np.array(y, dtype=np.float64)),
-        Variable(name=names.x, dimensions=(), attributes=axes["X"], values=np.array(x, dtype=np.float64)),
+        *time_variables(steps, names),
+        _of_places(names.y, several, axes["Y"], y),
+        _of_places(names.x, several, axes["X"], x),
+        _of_places(names.station, several, stations, np.arange(len(x), dtype=np.int32)),
         crs_variable(crs, names.crs),
-        Variable(
-            name=names.station,
-            dimensions=(),
-            attributes={"long_name": "the point", "cf_role": "timeseries_id"},
-            values=np.array(0, dtype=np.int32),
-        ),
+        *report(names, ends),
     ]
-    where = {"grid_mapping": names.crs, "coordinates": f"{names.y} {names.x} {names.station}"}
-    for field in fields:
+    common = {
+        "grid_mapping": names.crs,
+        "coordinates": f"{names.y} {names.x}" if several else f"{names.y} {names.x} {names.station}",
+        "ancillary_variables": names.status,
+    }
+    for field, values, mask in zip(fields, data, valid, strict=True):
+        cleaned = cast(values, mask, field.format)
         variables.append(
             Variable(
                 name=field.name,
-                dimensions=(names.time,),
-                attributes=field_attributes(field) | where,
-                values=cast(*columns[field.name], field.format),
+                dimensions=(names.time, *several),
+                attributes=field_attributes(field) | common,
+                values=cleaned if several else cleaned[:, 0],
                 fill=fill_value(field.format),
             )
         )
+    sizes = {names.time: len(steps), names.ends: 2} | dict.fromkeys(several, len(x))
+    used = {dimension for variable in variables for dimension in variable.dimensions}
     return SeriesFile(
-        sizes={names.time: len(times)},
+        sizes={name: size for name, size in sizes.items() if name in used},
         variables=tuple(variables),
         attributes=file_attributes(title) | {"featureType": "timeSeries"},
     )
+
+
+def _of_places(name: str, several: tuple[str, ...], attributes: Attributes, values: npt.NDArray[Any]) -> Variable:
+    shaped = values if several else values.reshape(())
+    return Variable(name=name, dimensions=several, attributes=attributes, values=shaped)
+
+
+def report(names: Names, ends: Sequence[tuple[SliceStatus, str]]) -> tuple[Variable, Variable]:
+    """The variables that tell how each time step ended: (status, message) for each step, in order."""
+    kinds = list(SliceStatus)
+    status = Variable(
+        name=names.status,
+        dimensions=(names.time,),
+        attributes={
+            "long_name": "how the reading of the time step ended",
+            "standard_name": "status_flag",
+            "flag_values": np.arange(len(kinds), dtype=np.int8),
+            "flag_meanings": " ".join(kind.value for kind in kinds),
+        },
+        values=np.array([kinds.index(kind) for kind, _ in ends], dtype=np.int8),
+    )
+    message = Variable(
+        name=names.message,
+        dimensions=(names.time,),
+        attributes={"long_name": "why a time step is partial or failed"},
+        values=np.array([text for _, text in ends], dtype=TEXT),
+    )
+    return status, message
 
 
 def file_attributes(title: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Cubes and point series as NetCDF-4, with the variables of CF (see `cf`)."""
+"""Cubes and series as NetCDF-4, with the variables of CF (see `cf`)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from prismcube.encode import cf
 from prismcube.encode.room import check_room, cube_bytes, writing
-from prismcube.model.cube import CubeHeader, OutputField, Slice
+from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus, Step
 from prismcube.model.formats import cast
-from prismcube.model.period import parse_instant
 
 MEDIA_TYPE = "application/netcdf"
 EXTENSION = "nc"
@@ -45,29 +44,28 @@ def write_netcdf(path: Path, header: CubeHeader, slices: Iterable[Slice], *, tit
                 array[one.index] = cast(data, valid, field.format)
                 disk.check()
             ends.append((one.status, one.message))
-        for variable in layout.report(ends):
+        for variable in cf.report(layout.names, ends):
             _write(file, variable)
 
 
-def write_point_series(
+def write_series(
     path: Path,
     fields: Sequence[OutputField],
-    times: Sequence[str],
-    columns: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]],
+    steps: Sequence[Step],
+    data: Sequence[npt.NDArray[Any]],
+    valid: Sequence[npt.NDArray[np.bool_]],
     *,
-    x: float,
-    y: float,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
     crs: str,
+    ends: Sequence[tuple[SliceStatus, str]],
     title: str = "",
 ) -> None:
-    """Write the series of a point (CF 9, H.2.3): `time` is the only dimension, the place is a scalar.
+    """Write the series of some places, see `cf.describe_series` for shapes.
 
-    `times` are RFC 3339; `columns` holds (values, valid) of shape (times,) for each field, as for CoverageJSON.
     Raises StorageFull when the disk is too full for it.
     """
-    layout = cf.describe_series(
-        fields, [parse_instant(time) for time in times], columns, x=x, y=y, crs=crs, title=title
-    )
+    layout = cf.describe_series(fields, steps, data, valid, x=x, y=y, crs=crs, ends=ends, title=title)
     with _opened(path) as (file, _):
         _begin(file, layout)
 

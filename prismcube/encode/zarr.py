@@ -67,7 +67,7 @@ def write_zarr(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title
             for array, field, data, valid in zip(arrays, header.fields, one.data, one.valid, strict=True):
                 array[one.index] = cast(data, valid, field.format)
             ends.append((one.status, one.message))
-        for variable in layout.report(ends):
+        for variable in cf.report(layout.names, ends):
             _write(group, variable)
     with writing():
         _consolidate(path)

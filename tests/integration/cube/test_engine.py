@@ -116,6 +116,13 @@ def test_nan_is_empty_in_floating_files(scenes, nodata):
         assert np.isnan(one.data[0][0, 0])
 
 
+@pytest.mark.parametrize("resampling", ["nearest", "mode", "cubic"])
+def test_fields_tell_how_they_may_be_resampled_further(scenes, resampling):
+    scenes.add(scenes.write(gradient(), transform=HERE))
+    plan = scenes.plan({"v": U16, "double": "v * 2"}, resampling=resampling)
+    assert [field.resampling for field in plan.header.fields] == [resampling, "average"]
+
+
 def test_stored_counts_become_external_values(scenes):
     pixels = np.array([[0, 5000, 10000, -9999]], np.int16)
     path = scenes.write(pixels, transform=HERE, nodata=-9999)

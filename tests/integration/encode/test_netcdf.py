@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from prismcube.encode.netcdf import write_netcdf, write_point_series
+from prismcube.encode.netcdf import write_netcdf, write_series
 from prismcube.errors import StorageFull
 from prismcube.model.cube import CubeHeader, SliceStatus, Step
 from prismcube.model.formats import DTYPES, DataFormat
@@ -198,29 +198,28 @@ def test_a_disk_that_fills_while_writing_is_told(tmp_path, make_cube, formats, s
         write_netcdf(tmp_path / "x.nc", *cube)
 
 
-def test_the_series_of_a_point_is_a_cf_time_series(tmp_path, make_cube, formats):
-    header, slices = make_cube(formats, shape=(1, 1), steps=12)
-    columns = {
-        field.name: (
-            np.array([one.data[i][0, 0] for one in slices]),
-            np.array([one.valid[i][0, 0] for one in slices]),
-        )
-        for i, field in enumerate(header.fields)
-    }
-    times = [format_instant(step.start) for step in header.steps]
+@pytest.mark.parametrize("places", [1, 4])
+def test_series_are_cf_time_series(tmp_path, make_cube, formats, places):
+    header, slices = make_cube(formats, shape=(1, places), steps=12, ends={3: (SliceStatus.FAILED, "gone")})
+    data = [np.stack([one.data[i][0] for one in slices]) for i in range(len(formats))]
+    valid = [np.stack([one.valid[i][0] for one in slices]) for i in range(len(formats))]
+    x, y = np.arange(places) + 8.5, np.arange(places) + 45.25
     path = tmp_path / "series.nc"
-    write_point_series(path, header.fields, times, columns, x=8.5, y=45.25, crs="OGC:CRS84", title="A series")
+    ends = [(one.status, one.message) for one in slices]
+    place = {"x": x, "y": y, "crs": "OGC:CRS84", "ends": ends}
+    write_series(path, header.fields, header.steps, data, valid, **place, title="A series")
     raw, decoded = opened(path, mask_and_scale=False), opened(path)
     assert raw.attrs["featureType"] == "timeSeries"
     assert raw.attrs["title"] == "A series"
     assert raw.station.attrs["cf_role"] == "timeseries_id"
-    assert (float(raw.longitude), float(raw.latitude)) == (8.5, 45.25)
-    assert [f"{str(time)[:19]}Z" for time in decoded.time.values] == times
-    for field in header.fields:
-        values, valid = columns[field.name]
-        assert raw[field.name].dims == ("time",)
+    assert np.array_equal(np.atleast_1d(raw.longitude), x)
+    assert np.array_equal(np.atleast_1d(raw.latitude), y)
+    assert [f"{str(time)[:19]}Z" for time in decoded.time.values] == [format_instant(one.start) for one in header.steps]
+    assert raw.status_message.values[3] == "gone"
+    for field, values, mask in zip(header.fields, data, valid, strict=True):
+        assert raw[field.name].dims == (("time",) if places == 1 else ("time", "station"))
         assert raw[field.name].dtype == field.format.dtype
-        assert np.array_equal(raw[field.name].values[valid], values[valid])
+        assert np.array_equal(raw[field.name].values.reshape(values.shape)[mask], values[mask])
         if field.format.nodata is not None or field.format.is_floating:
-            assert np.array_equal(decoded[field.name].notnull().values, valid)
+            assert np.array_equal(decoded[field.name].notnull().values.reshape(mask.shape), mask)
         assert {"latitude", "longitude", "station"} <= set(decoded[field.name].coords)

@@ -67,7 +67,8 @@ def test_axes_are_named_and_measured_as_their_crs_says(crs, y, units):
 
 def test_the_file_reports_how_each_step_ended():
     file, _ = described()
-    status, message = file.report([(SliceStatus.OK, ""), (SliceStatus.FAILED, "gone"), (SliceStatus.EMPTY, "")])
+    ends = [(SliceStatus.OK, ""), (SliceStatus.FAILED, "gone"), (SliceStatus.EMPTY, "")]
+    status, message = cf.report(file.names, ends)
     meanings = status.attributes["flag_meanings"].split()
     assert [meanings[one] for one in status.values] == ["ok", "failed", "empty"]
     assert message.values.tolist() == ["", "gone", ""]
@@ -91,11 +92,21 @@ def test_fill_values_have_the_type_of_their_field(dtype):
     assert without is None if not dtype.startswith("float") else math.isnan(without)
 
 
-def test_a_series_has_its_place_in_scalars_and_nothing_where_it_is_not_valid():
-    values, valid = np.array([5, 6, 7], dtype=np.uint16), np.array([True, False, True])
-    times = [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
-    file = cf.describe_series((FIELD,), times, {"B4": (values, valid)}, x=8.5, y=45.25, crs="OGC:CRS84")
-    variables = {one.name: one for one in file.variables}
+DAYS = tuple(Step(day, day, ("R",)) for day in (datetime(2020, 1, number, tzinfo=UTC) for number in (1, 2, 3)))
+ENDS = ((SliceStatus.OK, ""),) * 3
+
+
+def series(*columns, x, y):
+    """The variables of B4 at some places; each column is (values, valid) of a place."""
+    data = np.array([values for values, _ in columns], dtype=np.uint16).T
+    valid = np.array([mask for _, mask in columns], dtype=bool).T
+    places = {"x": np.array(x), "y": np.array(y), "crs": "OGC:CRS84", "ends": ENDS}
+    file = cf.describe_series((FIELD,), DAYS, [data], [valid], **places)
+    return file, {one.name: one for one in file.variables}
+
+
+def test_the_series_of_a_place_has_its_place_in_scalars_and_nothing_where_it_is_not_valid():
+    file, variables = series(([5, 6, 7], [True, False, True]), x=[8.5], y=[45.25])
     assert file.sizes == {"time": 3}
     assert file.attributes["featureType"] == "timeSeries"
     assert variables["B4"].values.tolist() == [5, 0, 7]
@@ -104,3 +115,12 @@ def test_a_series_has_its_place_in_scalars_and_nothing_where_it_is_not_valid():
     assert variables["longitude"].values == 8.5
     assert variables["latitude"].dimensions == ()
     assert variables["station"].attributes["cf_role"] == "timeseries_id"
+
+
+def test_several_places_are_stations():
+    file, variables = series(([5, 6, 7], [True] * 3), ([1, 2, 3], [False, True, True]), x=[8.5, 9], y=[45, 46])
+    assert file.sizes == {"time": 3, "station": 2}
+    assert variables["B4"].dimensions == ("time", "station")
+    assert variables["B4"].values.tolist() == [[5, 0], [6, 2], [7, 3]]
+    assert variables["latitude"].values.tolist() == [45, 46]
+    assert variables["station"].values.tolist() == [0, 1]
