@@ -171,7 +171,7 @@ class Limits(Section):
     read_bytes: PositiveBytes = Field(
         ByteSize(4 * 2**30), description="Bytes of decoded source pixels that one request may read."
     )
-    json_values: PositiveInt = Field(2_000_000, description="Values in one CoverageJSON or CSV answer.")
+    json_values: PositiveInt = Field(3_000_000, description="Values in one CoverageJSON or CSV answer.")
     items: PositiveInt = Field(1000, description="Items on one page, at most.")
     default_items: PositiveInt = Field(
         10, validate_default=True, description="Items on one page when a request does not say how many."

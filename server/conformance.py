@@ -24,9 +24,10 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/geotiff",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/coveragejson",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/png",
-    "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf/core",
-    "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf/collections",
-    "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf/json",
-    "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf/covjson",
+    *(
+        f"http://www.opengis.net/spec/ogcapi-edr-1/{version}/conf/{name}"
+        for version in ("1.0", "1.1")
+        for name in ("core", "collections", "json", "geojson", "edr-geojson", "covjson", "oas30")
+    ),
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
 )

@@ -14,8 +14,9 @@ from typing import Any
 
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.reduce import REDUCERS
+from prismcube.model.distance import METRES
 from prismcube.model.entities import RESAMPLINGS
-from providers.ogc import listing
+from providers.ogc import edr, listing
 from providers.ogc.answer import Limits
 from server.examples import Examples
 from server.openapi_catalogue import catalogue_paths, catalogue_schemas
@@ -30,6 +31,7 @@ API_VERSION = "0.1"
 WHOLE = {"type": "integer", "minimum": 1}
 BOX = {"type": "array", "minItems": 4, "maxItems": 6, "items": NUMBER}
 """So the standards define it (OGC 17-069r4, /req/core/fc-bbox-definition); six numbers are for data with a height."""
+COUNT = {"type": "integer", "minimum": 0}
 
 _DATETIME = "An instant or period (RFC 3339), limits inclusive, `..` for an open side; a date means the whole day."
 _GROUP = "Time steps: `record`, `day`, `month`, `year`, `all`, or your own order of records: `A,B;C`."
@@ -59,15 +61,13 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "mosaic": ("How the records of a time step become one picture.", {"type": "string", "enum": list(RULES)}),
     "resampling": ("For every field, in place of its own.", {"type": "string", "enum": list(RESAMPLINGS)}),
     "coords": ("Well-known text; x (longitude) before y (latitude) whatever the CRS.", TEXT),
-    "reducer": (f"One number a date: {', '.join(REDUCERS)}, separated by commas.", TEXT),
-    "transparent": ("Whether the map is transparent where nothing lies.", {"type": "boolean"}),
-    "bgcolor": ("Colour where nothing lies, such as `0xFFFFFF` or `white`.", TEXT),
-    "center": ("Two numbers in the axis order of `center-crs`; by default longitude,latitude.", TEXT),
-    "center-crs": ("CRS of `center` as OGC URI.", TEXT),
-    "scale-denominator": (
-        "Metres on the ground for one on a display with pixels of 0.28 mm.",
-        {"type": "number", "exclusiveMinimum": True, "minimum": 0},
-    ),
+    "within": ("Radius: how far from the point, a positive number.", {"type": "number"}),
+    "within-units": ("Unit of `within`.", {"type": "string", "enum": list(METRES)}),
+    "corridor-width": ("Whole width of the corridor, half of it on each side of the line.", {"type": "number"}),
+    "width-units": ("Unit of `corridor-width`.", {"type": "string", "enum": list(METRES)}),
+    "resolution-x": ("Places along x, the first and last on the edges of the box; 0: all there are.", COUNT),
+    "resolution-y": ("Places along y, the first and last on the edges of the box; 0: all there are.", COUNT),
+    "reducer": (f"One number a date: {', '.join(REDUCERS)}, separated by commas; `none`: all the pixels.", TEXT),
     "lang": ("Language of the answer, one of those that the server is configured for.", TEXT),
     "limit": ("Items on a page.", WHOLE),
     "q": (
@@ -88,9 +88,7 @@ TAGS = {
     "Features": "Time steps and their footprints: OGC API - Features",
     "Coverages": "Pixels: OGC API - Coverages",
     "EDR": "Series and cubes by place: OGC API - Environmental Data Retrieval",
-    "Maps": "Pictures: OGC API - Maps",
-    "Tiles": "Pictures by tile: OGC API - Tiles",
-    "Styles": "In which ways there are pictures: OGC API - Styles",
+    "Tiles": "Maps by tile: OGC API - Tiles",
     "catalogue": "The entities behind the collections, to read and to change",
 }
 
@@ -195,7 +193,7 @@ def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, 
     refusals += ["414", "429", "500", "503"] if is_document else ["413", "414", "429", "500", "502", "503", "507"]
     responses |= {status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"} for status in refusals}
     return {
-        "operationId": one.operation_id or operation_id(one.path),
+        "operationId": operation_id(one.path),
         "summary": one.summary,
         "tags": [one.tag],
         "parameters": [*in_path, *in_query],
@@ -253,7 +251,8 @@ def _query_parameter(name: str, one: Operation, examples: Examples, limits: Limi
 def _page_lengths(one: Operation, limits: Limits) -> dict[str, int]:
     if one.handler is listing.collections_document:
         return {"maximum": max(limits.items, listing.PAGE), "default": listing.PAGE}
-    return {"maximum": limits.items, "default": limits.default_items}
+    whole = one.handler is edr.locations  # every place at once, as far as a page goes
+    return {"maximum": limits.items, "default": limits.items if whole else limits.default_items}
 
 
 def _path_parameter(name: str, description: str, example: str) -> dict[str, Any]:

@@ -13,27 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prismcube.encode import covjson, table
-from providers.ogc import (
-    collections,
-    coverage,
-    edr,
-    items,
-    listing,
-    maps,
-    maptiles,
-    pictures,
-    queryables,
-    styles,
-    tilematrixsets,
-    tilesets,
-)
+from prismcube.encode import png
+from providers.ogc import collections, coverage, edr, items, listing, maptiles, queryables
 from providers.ogc.answer import JSON
 
 HTML = "text/html"
 C = "/collections/{collectionId}"
-STYLE = f"{C}/styles/{{styleId}}"
-TILE = "{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +40,26 @@ class Operation:
     """Of the page, below `server/templates`; documents only."""
     may_be_empty: bool = False
     """True: 204 where nothing lies."""
-    operation_id: str = ""
-    """In the OpenAPI document, where a standard asks for one with a certain end."""
 
 
 def _document(path: str, handler: Callable[..., Any], template: str, summary: str, **more: Any) -> Operation:
     return Operation(path=path, handler=handler, template=template, summary=summary, **more)
 
 
-def _picture(path: str, handler: Callable[..., Any], summary: str, **more: Any) -> Operation:
-    types, formats = pictures.MEDIA_TYPES, pictures.FORMATS
-    return Operation(path=path, handler=handler, summary=summary, media_types=types, formats=formats, **more)
+def _edr(
+    path: str, handler: Callable[..., Any], parameters: tuple[str, ...], required: tuple[str, ...], summary: str
+) -> Operation:
+    return Operation(
+        path=f"{C}/{path}",
+        handler=handler,
+        summary=summary,
+        tag="EDR",
+        parameters=parameters,
+        required=required,
+        media_types=edr.MEDIA_TYPES,
+        formats=edr.FORMATS,
+        may_be_empty=True,
+    )
 
 
 PIXELS = (
@@ -79,61 +73,38 @@ PIXELS = (
         formats=coverage.FORMATS,
         may_be_empty=True,
     ),
-    Operation(
-        path=f"{C}/position",
-        handler=edr.position,
-        summary="Series of the pixel at a point",
-        tag="EDR",
-        parameters=edr.POSITION_PARAMETERS,
-        required=("coords",),
-        media_types=(covjson.MEDIA_TYPE, table.MEDIA_TYPE.partition(";")[0]),
-        formats=edr.FORMATS,
-        may_be_empty=True,
+    *(
+        _edr(kind, handler, parameters, required, summary)
+        for kind, handler, parameters, required, summary in (
+            ("position", edr.position, edr.POSITION_PARAMETERS, ("coords",), "Series of the pixels at points"),
+            ("area", edr.area, edr.AREA_PARAMETERS, ("coords",), "Cube or series of a polygon"),
+            (
+                "radius",
+                edr.radius,
+                edr.RADIUS_PARAMETERS,
+                ("coords", "within", "within-units"),
+                "Cube or series of what lies near a point",
+            ),
+            ("cube", edr.cube, edr.CUBE_PARAMETERS, ("bbox",), "Cube or series of a box"),
+            ("trajectory", edr.trajectory, edr.TRAJECTORY_PARAMETERS, ("coords",), "Pixels along a line"),
+            (
+                "corridor",
+                edr.corridor,
+                edr.CORRIDOR_PARAMETERS,
+                ("coords", "corridor-width", "width-units"),
+                "Cube or series of what lies near a line",
+            ),
+            ("locations/{locationId}", edr.location, edr.LOCATION_PARAMETERS, (), "Series or cube of a place"),
+        )
     ),
     Operation(
-        path=f"{C}/area",
-        handler=edr.area,
-        summary="Cube or series of a polygon",
-        tag="EDR",
-        parameters=edr.AREA_PARAMETERS,
-        required=("coords",),
-        media_types=(covjson.MEDIA_TYPE, table.MEDIA_TYPE.partition(";")[0]),
-        formats=edr.FORMATS,
-        may_be_empty=True,
-    ),
-    _picture(
-        f"{C}/map",
-        maps.map_picture,
-        "A map in the default style, or of the fields named",
-        tag="Maps",
-        parameters=maps.PARAMETERS,
-        operation_id="maps.collection.getMap",
-        may_be_empty=True,
-    ),
-    _picture(
-        f"{STYLE}/map",
-        maps.map_picture,
-        "A map in a style",
-        tag="Maps",
-        parameters=maps.STYLED_PARAMETERS,
-        operation_id="maps.collection.style.getMap",
-        may_be_empty=True,
-    ),
-    _picture(
-        f"{C}/map/tiles/{TILE}",
-        maptiles.tile,
-        "A map tile in the default style, or of the fields named",
+        path=f"{C}/map/tiles/{{tileMatrixSetId}}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}",
+        handler=maptiles.tile,
+        summary="A map tile in the default style",
         tag="Tiles",
         parameters=maptiles.PARAMETERS,
-        operation_id="tiles.collection.map.getTile",
-    ),
-    _picture(
-        f"{STYLE}/map/tiles/{TILE}",
-        maptiles.tile,
-        "A map tile in a style",
-        tag="Tiles",
-        parameters=maptiles.STYLED_PARAMETERS,
-        operation_id="tiles.collection.style.map.getTile",
+        media_types=(png.MEDIA_TYPE,),
+        formats=maptiles.FORMATS,
     ),
 )
 
@@ -205,65 +176,21 @@ DOCUMENTS = (
         media_types=(queryables.MEDIA_TYPE,),
         formats={"json": queryables.MEDIA_TYPE, "html": HTML},
     ),
-    _document(
-        f"{C}/styles",
-        styles.styles,
-        "styles/index.html",
-        "In which ways a collection is drawn",
-        tag="Styles",
-    ),
-    _document(
-        STYLE,
-        styles.style,
-        "styles/style.html",
-        "One style",
-        tag="Styles",
-    ),
-    *(
-        one
-        for where, kind in ((C, "collection"), (STYLE, "collection.style"))
-        for one in (
-            _document(
-                f"{where}/map/tiles",
-                tilesets.tilesets,
-                "tiles/tilesets.html",
-                "Tilesets of a collection" if where == C else "Tilesets of a style",
-                tag="Tiles",
-                operation_id=f"tiles.{kind}.map.getTileSetsList",
-            ),
-            _document(
-                f"{where}/map/tiles/{{tileMatrixSetId}}",
-                tilesets.tileset,
-                "tiles/tileset.html",
-                "One tileset" if where == C else "One tileset of a style",
-                tag="Tiles",
-                formats=tilesets.TILESET_FORMATS,
-                operation_id=f"tiles.{kind}.map.getTileSet",
-            ),
-        )
-    ),
-    _document(
-        "/tileMatrixSets",
-        tilematrixsets.tile_matrix_sets,
-        "tiles/matrix_sets.html",
-        "Tile matrix sets that tiles can be asked in",
-        tag="Tiles",
-        operation_id="tiles.getTileMatrixSetsList",
-    ),
-    _document(
-        "/tileMatrixSets/{tileMatrixSetId}",
-        tilematrixsets.tile_matrix_set,
-        "tiles/matrix_set.html",
-        "One tile matrix set",
-        tag="Tiles",
-        operation_id="tiles.getTileMatrixSet",
+    Operation(
+        path=f"{C}/locations",
+        handler=edr.locations,
+        summary="Places with data of their own",
+        tag="EDR",
+        parameters=edr.LOCATIONS_PARAMETERS,
+        media_types=tuple(dict.fromkeys(edr.LOCATIONS_FORMATS.values())),
+        formats=edr.LOCATIONS_FORMATS,
     ),
 )
 
 PATH_PARAMETERS: Mapping[str, tuple[str, str, str]] = {
     "collectionId": ("name", "Name of the collection", "s2-romania"),
     "itemId": ("key", "Item", "1"),
-    "styleId": ("style", "Style", "default"),
+    "locationId": ("key", "Location", "1"),
     "tileMatrixSetId": ("tms", "Tile matrix set", maptiles.TILE_MATRIX_SET),
     "tileMatrix": ("z", "Level", "12"),
     "tileRow": ("row", "Row, from the north", "1455"),

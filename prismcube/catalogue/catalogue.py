@@ -18,6 +18,7 @@ from prismcube.catalogue.files import Files
 from prismcube.catalogue.grids import Grids
 from prismcube.catalogue.migrations import is_current
 from prismcube.catalogue.outbox import Outbox
+from prismcube.catalogue.places import Places
 from prismcube.catalogue.records import Records
 from prismcube.catalogue.tidy import KINDS, tidy
 from prismcube.catalogue.variables import Instances, Variables
@@ -34,6 +35,7 @@ class Repositories:
         self.consolidation = ConsolidationSettings(session)
         self.aois = AOIs(session)
         self.records = Records(session)
+        self.places = Places(session)
         self.variables = Variables(session)
         self.instances = Instances(session)
         self.containers = Containers(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,25 @@ from prismcube.errors import InvalidInput
 from prismcube.model.cube import OutputField, Slice, SliceStatus
 from prismcube.model.formats import DataFormat
 
+
+def _percentile(percent: int, values: npt.NDArray[Any]) -> float:
+    """Linear between the two nearest values, as numpy and spreadsheets have it."""
+    return float(np.percentile(values.astype(np.float64), percent))
+
+
 REDUCERS: dict[str, Callable[[npt.NDArray[Any]], float]] = {
     "mean": lambda values: float(values.mean(dtype=np.float64)),
     "median": lambda values: float(np.median(values.astype(np.float64))),
     "min": lambda values: float(values.min()),
     "max": lambda values: float(values.max()),
     "count": lambda values: float(values.size),
+    "std": lambda values: float(values.std(dtype=np.float64)),
+    **{f"p{percent}": partial(_percentile, percent) for percent in (5, 10, 25, 75, 90, 95)},
 }
-"""Every reducer by name; each takes the valid values of one field and step, at least one of them."""
+"""Every reducer by name; each takes the valid values of one field and step, at least one of them.
+
+`std` is that of all the pixels, not an estimate from a sample of them.
+"""
 
 
 def check_reducers(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Cubes and point series as CoverageJSON (OGC 21-069r2, the Community Standard 1.0)."""
+"""Cubes, point series and trajectories as CoverageJSON (OGC 21-069r2, the Community Standard 1.0)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus
 from prismcube.model.grid import crs_uri, is_north_first, parse_crs
 from prismcube.model.period import format_instant
+from prismcube.model.series import Series
 
 MEDIA_TYPE = "application/prs.coverage+json"
 
@@ -35,35 +36,76 @@ def grid_coverage(header: CubeHeader, slices: Iterable[Slice]) -> bytes:
     return dump(document)
 
 
-def point_series(header: CubeHeader, slices: Iterable[Slice], *, x: float, y: float, crs: str) -> bytes:
-    """A one-pixel cube as a Coverage with a PointSeries domain at (x, y) of `crs`."""
-    collected = list(slices)
-    columns = {
-        f.name: (
-            np.array([one.data[i][0, 0] for one in collected], dtype=f.format.dtype),
-            np.array([one.valid[i][0, 0] for one in collected], dtype=bool),
-        )
-        for i, f in enumerate(header.fields)
-    }
-    times = [format_instant(step.start) for step in header.steps]
-    document = series_document(header.fields, times, columns, x=x, y=y, crs=crs)
-    document["prismcube:status"] = [status_entry(one.status, one.message) for one in collected]
+def point_series(series: Series) -> bytes:
+    """A series of one place as a Coverage with a PointSeries domain."""
+    document = {**_point_series(series, 0), "parameters": _parameters(series.fields)}
+    document["domain"]["referencing"] = _referencing(series.crs)
+    document["prismcube:status"] = [status_entry(*end) for end in series.ends]
     return dump(document)
 
 
-def series_document(
-    fields: Sequence[OutputField],
-    times: Sequence[str],
-    columns: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]],
-    *,
-    x: float,
-    y: float,
-    crs: str,
-) -> dict[str, Any]:
-    """A PointSeries coverage; `columns` holds (values, valid) of shape (times,) for each field."""
-    ranges = {f.name: _range(*columns[f.name], f, axes=("t",), shape=(len(times),)) for f in fields}
-    axes = {"x": {"values": [x]}, "y": {"values": [y]}, "t": {"values": list(times)}}
-    return _coverage("PointSeries", axes, crs, fields, ranges)
+def point_series_collection(series: Series) -> bytes:
+    """A series of several places as a CoverageCollection, a PointSeries each."""
+    document = _collection("PointSeries", series, [_point_series(series, place) for place in range(series.places)])
+    document["prismcube:status"] = [status_entry(*end) for end in series.ends]
+    return dump(document)
+
+
+def trajectories(series: Series) -> bytes:
+    """The places of a line in their order as a CoverageCollection: a Trajectory a time step.
+
+    The domain's one composite axis has (t, x, y) tuples, all with the step's time.
+    """
+    return dump(_collection("Trajectory", series, [_trajectory(series, step) for step in range(len(series.steps))]))
+
+
+def _point_series(series: Series, place: int) -> dict[str, Any]:
+    axes = {
+        "x": {"values": [series.x[place]]},
+        "y": {"values": [series.y[place]]},
+        "t": {"values": [format_instant(step.start) for step in series.steps]},
+    }
+    columns = zip(series.fields, series.data, series.valid, strict=True)
+    ranges = {
+        f.name: _range(data[:, place], valid[:, place], f, axes=("t",), shape=(len(data),))
+        for f, data, valid in columns
+    }
+    return _member("PointSeries", axes, ranges)
+
+
+def _trajectory(series: Series, step: int) -> dict[str, Any]:
+    time = format_instant(series.steps[step].start)
+    tuples = [[time, x, y] for x, y in zip(series.x.tolist(), series.y.tolist(), strict=True)]
+    axes = {"composite": {"dataType": "tuple", "coordinates": ["t", "x", "y"], "values": tuples}}
+    columns = zip(series.fields, series.data, series.valid, strict=True)
+    ranges = {
+        f.name: _range(data[step], valid[step], f, axes=("composite",), shape=(series.places,))
+        for f, data, valid in columns
+    }
+    return {**_member("Trajectory", axes, ranges), "prismcube:status": status_entry(*series.ends[step])}
+
+
+def _member(domain: str, axes: dict[str, Any], ranges: dict[str, Any]) -> dict[str, Any]:
+    """A coverage without what all of a collection share."""
+    return {
+        "type": "Coverage",
+        "domain": {"type": "Domain", "domainType": domain, "axes": axes},
+        "ranges": ranges,
+    }
+
+
+def _collection(domain: str, series: Series, members: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "type": "CoverageCollection",
+        "domainType": domain,
+        "parameters": _parameters(series.fields),
+        "referencing": _referencing(series.crs),
+        "coverages": members,
+    }
+
+
+def _parameters(fields: Sequence[OutputField]) -> dict[str, Any]:
+    return {f.name: parameter(f) for f in fields}
 
 
 def dump(document: Mapping[str, Any]) -> bytes:
@@ -92,7 +134,7 @@ def _coverage(
     return {
         "type": "Coverage",
         "domain": {"type": "Domain", "domainType": domain, "axes": axes, "referencing": _referencing(crs)},
-        "parameters": {f.name: parameter(f) for f in fields},
+        "parameters": _parameters(fields),
         "ranges": ranges,
     }
 
@@ -127,7 +169,7 @@ def _range(
     axes: tuple[str, ...],
     shape: tuple[int, ...],
 ) -> dict[str, Any]:
-    flat, ok = data.reshape(-1), valid.reshape(-1)
+    flat, ok = np.ascontiguousarray(data).reshape(-1), valid.reshape(-1)  # orjson takes nothing else
     values: Any
     if field.format.is_floating:
         values = np.where(ok, flat, np.nan).astype(field.format.dtype)  # orjson writes NaN as null

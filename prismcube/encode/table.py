@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from prismcube.model.cube import CubeHeader, Slice
 from prismcube.model.period import format_instant
+from prismcube.model.series import Series
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 
@@ -28,6 +29,21 @@ def rows_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 def cells(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> list[str]:
     """The shortest text that reads back as the same number of its type; empty where not valid. One dimension."""
     return [str(value) if good else "" for value, good in zip(values, valid, strict=True)]
+
+
+def series_csv(series: Series, *, places: bool) -> bytes:
+    """`time,<field>...`, or with `places` `time,x,y,<field>...`: a line a time step and place."""
+    return rows_csv(["time", *(["x", "y"] if places else []), *(f.name for f in series.fields)], _rows(series, places))
+
+
+def _rows(series: Series, places: bool) -> Iterator[Sequence[Any]]:
+    where = zip(series.x.tolist(), series.y.tolist(), strict=True) if places else [()] * series.places
+    pairs = list(where)
+    for at, step in enumerate(series.steps):
+        time = format_instant(step.start)
+        columns = [cells(data[at], valid[at]) for data, valid in zip(series.data, series.valid, strict=True)]
+        for pair, values in zip(pairs, zip(*columns, strict=True), strict=True):
+            yield time, *pair, *values
 
 
 def cube_csv(header: CubeHeader, slices: Iterable[Slice]) -> bytes:

@@ -70,10 +70,11 @@ def to_native(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
 
 
 def _moved(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
-    return shapely.transform(geometry, lambda points: _moved_points(points, crs, native))
+    return shapely.transform(geometry, lambda points: place(points, crs, native))
 
 
-def _moved_points(points: Points, crs: str, native: Grid) -> Points:
+def place(points: Points, crs: str, native: Grid) -> Points:
+    """Points in the collection's CRS. Raises InvalidInput("coords", ...) when one has no place there."""
     try:
         x, y = transformer(crs, native.crs).transform(points[:, 0], points[:, 1], errcheck=True)
     except ProjError as error:
@@ -88,11 +89,13 @@ def _edge_error(geometry: BaseGeometry, moved: BaseGeometry, crs: str, native: G
     """The largest distance, in native units, between the image of an edge's middle and the middle of its image."""
     worst = 0.0
     for ring, image in zip(_rings(geometry), _rings(moved), strict=True):
-        middles = _moved_points((ring[1:] + ring[:-1]) / 2, crs, native)
+        middles = place((ring[1:] + ring[:-1]) / 2, crs, native)
         worst = max(worst, float(np.abs(middles - (image[1:] + image[:-1]) / 2).max()))
     return worst
 
 
 def _rings(geometry: BaseGeometry) -> list[Points]:
-    rings = shapely.get_rings(shapely.get_parts(geometry))
+    """The rings of polygons; lines are taken as they are."""
+    parts = shapely.get_parts(geometry)
+    rings = parts if shapely.get_dimensions(geometry) == 1 else shapely.get_rings(parts)
     return [shapely.get_coordinates(ring) for ring in rings]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from prismcube.encode import covjson, png, table
+from prismcube.encode import geojson, png
 from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid, crs_uri
@@ -13,6 +13,7 @@ from prismcube.model.period import format_instant
 from providers.ogc import queryables
 from providers.ogc.answer import JSON, REL, Context, Request, link
 from providers.ogc.coverage.links import coverage_links
+from providers.ogc.edr.metadata import data_links, data_queries, output_formats
 from providers.ogc.item_query import offered_crs
 from providers.ogc.items import MEDIA_TYPE as GEOJSON
 from providers.ogc.params import Query
@@ -23,11 +24,11 @@ HTML = "text/html"
 def collection_document(context: Context, request: Request, name: str) -> dict[str, Any]:
     """One collection. Raises NotFound, UnknownParameter."""
     Query(request.query, known=("f", "lang"))
-    return collection_entry(context.collection(name), base=request.base)
+    return collection_entry(context.collection(name), base=request.base, whole=True)
 
 
-def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
-    """The collection object; one without data has no extent and no grid."""
+def collection_entry(collection: Collection, *, base: str, whole: bool = False) -> dict[str, Any]:
+    """The collection object; one without data has no extent and no grid. `whole`: with the CRSs written out."""
     here = f"{base}/collections/{quote(collection.name)}"
     entry: dict[str, Any] = {
         "id": collection.name,
@@ -43,8 +44,7 @@ def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
             rule.name: {"rule": str(rule), "defaultFor": list(rule.default_for)} for rule in collection.masks
         },
         "prismcube:group": collection.group,
-        "data_queries": _data_queries(here),
-        "output_formats": ["CoverageJSON", "CSV"],
+        "output_formats": output_formats(),
         "links": _links(collection, here),
     }
     if collection.extent:
@@ -61,7 +61,7 @@ def collection_entry(collection: Collection, *, base: str) -> dict[str, Any]:
             },
             "temporal": {"interval": [interval], "trs": "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"},
         }
-    return entry
+    return {**entry, "data_queries": data_queries(here, entry["crs"], wkt=whole)}
 
 
 def _grid(native: Grid) -> list[dict[str, Any]]:
@@ -73,35 +73,13 @@ def _grid(native: Grid) -> list[dict[str, Any]]:
 
 
 def _parameter(field: StoredField | ComputedField) -> dict[str, Any]:
-    document = covjson.parameter(OutputField(field.name, field.format, field.unit, field.description))
-    document["description"] = field.description or field.name  # EDR wants text here, CoverageJSON a language map
-    document["observedProperty"] = {"id": field.name, "label": field.description or field.name}
-    if "unit" in document:
-        document["unit"]["label"] = field.unit
-    document["data-type"] = "float" if field.format.is_floating else "integer"
+    document = geojson.edr_parameter(OutputField(field.name, field.format, field.unit, field.description))
     document["prismcube:computed"] = isinstance(field, ComputedField)
     if isinstance(field, ComputedField):
         document["prismcube:expression"] = field.expression.text
     if field.format.minimum is not None and field.format.maximum is not None:
         document["prismcube:range"] = [field.format.minimum, field.format.maximum]
     return document
-
-
-def _data_queries(here: str) -> dict[str, Any]:
-    def query(kind: str, title: str) -> dict[str, Any]:
-        variables = {
-            "title": title,
-            "query_type": kind,
-            "output_formats": ["CoverageJSON", "CSV"],
-            "default_output_format": "CoverageJSON",
-        }
-        return {"link": {"href": f"{here}/{kind}", "rel": "data", "variables": variables}}
-
-    return {
-        "position": query("position", "Series of the pixel at a point"),
-        "area": query("area", "Cube or series of a polygon"),
-        "items": {"link": {"href": f"{here}/items", "rel": "data", "variables": {"query_type": "items"}}},
-    }
 
 
 def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
@@ -112,8 +90,7 @@ def _links(collection: Collection, here: str) -> list[dict[str, Any]]:
         link(f"{here}/items", "items", GEOJSON, "Time steps and their footprints"),
         link(f"{here}/queryables", f"{REL}queryables", queryables.MEDIA_TYPE, "Properties that items are filtered by"),
         *coverage_links(collection, here),
-        link(f"{here}/position", "data", covjson.MEDIA_TYPE, "Series of a point (EDR)"),
-        link(f"{here}/area?f=csv", "data", table.MEDIA_TYPE.partition(";")[0], "Series of an area (EDR)"),
+        *data_links(here),
         link(f"{here}/map?f=png", f"{REL}map", png.MEDIA_TYPE, "A map"),
         link(f"{here}/map/tiles?f=json", f"{REL}tilesets-map", JSON, "Map tiles"),
         link(f"{here}/styles?f=json", f"{REL}styles", JSON, "Styles"),

@@ -1,6 +1,7 @@
 """From parsed parameters to a plan: the path that coverages, series and pictures share.
 
 select(...)  search datasets → records → groups → CubeRequest → CubePlan → budget
+search(...)  as far as CubeRequest: for those who make several plans of it
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.errors import InvalidInput, NotFound, SourceError
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.entities import Dataset
 from prismcube.model.grid import CRS84, Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
@@ -55,6 +57,25 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
 
     Raises InvalidInput for what doesn't fit the collection and, with `budget`, BudgetExceeded before anything is read.
     """
+    plan = make_plan(*search(context, collection, wanted))
+    limits = context.limits
+    if budget:
+        check_budget(
+            plan,
+            output_bytes=limits.answer_bytes,
+            read_bytes=limits.read_bytes,
+            working_bytes=limits.working_bytes,
+            pixels=limits.pixels,
+            slices=limits.slices,
+        )
+    return plan
+
+
+def search(context: Context, collection: Collection, wanted: Selection) -> tuple[CubeRequest, list[Dataset]]:
+    """What a selection asks of the engine, and the datasets that may have it; without groups when nothing lies there.
+
+    Raises InvalidInput for what doesn't fit the collection.
+    """
     masks = choose_masks(collection, wanted.fields, wanted.mask)
     quality = {rule.field for rule in masks.values()}
     sources = list(collection.sources(wanted.fields))
@@ -74,18 +95,7 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
         resampling=wanted.resampling,
         masks=masks,
     )
-    plan = make_plan(request, datasets)
-    limits = context.limits
-    if budget:
-        check_budget(
-            plan,
-            output_bytes=limits.answer_bytes,
-            read_bytes=limits.read_bytes,
-            working_bytes=limits.working_bytes,
-            pixels=limits.pixels,
-            slices=limits.slices,
-        )
-    return plan
+    return request, datasets
 
 
 def _area(grid: Grid) -> BaseGeometry:
