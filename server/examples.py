@@ -51,6 +51,8 @@ class Examples:
         """The value of a query parameter in the operation of a path, None when there is no good one."""
         if name == "coords":
             return dict(self.coords).get(path.rpartition("/")[2])
+        if name == "subset" and "/map/tiles/" in path:  # a tile has its place; only its time can be chosen
+            return f'datetime("{dict(self.query)["datetime"]}")' if self.query else None
         if name == "crs":
             # Of a coverage, the CRS of the answer; of an EDR query, that of `coords`.
             return dict(self.query).get("crs" if path.endswith("/coverage") else "bbox-crs")
@@ -107,6 +109,11 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
         "crs": crs_uri(extent.native.crs),
         "subset": f"Lon({west:.10g}:{east:.10g}),Lat({south:.10g}:{north:.10g})",
         "subset-crs": crs_uri(CRS84),
+        "center": f"{(west + east) / 2:.10g},{(south + north) / 2:.10g}",
+        "center-crs": crs_uri(CRS84),
+        "scale-denominator": 50_000,
+        "transparent": False,
+        "bgcolor": "0xFFFFFF",
         "datetime": time,
         "properties": field,
         "parameter-name": field,

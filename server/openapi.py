@@ -68,6 +68,14 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "resolution-x": ("Places along x, the first and last on the edges of the box; 0: all there are.", COUNT),
     "resolution-y": ("Places along y, the first and last on the edges of the box; 0: all there are.", COUNT),
     "reducer": (f"One number a date: {', '.join(REDUCERS)}, separated by commas; `none`: all the pixels.", TEXT),
+    "transparent": ("Whether the map is transparent where nothing lies.", {"type": "boolean"}),
+    "bgcolor": ("Colour where nothing lies, such as `0xFFFFFF` or `white`.", TEXT),
+    "center": ("Two numbers in the axis order of `center-crs`; by default longitude,latitude.", TEXT),
+    "center-crs": ("CRS of `center` as OGC URI.", TEXT),
+    "scale-denominator": (
+        "Metres on the ground for one on a display with pixels of 0.28 mm.",
+        {"type": "number", "exclusiveMinimum": True, "minimum": 0},
+    ),
     "lang": ("Language of the answer, one of those that the server is configured for.", TEXT),
     "limit": ("Items on a page.", WHOLE),
     "q": (
@@ -88,7 +96,9 @@ TAGS = {
     "Features": "Time steps and their footprints: OGC API - Features",
     "Coverages": "Pixels: OGC API - Coverages",
     "EDR": "Series and cubes by place: OGC API - Environmental Data Retrieval",
-    "Tiles": "Maps by tile: OGC API - Tiles",
+    "Maps": "Pictures: OGC API - Maps",
+    "Tiles": "Pictures by tile: OGC API - Tiles",
+    "Styles": "In which ways there are pictures: OGC API - Styles",
     "catalogue": "The entities behind the collections, to read and to change",
 }
 
@@ -193,7 +203,7 @@ def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, 
     refusals += ["414", "429", "500", "503"] if is_document else ["413", "414", "429", "500", "502", "503", "507"]
     responses |= {status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"} for status in refusals}
     return {
-        "operationId": operation_id(one.path),
+        "operationId": one.operation_id or operation_id(one.path),
         "summary": one.summary,
         "tags": [one.tag],
         "parameters": [*in_path, *in_query],

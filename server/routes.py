@@ -13,12 +13,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prismcube.encode import png
-from providers.ogc import collections, coverage, edr, items, listing, maptiles, queryables
+from providers.ogc import (
+    collections,
+    coverage,
+    edr,
+    items,
+    listing,
+    maps,
+    maptiles,
+    pictures,
+    queryables,
+    styles,
+    tilematrixsets,
+    tilesets,
+)
 from providers.ogc.answer import JSON
 
 HTML = "text/html"
 C = "/collections/{collectionId}"
+STYLE = f"{C}/styles/{{styleId}}"
+TILE = "{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +54,8 @@ class Operation:
     """Of the page, below `server/templates`; documents only."""
     may_be_empty: bool = False
     """True: 204 where nothing lies."""
+    operation_id: str = ""
+    """In the OpenAPI document, where a standard asks for one with a certain end."""
 
 
 def _document(path: str, handler: Callable[..., Any], template: str, summary: str, **more: Any) -> Operation:
@@ -60,6 +76,11 @@ def _edr(
         formats=edr.FORMATS,
         may_be_empty=True,
     )
+
+
+def _picture(path: str, handler: Callable[..., Any], summary: str, **more: Any) -> Operation:
+    types, formats = pictures.MEDIA_TYPES, pictures.FORMATS
+    return Operation(path=path, handler=handler, summary=summary, media_types=types, formats=formats, **more)
 
 
 PIXELS = (
@@ -97,14 +118,39 @@ PIXELS = (
             ("locations/{locationId}", edr.location, edr.LOCATION_PARAMETERS, (), "Series or cube of a place"),
         )
     ),
-    Operation(
-        path=f"{C}/map/tiles/{{tileMatrixSetId}}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}",
-        handler=maptiles.tile,
-        summary="A map tile in the default style",
+    _picture(
+        f"{C}/map",
+        maps.map_picture,
+        "A map in the default style, or of the fields named",
+        tag="Maps",
+        parameters=maps.PARAMETERS,
+        operation_id="maps.collection.getMap",
+        may_be_empty=True,
+    ),
+    _picture(
+        f"{STYLE}/map",
+        maps.map_picture,
+        "A map in a style",
+        tag="Maps",
+        parameters=maps.STYLED_PARAMETERS,
+        operation_id="maps.collection.style.getMap",
+        may_be_empty=True,
+    ),
+    _picture(
+        f"{C}/map/tiles/{TILE}",
+        maptiles.tile,
+        "A map tile in the default style, or of the fields named",
         tag="Tiles",
         parameters=maptiles.PARAMETERS,
-        media_types=(png.MEDIA_TYPE,),
-        formats=maptiles.FORMATS,
+        operation_id="tiles.collection.map.getTile",
+    ),
+    _picture(
+        f"{STYLE}/map/tiles/{TILE}",
+        maptiles.tile,
+        "A map tile in a style",
+        tag="Tiles",
+        parameters=maptiles.STYLED_PARAMETERS,
+        operation_id="tiles.collection.style.map.getTile",
     ),
 )
 
@@ -185,12 +231,66 @@ DOCUMENTS = (
         media_types=tuple(dict.fromkeys(edr.LOCATIONS_FORMATS.values())),
         formats=edr.LOCATIONS_FORMATS,
     ),
+    _document(
+        f"{C}/styles",
+        styles.styles,
+        "styles/index.html",
+        "In which ways a collection is drawn",
+        tag="Styles",
+    ),
+    _document(
+        STYLE,
+        styles.style,
+        "styles/style.html",
+        "One style",
+        tag="Styles",
+    ),
+    *(
+        one
+        for where, kind in ((C, "collection"), (STYLE, "collection.style"))
+        for one in (
+            _document(
+                f"{where}/map/tiles",
+                tilesets.tilesets,
+                "tiles/tilesets.html",
+                "Tilesets of a collection" if where == C else "Tilesets of a style",
+                tag="Tiles",
+                operation_id=f"tiles.{kind}.map.getTileSetsList",
+            ),
+            _document(
+                f"{where}/map/tiles/{{tileMatrixSetId}}",
+                tilesets.tileset,
+                "tiles/tileset.html",
+                "One tileset" if where == C else "One tileset of a style",
+                tag="Tiles",
+                formats=tilesets.TILESET_FORMATS,
+                operation_id=f"tiles.{kind}.map.getTileSet",
+            ),
+        )
+    ),
+    _document(
+        "/tileMatrixSets",
+        tilematrixsets.tile_matrix_sets,
+        "tiles/matrix_sets.html",
+        "Tile matrix sets that tiles can be asked in",
+        tag="Tiles",
+        operation_id="tiles.getTileMatrixSetsList",
+    ),
+    _document(
+        "/tileMatrixSets/{tileMatrixSetId}",
+        tilematrixsets.tile_matrix_set,
+        "tiles/matrix_set.html",
+        "One tile matrix set",
+        tag="Tiles",
+        operation_id="tiles.getTileMatrixSet",
+    ),
 )
 
 PATH_PARAMETERS: Mapping[str, tuple[str, str, str]] = {
     "collectionId": ("name", "Name of the collection", "s2-romania"),
     "itemId": ("key", "Item", "1"),
     "locationId": ("key", "Location", "1"),
+    "styleId": ("style", "Style", "default"),
     "tileMatrixSetId": ("tms", "Tile matrix set", maptiles.TILE_MATRIX_SET),
     "tileMatrix": ("z", "Level", "12"),
     "tileRow": ("row", "Row, from the north", "1455"),

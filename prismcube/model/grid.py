@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from prismcube.errors import InvalidInput
@@ -80,6 +80,24 @@ def turns(crs: str) -> tuple[float, ...]:
 def transformer(source: str, target: str) -> Transformer:
     """A cached transformer in (x, y) order on both sides."""
     return Transformer.from_crs(parse_crs(source), parse_crs(target), always_xy=True)
+
+
+def ground_metres(crs: str, x: float, y: float) -> tuple[float, float]:
+    """How many metres on the ground a unit of the CRS is at a place, along x and along y.
+
+    Raises InvalidInput for a place that the CRS does not have.
+    """
+    geographic = parse_crs(crs).is_geographic
+    step = 1e-4 if geographic else 10.0  # of the order of ten metres
+    to_degrees = transformer(crs, CRS84)
+    try:
+        lon, lat = to_degrees.transform([x - step, x + step, x, x], [y, y, y - step, y + step], errcheck=True)
+    except ProjError as error:
+        raise InvalidInput("bbox", f"({x:g}, {y:g}) is no place of {crs_name(crs)}") from error
+    _, _, (along_x, along_y) = Geod(ellps="WGS84").inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
+    if not (along_x > 0 and along_y > 0):  # a pole in degrees
+        raise InvalidInput("bbox", f"a scale has no meaning at ({x:g}, {y:g}) of {crs_name(crs)}")
+    return along_x / (2 * step), along_y / (2 * step)
 
 
 @dataclass(frozen=True)

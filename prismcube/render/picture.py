@@ -8,6 +8,11 @@ import numpy.typing as npt
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection, RGBStyle
 from prismcube.model.cube import CubeHeader, Slice
+from prismcube.model.palette import GREY, Palette
+from prismcube.model.style import Style, StyleKind
+
+RGBA = npt.NDArray[np.uint8]
+"""Of shape (4, height, width): red, green, blue, opacity; colours are not multiplied by opacity."""
 
 
 def style_for(collection: Collection, fields: tuple[str, ...] | None) -> RGBStyle:
@@ -38,18 +43,37 @@ def style_for(collection: Collection, fields: tuple[str, ...] | None) -> RGBStyl
     return RGBStyle(fields, tuple(ranges))
 
 
-def paint(style: RGBStyle, header: CubeHeader, one: Slice) -> npt.NDArray[np.uint8]:
-    """RGBA of shape (4, height, width); transparent where any of the style's fields is empty."""
+def paint(style: RGBStyle, header: CubeHeader, one: Slice) -> RGBA:
+    """The picture of a plain style; transparent where any of its fields is empty."""
+    return draw(Style.of("default", style), GREY, header, one)
+
+
+def draw(style: Style, palette: Palette, header: CubeHeader, one: Slice) -> RGBA:
+    """The picture of a style; transparent where any of its fields is empty.
+
+    Channels are stretched to 0..1 and rounded to the nearest of 256 counts; a palette gives each count its colour
+    and opacity (`palette` has no effect on a style of three channels).
+    """
     names = [f.name for f in header.fields]
-    rgba = np.zeros((4, *header.grid.shape), dtype=np.uint8)
     visible = np.ones(header.grid.shape, dtype=bool)
-    for channel, (name, (low, high)) in enumerate(zip(style.fields, style.ranges, strict=True)):
-        at = names.index(name)
-        values = np.where(one.valid[at], one.data[at], low).astype(np.float32)
-        rgba[channel] = np.clip((values - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
+    counts = []
+    for channel in style.channels:
+        at = names.index(channel.field)
+        values = np.where(one.valid[at], one.data[at], channel.low)
+        counts.append((channel.unit(values) * 255 + 0.5).astype(np.uint8))
         visible &= one.valid[at]
-    if len(style.fields) == 1:
-        rgba[1] = rgba[2] = rgba[0]
-    rgba[3] = np.where(visible, 255, 0)
-    rgba[:3, ~visible] = 0  # transparent pixels compress best when they are all alike
+    rgba = np.empty((4, *header.grid.shape), dtype=np.uint8)
+    if style.kind is StyleKind.PALETTE:
+        np.take(palette.colours(256).T, counts[0], axis=1, out=rgba)
+    else:
+        rgba[:3] = counts
+        rgba[3] = 255
+    rgba[:, ~visible] = 0  # also the colours: transparent pixels compress best when they are all alike
     return rgba
+
+
+def on_background(rgba: RGBA, colour: tuple[int, int, int]) -> RGBA:
+    """The picture laid over a plain colour; shape (3, height, width)."""
+    opacity = rgba[3].astype(np.float32) / 255
+    below = np.array(colour, dtype=np.float32)[:, None, None] * (1 - opacity)
+    return np.asarray(rgba[:3] * opacity + below + 0.5, dtype=np.uint8)

@@ -2,7 +2,8 @@
 
 handler(context, request, **path) -> Answer          pixels; runs in a pixel thread
 handler(context, request, **path) -> dict            a document, which the server writes as JSON or as a page;
-                                                     a Document when headers belong to it
+                                                     a Document when headers belong to it, an Answer when the handler
+                                                     chose another format itself
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from prismcube.cube.observer import NOBODY, Observer
 from prismcube.errors import NotFound
 from prismcube.model.access import FULL, Access
 from prismcube.model.collection import Collection
+from prismcube.model.tilematrix import TileMatrixSet, standard_sets
 
 JSON = "application/json"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
@@ -62,6 +64,8 @@ class Context:
     """Is told what is read and made."""
     others: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """Gives the collection objects that others publish beside the catalogue's, by id; ready made."""
+    matrix_sets: Mapping[str, TileMatrixSet] = field(default_factory=standard_sets)
+    """The tile matrix sets that tiles can be asked in, by id."""
 
     def collection(self, name: str) -> Collection:
         """A collection that the caller may read. Raises NotFound, also for one that he may not know of."""

@@ -77,8 +77,15 @@ def test_without_a_date_the_latest_lies_on_top(demo, read_png):
     assert now == demo.ok(f"{S2}/15/{row}/{col}", datetime="2021-01-01").content
 
 
-def test_a_tile_beside_the_data_is_transparent(demo, read_png):
-    rgba = read_png(demo.ok(f"{L8}/5/0/0").content)
+def test_a_tile_beside_the_data_is_none(demo):
+    """OGC 20-057, /req/core/tc-error A: beyond the limits that the tileset tells."""
+    demo.refused(f"{L8}/5/0/0", status=404)
+
+
+def test_a_tile_within_the_limits_without_data_is_transparent(demo, read_png):
+    """OGC 20-057, /req/core/tc-error B; in the south-western corner, beside both scenes."""
+    row, col = tile_at(-54.8826, -25.4006, 14)
+    rgba = read_png(demo.ok(f"{L8}/14/{row}/{col}").content)
     assert rgba.shape == (4, 256, 256)
     assert not rgba.any()
 
@@ -101,7 +108,7 @@ def test_a_continent_in_one_tile(demo, read_png):
         (f"{L8}/1/0/{'9' * 400}", 400),
         ("/collections/atlantis/map/tiles/WebMercatorQuad/0/0/0", 404),
         (f"{L8}/0/0/0?colour=red", 400),
-        (f"{L8}/0/0/0?f=webp", 400),
+        (f"{L8}/0/0/0?f=gif", 400),
         (f"{L8}/0/0/0?datetime=x", 400),
     ],
 )
