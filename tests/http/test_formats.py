@@ -29,7 +29,7 @@ def june(romania_files):
     return [datetime.fromisoformat(day) for day in days], np.stack(stack), transform
 
 
-@pytest.fixture(scope="module", params=["zarr"])
+@pytest.fixture(scope="module", params=["netcdf", "zarr"])
 def opened(request, demo, tmp_path_factory):
     """Asks a coverage in the format and opens the answer with xarray; values as they are stored."""
     folder = tmp_path_factory.mktemp("formats")
