@@ -22,6 +22,7 @@ from pyproj.exceptions import CRSError
 from prismcube.model.cube import CubeHeader, OutputField, SliceStatus, Step
 from prismcube.model.formats import DataFormat, cast
 from prismcube.model.grid import Grid, parse_crs
+from prismcube.model.series import Series
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -153,41 +154,29 @@ def describe(header: CubeHeader, *, title: str = "") -> CubeFile:
     )
 
 
-def describe_series(
-    fields: Sequence[OutputField],
-    steps: Sequence[Step],
-    data: Sequence[npt.NDArray[Any]],
-    valid: Sequence[npt.NDArray[np.bool_]],
-    *,
-    x: npt.NDArray[np.float64],
-    y: npt.NDArray[np.float64],
-    crs: str,
-    ends: Sequence[tuple[SliceStatus, str]],
-    title: str = "",
-) -> SeriesFile:
-    """The variables of the series of some places: CF's discrete sampling geometry `timeSeries` (9, H.2).
+def describe_series(series: Series, *, title: str = "") -> SeriesFile:
+    """The variables of a series: CF's discrete sampling geometry `timeSeries` (9, H.2).
 
-    `data` and `valid` hold an array (steps, places) for each field; `x` and `y`, of shape (places,), are of `crs`.
     A single place is in scalars (H.2.3), several have the dimension `station` (H.2.1).
     """
-    names = Names.of(crs, fields)
-    several = (names.station,) if len(x) != 1 else ()
-    axes = axis_attributes(crs)
+    names = Names.of(series.crs, series.fields)
+    several = (names.station,) if series.places != 1 else ()
+    axes = axis_attributes(series.crs)
     stations = {"long_name": "number of the place", "cf_role": "timeseries_id"}
     variables = [
-        *time_variables(steps, names),
-        _of_places(names.y, several, axes["Y"], y),
-        _of_places(names.x, several, axes["X"], x),
-        _of_places(names.station, several, stations, np.arange(len(x), dtype=np.int32)),
-        crs_variable(crs, names.crs),
-        *report(names, ends),
+        *time_variables(series.steps, names),
+        _of_places(names.y, several, axes["Y"], series.y),
+        _of_places(names.x, several, axes["X"], series.x),
+        _of_places(names.station, several, stations, np.arange(series.places, dtype=np.int32)),
+        crs_variable(series.crs, names.crs),
+        *report(names, series.ends),
     ]
     common = {
         "grid_mapping": names.crs,
         "coordinates": f"{names.y} {names.x}" if several else f"{names.y} {names.x} {names.station}",
         "ancillary_variables": names.status,
     }
-    for field, values, mask in zip(fields, data, valid, strict=True):
+    for field, values, mask in zip(series.fields, series.data, series.valid, strict=True):
         cleaned = cast(values, mask, field.format)
         variables.append(
             Variable(
@@ -198,7 +187,7 @@ def describe_series(
                 fill=fill_value(field.format),
             )
         )
-    sizes = {names.time: len(steps), names.ends: 2} | dict.fromkeys(several, len(x))
+    sizes = {names.time: len(series.steps), names.ends: 2} | dict.fromkeys(several, series.places)
     used = {dimension for variable in variables for dimension in variable.dimensions}
     return SeriesFile(
         sizes={name: size for name, size in sizes.items() if name in used},

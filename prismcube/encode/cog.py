@@ -165,7 +165,9 @@ _GDAL_TYPES = {
 
 
 def _text(parent: ElementTree.Element, name: str, text: str, **attributes: str) -> None:
-    ElementTree.SubElement(parent, name, attributes).text = text
+    # XML has no place for most control characters, which names of records may have.
+    plain = "".join(one if one.isprintable() else " " for one in text)
+    ElementTree.SubElement(parent, name, attributes).text = plain
 
 
 def _metadata(parent: ElementTree.Element, tags: dict[str, str]) -> None:

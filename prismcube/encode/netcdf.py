@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from prismcube.encode import cf
 from prismcube.encode.room import check_room, cube_bytes, writing
-from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus, Step
+from prismcube.model.cube import CubeHeader, Slice
 from prismcube.model.formats import cast
+from prismcube.model.series import Series
 
 MEDIA_TYPE = "application/netcdf"
 EXTENSION = "nc"
@@ -48,24 +49,9 @@ def write_netcdf(path: Path, header: CubeHeader, slices: Iterable[Slice], *, tit
             _write(file, variable)
 
 
-def write_series(
-    path: Path,
-    fields: Sequence[OutputField],
-    steps: Sequence[Step],
-    data: Sequence[npt.NDArray[Any]],
-    valid: Sequence[npt.NDArray[np.bool_]],
-    *,
-    x: npt.NDArray[np.float64],
-    y: npt.NDArray[np.float64],
-    crs: str,
-    ends: Sequence[tuple[SliceStatus, str]],
-    title: str = "",
-) -> None:
-    """Write the series of some places, see `cf.describe_series` for shapes.
-
-    Raises StorageFull when the disk is too full for it.
-    """
-    layout = cf.describe_series(fields, steps, data, valid, x=x, y=y, crs=crs, ends=ends, title=title)
+def write_series(path: Path, series: Series, *, title: str = "") -> None:
+    """Write a series of one place or several. Raises StorageFull when the disk is too full for it."""
+    layout = cf.describe_series(series, title=title)
     with _opened(path) as (file, _):
         _begin(file, layout)
 

@@ -71,7 +71,7 @@ def test_fields_of_several_types_share_one_that_holds_them(tmp_path, make_cube, 
 
 
 def test_bands_are_described_and_tagged(tmp_path, make_cube, formats):
-    header, slices = make_cube(formats[:2], ends={1: (SliceStatus.FAILED, "the disk is gone, <sorry>")})
+    header, slices = make_cube(formats[:2], ends={1: (SliceStatus.FAILED, "the disk\x0bis gone, <sorry>")})
     write_cog(tmp_path / "x.tif", header, slices, title="Forest & more")
     with rasterio.open(tmp_path / "x.tif") as file:
         assert file.descriptions[1:3] == ("2020-02-28T10:30:15Z f1", "2020-02-29T10:30:15Z f0")

@@ -19,6 +19,7 @@ from prismcube.errors import StorageFull
 from prismcube.model.cube import CubeHeader, SliceStatus, Step
 from prismcube.model.formats import DTYPES, DataFormat
 from prismcube.model.period import format_instant
+from prismcube.model.series import Series
 
 
 def opened(path, **how):
@@ -206,8 +207,9 @@ def test_series_are_cf_time_series(tmp_path, make_cube, formats, places):
     x, y = np.arange(places) + 8.5, np.arange(places) + 45.25
     path = tmp_path / "series.nc"
     ends = [(one.status, one.message) for one in slices]
-    place = {"x": x, "y": y, "crs": "OGC:CRS84", "ends": ends}
-    write_series(path, header.fields, header.steps, data, valid, **place, title="A series")
+    place = {"x": x, "y": y, "crs": "OGC:CRS84"}
+    columns = {"data": tuple(data), "valid": tuple(valid), "ends": tuple(ends)}
+    write_series(path, Series(fields=header.fields, steps=header.steps, **place, **columns), title="A series")
     raw, decoded = opened(path, mask_and_scale=False), opened(path)
     assert raw.attrs["featureType"] == "timeSeries"
     assert raw.attrs["title"] == "A series"

@@ -14,6 +14,7 @@ from prismcube.encode import cf
 from prismcube.model.cube import CubeHeader, OutputField, SliceStatus, Step
 from prismcube.model.formats import DTYPES, DataFormat
 from prismcube.model.grid import Grid
+from prismcube.model.series import Series
 
 FIELD = OutputField("B4", DataFormat(dtype="uint16", nodata=0), "1", "red")
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
@@ -100,8 +101,18 @@ def series(*columns, x, y):
     """The variables of B4 at some places; each column is (values, valid) of a place."""
     data = np.array([values for values, _ in columns], dtype=np.uint16).T
     valid = np.array([mask for _, mask in columns], dtype=bool).T
-    places = {"x": np.array(x), "y": np.array(y), "crs": "OGC:CRS84", "ends": ENDS}
-    file = cf.describe_series((FIELD,), DAYS, [data], [valid], **places)
+    file = cf.describe_series(
+        Series(
+            crs="OGC:CRS84",
+            x=np.array(x),
+            y=np.array(y),
+            fields=(FIELD,),
+            steps=DAYS,
+            data=(data,),
+            valid=(valid,),
+            ends=ENDS,
+        )
+    )
     return file, {one.name: one for one in file.variables}
 
 
