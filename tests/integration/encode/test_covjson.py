@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prismcube.encode import covjson
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.formats import DTYPES, DataFormat
+from prismcube.model.series import Series
 
 
 def read(document, name):
@@ -79,7 +80,17 @@ def test_a_step_without_any_valid_pixel_is_all_null_and_says_why(make_cube, form
 
 def test_the_series_of_a_pixel_has_a_value_a_time_for_each_field(make_cube, formats):
     header, slices = make_cube(formats, shape=(1, 1), steps=9)
-    document = parsed(covjson.point_series(header, slices, x=8.5, y=45.25, crs="OGC:CRS84"))
+    series = Series(
+        crs="OGC:CRS84",
+        x=np.array([8.5]),
+        y=np.array([45.25]),
+        fields=header.fields,
+        steps=header.steps,
+        data=tuple(np.stack([one.data[i][0] for one in slices]) for i in range(len(formats))),
+        valid=tuple(np.stack([one.valid[i][0] for one in slices]) for i in range(len(formats))),
+        ends=tuple((one.status, one.message) for one in slices),
+    )
+    document = parsed(covjson.point_series(series))
     assert document["domain"]["domainType"] == "PointSeries"
     assert document["domain"]["axes"]["x"] == {"values": [8.5]}
     assert document["domain"]["axes"]["y"] == {"values": [45.25]}
