@@ -1,0 +1,171 @@
+"""Large answers on real sockets: memory, the first byte, clients that go or take nothing."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import rasterio
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MIB = 2**20
+DATES, SIDE, WIDE = 16, 4096, 8192
+
+
+def mapping(name, bands):
+    return {
+        "variables": {f"{name}-v": {"bands": bands, "dtype": "uint16", "nodata": 0}},
+        "files": [
+            {
+                "pattern": rf"{name}_(?P<day>\d\d)\.tif",
+                "record": f"{name}-{{day}}",
+                "time": "2020-01-{day}",
+                "datasets": [{"instance": f"{name}-v/raw", "bands": list(range(1, len(bands) + 1))}],
+            }
+        ],
+        "collections": {
+            name: {"fields": {band: {"instance": f"{name}-v/raw", "band": band} for band in bands}, "title": name}
+        },
+    }
+
+
+def pixels(day, band, side):
+    """A picture that packs well and differs from its neighbours in time, band and place."""
+    rows, columns = np.arange(side, dtype=np.uint16)[:, None] // 16, np.arange(side, dtype=np.uint16)[None, :] // 16
+    return (1 + day * 1000 + band * 100 + rows * 3 + columns).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory, start):
+    """A server of one worker: `series`, 16 dates of 4096² pixels, and `wide`, one date of 8192² pixels in 4 bands."""
+    home = tmp_path_factory.mktemp("large")
+    sets = {"series": (["v"], range(1, DATES + 1), SIDE), "wide": (["a", "b", "c", "d"], [1], WIDE)}
+    for name, (bands, days, side) in sets.items():
+        folder = home / name
+        folder.mkdir()
+        shape = {"width": side, "height": side, "count": len(bands), "dtype": "uint16", "nodata": 0}
+        blocks = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
+        place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000)}
+        for day in days:
+            path = folder / f"{name}_{day:02}.tif"
+            with rasterio.open(path, "w", driver="GTiff", interleave="band", **shape, **blocks, **place) as file:
+                for band in range(len(bands)):
+                    file.write(pixels(day, band, side), band + 1)
+        (home / f"{name}.yml").write_text(yaml.safe_dump(mapping(name, bands)))
+        command = [sys.executable, "-m", "server.cli", "index", "--home", str(home), "--mapping"]
+        subprocess.run([*command, str(home / f"{name}.yml"), str(folder)], cwd=ROOT, check=True, capture_output=True)
+    with start(home, "serve", "--workers", "1") as server:
+        yield server
+
+
+def high_water(server):
+    """Bytes of memory that the worker has had at most."""
+    [worker] = server.workers()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())[1]) * 1024
+
+
+def visits(server):
+    """How often files of the archive have been read."""
+    return float(re.search(r"^prismcube_files_read_total (\S+)", server.ok("/metrics").text, re.MULTILINE)[1])
+
+
+@pytest.mark.parametrize(("name", "bands", "side"), [("series", DATES, SIDE), ("wide", 4, WIDE)])
+def test_512_mib_go_through_little_memory_and_leave_before_all_is_read(large, tmp_path, name, bands, side):
+    path = f"/collections/{name}/coverage"
+    large.ok(path, bbox="15,45.1,15.01,45.11", datetime="2020-01-01")  # what comes with the first request is there
+    before, read_before = high_water(large), visits(large)
+    whole = large.json(path, estimate="true")
+    assert whole["outputBytes"] == 512 * MIB
+    target = tmp_path / "cube.tif"
+    with httpx.stream("GET", large.url + path, timeout=120) as answer, target.open("wb") as file:
+        assert answer.status_code == 200
+        size = int(answer.headers["content-length"])
+        read_at_first_byte = None
+        for piece in answer.iter_bytes():
+            if read_at_first_byte is None:
+                read_at_first_byte = visits(large) - read_before
+            file.write(piece)
+    read = visits(large) - read_before
+    assert read_at_first_byte < read, "the last part had been read when the first byte left"
+    assert target.stat().st_size == size
+    assert high_water(large) - before <= 300 * MIB
+    with rasterio.open(target) as file:
+        assert file.count == bands
+        for band in (1, bands):
+            day, own = (band, 0) if name == "series" else (1, band - 1)
+            assert np.array_equal(file.read(band), pixels(day, own, side))
+
+
+def test_60_000_squared_is_refused_before_anything_is_allocated(large):
+    before, read_before = high_water(large), visits(large)
+    problem = large.refused("/collections/series/coverage", status=413, width=60_000, height=60_000)
+    assert "would fit" in problem["detail"]
+    assert problem["allowed"] < problem["asked"]
+    assert high_water(large) - before < 20 * MIB
+    assert visits(large) == read_before
+
+
+def begun(server, path):
+    """A connection on which the first bytes of an answer have come, and no more are taken."""
+    host, port = server.url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=60)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert connection.recv(1024).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+def test_reads_stop_when_the_client_goes(large):
+    at_first = visits(large)
+    with begun(large, "/collections/series/coverage") as connection:
+        while len(connection.recv(MIB, socket.MSG_WAITALL)) == MIB and visits(large) - at_first < 6:
+            pass
+    gone = visits(large)
+    time.sleep(1)
+    settled = visits(large)
+    assert settled - gone <= 2, "at most the part that was being read, and the one that was made ready"
+    time.sleep(2)
+    assert visits(large) == settled
+    assert settled - at_first < DATES * SIDE // 1024
+
+
+def test_who_takes_nothing_makes_nothing_be_read(large):
+    at_first = visits(large)
+    with begun(large, "/collections/series/coverage"):
+        time.sleep(2)
+        waiting = visits(large)
+        assert waiting - at_first <= 2
+        assert large.get("/collections/series/position?coords=POINT(15.1 45.1)").status_code == 200
+
+
+def test_who_takes_nothing_for_too_long_is_let_go(large, start):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRISMCUBE_LIMITS__STALL_SECONDS", "1")
+        running = start(large.home / "stalled", "serve", "--workers", "1")
+        patch.setenv("PRISMCUBE_CATALOGUE__URL", f"sqlite:///{large.home}/catalogue.sqlite")
+        with running as server, begun(server, "/collections/series/coverage") as connection:
+            deadline = time.monotonic() + 60
+            while "took nothing" not in server.output.read_text():
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            received = 0
+            while piece := connection.recv(MIB):
+                received += len(piece)
+            assert received < 512 * MIB, "the connection ended, and the answer was not whole"
+
+
+def test_work_that_takes_too_long_is_stopped(large, start):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRISMCUBE_LIMITS__SECONDS", "1")
+        patch.setenv("PRISMCUBE_CATALOGUE__URL", f"sqlite:///{large.home}/catalogue.sqlite")
+        with start(large.home / "hurried", "serve", "--workers", "1") as server:
+            costly = {"crs": "EPSG:3857", "width": 2000, "resampling": "lanczos", "group": "all", "mosaic": "mean"}
+            problem = server.refused("/collections/series/coverage", status=503, **costly)
+            assert "longer than 1 s" in problem["detail"]
+            assert "prismcube_timeouts_total 1.0" in server.ok("/metrics").text
