@@ -113,5 +113,9 @@ def _json(event: Any, default: Callable[[Any], Any] | None = None) -> str:
     try:
         return orjson.dumps(event, default=default).decode()
     except orjson.JSONEncodeError:
-        plain = {str(name): repr(value).encode("ascii", "backslashreplace").decode() for name, value in event.items()}
+        plain = {name: value if isinstance(value, int | float) else _escaped(value) for name, value in event.items()}
         return orjson.dumps(plain).decode()
+
+
+def _escaped(value: Any) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()
