@@ -45,7 +45,6 @@ from server.metrics import Metrics
 from server.native import PixelRoutes, Times
 from server.pages import Pages, flask_app
 from server.problem_pages import ProblemPages
-from server.problems import MEDIA_TYPE, problem
 from server.threads import Threads
 
 LOG = logging.getLogger("prismcube.server")
@@ -182,4 +181,4 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_unknown_error(request: Request, error: Exception) -> Response:
     """A defect of ours: the log has the trace, the client a plain sentence."""
     LOG.error("unexpected error answering %s", request.url.path, exc_info=error)
-    return Response(problem(500, "this is a defect of the server; its log has the details"), 500, media_type=MEDIA_TYPE)
+    return refuse(500, "this is a defect of the server; its log has the details")

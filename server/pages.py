@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from server.host import Host, Language
 from server.openapi import MEDIA_TYPE as OPENAPI
 from server.openapi_page import operations_by_tag
 from server.problems import MEDIA_TYPE, problem, problem_of
-from server.responses import head
+from server.responses import etag_of, head
 from server.routes import DOCUMENTS, HTML, Operation, by_handler
 
 LOG = logging.getLogger("prismcube.server")
@@ -37,6 +38,10 @@ STATIC = Path(__file__).parent / "static"
 PAGE_FORMATS = {"json": JSON, "html": HTML}
 ANY_DOCUMENT = "document.html"
 """The template that shows whatever document has none of its own."""
+HASHED = re.compile(r"[.-][0-9a-f]{8,}\.[a-z0-9]+$")
+"""Ends the name of a file that has a hash of its content in it, as bundlers name them."""
+HOUR = 3600
+DAY = 24 * HOUR
 ON_LANDING_PAGE = 12
 """Collections; the page links to the list of all."""
 
@@ -139,17 +144,17 @@ class Pages:
         return Request(query=_pairs(), accept=request.headers.get("Accept", ""), base=self._base())
 
     def viewer(self) -> Response:
-        return send_from_directory(STATIC / "viewer", "index.html")
+        return send_from_directory(STATIC / "viewer", "index.html", max_age=None)  # asked for again each time
 
     def viewer_folder(self) -> Any:
         # The page's own links are relative to /viewer; under /viewer/ they would all miss.
         return redirect("../viewer", 308)
 
     def viewer_file(self, file: str) -> Response:
-        return send_from_directory(STATIC / "viewer", file)
+        return _static("viewer", file)
 
     def asset(self, file: str) -> Response:
-        return send_from_directory(STATIC / "pages", file)
+        return _static("pages", file)
 
     def _base(self) -> str:
         return facts_of(request.environ["asgi.scope"]).base
@@ -172,7 +177,7 @@ class Pages:
         language = self._language()
         chosen = choose_format(request.args.get("f"), request.headers.get("Accept", ""), formats)
         if chosen != "html":
-            return self._sent(Answer(orjson.dumps(document), formats[chosen]))
+            return self._sent(Answer(orjson.dumps(document), formats[chosen], etag=_timeless(document)))
         place = Place(base=self._base(), path=request.path, query=_pairs(), media_type=next(iter(formats.values())))
         html = self._host.page(template, {**page_data(document, place), **more()}, language)
         return self._sent(Answer(html.encode(), f"{HTML}; charset=utf-8"))
@@ -180,12 +185,30 @@ class Pages:
     def _sent(self, answer: Answer) -> Response:
         """An answer whose body is at hand, or 304 when the client has it."""
         access = access_of(request.environ["asgi.scope"])
-        status, headers = head(answer, if_none_match=request.headers.get("If-None-Match", ""), access=access)
+        seen = request.headers.get("If-None-Match", "")
+        status, headers = head(answer, if_none_match=seen, access=access, has_languages=True)
         body = answer.body if isinstance(answer.body, bytes) and status != 304 else b""
         response = Response(body, status)
         response.headers.pop("Content-Type", None)
         response.headers.update(headers)
         return response
+
+
+def _timeless(document: Mapping[str, Any]) -> str:
+    """A weak validator of a document that tells when it was made; empty for others, whose bytes have one."""
+    if "timeStamp" not in document:
+        return ""
+    return f"W/{etag_of(orjson.dumps({name: one for name, one in document.items() if name != 'timeStamp'}))}"
+
+
+def _static(folder: str, file: str) -> Response:
+    """A file that came with the program, with ETag and Last-Modified; kept for good when its name tells its content."""
+    is_hashed = HASHED.search(file) is not None
+    response = send_from_directory(STATIC / folder, file, max_age=365 * DAY if is_hashed else HOUR)
+    response.headers.pop("Expires", None)  # says the same, and differs each second
+    if is_hashed:
+        response.cache_control.immutable = True
+    return response
 
 
 def _pairs() -> list[tuple[str, str]]:
@@ -208,7 +231,7 @@ def _on_known_error(error: PrismcubeError) -> Response:
     if isinstance(error, CatalogueUnavailable):
         LOG.error("%s: %s", request.path, error)
     status, body = problem_of(error)
-    response = Response(body, status, content_type=MEDIA_TYPE)
+    response = Response(body, status, headers={"Cache-Control": "no-store"}, content_type=MEDIA_TYPE)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.allowed)
     return response
@@ -217,7 +240,8 @@ def _on_known_error(error: PrismcubeError) -> Response:
 def _on_http_error(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:
         return error.get_response()  # type: ignore[return-value]  # werkzeug's Response, Flask's parent class
-    response = Response(problem(error.code, error.description or ""), error.code, content_type=MEDIA_TYPE)
+    body = problem(error.code, error.description or "")
+    response = Response(body, error.code, headers={"Cache-Control": "no-store"}, content_type=MEDIA_TYPE)
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))

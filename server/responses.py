@@ -8,24 +8,31 @@ from prismcube.model.access import Access
 from providers.ogc.answer import Answer, FileBody, Keep, Stream
 from providers.ogc.validators import has_tag
 
+CREDENTIALS = ("Authorization", "X-API-Key")
+"""Headers by which callers show who they are, and so what they may see."""
 SHORT_SECONDS = 300
 """How old pictures and pixels may get in a cache before it asks again."""
 
 
-def head(answer: Answer, *, if_none_match: str, access: Access) -> tuple[int, dict[str, str]]:
-    """(status, headers); 304 when the client has this very answer. Names of headers are in lower case."""
+def head(
+    answer: Answer, *, if_none_match: str, access: Access, has_languages: bool = False
+) -> tuple[int, dict[str, str]]:
+    """(status, headers); 304 when the client has this very answer. Names of headers are in lower case.
+
+    `has_languages`: the answer would be another one in another language.
+    """
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    if answer.status != 200:
+    if answer.status not in (200, 304):  # a handler may find by itself that the client has it
         if answer.body:
             headers["content-type"] = answer.media_type
         headers.setdefault("cache-control", "no-cache")
         return answer.status, headers
     headers["cache-control"] = _cache_control(answer.keep, shared=access.is_anonymous)
-    headers["vary"] = "Accept, Accept-Language, Authorization, X-API-Key"
+    headers["vary"] = ", ".join(["Accept", *(["Accept-Language"] if has_languages else []), *CREDENTIALS])
     etag = answer.etag or (etag_of(answer.body) if isinstance(answer.body, bytes) else "")
     if etag:
         headers["etag"] = etag
-    if etag and has_tag(if_none_match, etag):
+    if answer.status == 304 or (etag and has_tag(if_none_match, etag)):
         return 304, headers
     headers["content-type"] = answer.media_type
     if isinstance(answer.body, FileBody | Stream) and answer.body.size is not None:

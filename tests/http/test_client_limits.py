@@ -1,0 +1,152 @@
+"""What one client may take: places among the pixel threads, bodies, headers, and time to send them."""
+
+import json
+import socket
+import threading
+
+import httpx
+import pytest
+
+COSTLY = {"width": 1000, "height": 1000, "properties": "ndvi", "group": "all", "mosaic": "mean", "mask": "none",
+          "resampling": "cubic"}  # fmt: skip
+COVERAGE = "/collections/s2-romania/coverage"
+
+
+@pytest.fixture(scope="module")
+def tight(demo, start, tmp_path_factory):
+    """One pixel thread, two places for each client, one in the queue; small bodies and headers, little patience."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "CATALOGUE__URL": f"sqlite:///{demo.home}/catalogue.sqlite",
+            "SERVE__THREADS": "1",
+            "SERVE__TRUSTED_PROXIES": '["127.0.0.0/8"]',
+            "SERVE__HEADER_SECONDS": "2",
+            "LIMITS__CLIENT_REQUESTS": "2",
+            "LIMITS__QUEUE": "2",
+            "LIMITS__BODY_BYTES": "1000",
+            "LIMITS__BODY_SECONDS": "2",
+            "LIMITS__HEADER_BYTES": "2000",
+            "LIMITS__PARAMETERS": "20",
+        }.items():
+            patch.setenv(f"PRISMCUBE_{name}", value)
+        with start(tmp_path_factory.mktemp("tight"), "serve", "--workers", "1") as server:
+            yield server
+
+
+class Waiting:
+    """Costly requests of clients that wait for their answers until the block ends."""
+
+    def __init__(self, server, *clients):
+        self._server = server
+        self._clients = clients
+
+    def __enter__(self):
+        self._sockets = []
+        host, port = self._server.url.removeprefix("http://").split(":")
+        query = "&".join(f"{name}={value}" for name, value in COSTLY.items())
+        for client in self._clients:
+            connection = socket.create_connection((host, int(port)), timeout=60)
+            head = f"GET {COVERAGE}?{query} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\n\r\n"
+            connection.sendall(head.encode())
+            self._sockets.append(connection)
+        return self
+
+    def __exit__(self, *_):
+        for connection in self._sockets:
+            connection.close()
+
+
+def cheap(server, client):
+    params = {"datetime": "2016-03-18", "properties": "B4"}
+    return httpx.get(server.url + COVERAGE, params=params, headers={"X-Forwarded-For": client}, timeout=100)
+
+
+def until(server, client, status):
+    """The answer, once there is one with this status: requests of others may not have arrived yet."""
+    for _ in range(100):
+        answer = cheap(server, client)
+        if answer.status_code == status:
+            return answer
+    pytest.fail(f"never {status}, but {answer.status_code}: {answer.text[:200]}")
+
+
+def test_a_client_has_so_many_places(tight):
+    with Waiting(tight, "203.0.113.1", "203.0.113.1"):
+        answer = until(tight, "203.0.113.1", 429)
+        assert "2 requests" in answer.json()["detail"]
+        assert answer.headers["retry-after"] == "1"
+    assert cheap(tight, "203.0.113.1").status_code == 200, "places are free again when the client has gone"
+
+
+def test_the_queue_has_an_end(tight):
+    with Waiting(tight, "203.0.113.1", "203.0.113.2", "203.0.113.3"):
+        answer = until(tight, "203.0.113.4", 503)
+        assert "waiting" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) >= 1
+        assert tight.ok("/healthz").text == "ok\n"
+        tight.ok("/collections")
+        text = tight.ok("/metrics").text
+        assert 'prismcube_pool_busy{pool="pixels"} 1.0' in text
+        assert 'prismcube_pool_waiting{pool="pixels"} 2.0' in text
+        assert 'prismcube_refusals_total{kind="queue"}' in text
+    assert cheap(tight, "203.0.113.4").status_code == 200
+
+
+def raw(server, *pieces, wait=0.0):
+    """(head, body) of the answer to bytes that are sent one after the other."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=100) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            threading.Event().wait(wait)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.decode(), body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 2000\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + (b"100\r\n" + b"x" * 256 + b"\r\n") * 8 + b"0\r\n\r\n",
+    ],
+    ids=["told", "chunked"],
+)
+def test_a_body_has_a_largest_size(tight, body):
+    head, answer = raw(
+        tight, b"POST /catalogue/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + body
+    )
+    assert head.startswith("HTTP/1.1 413 ")
+    assert json.loads(answer)["status"] == 413
+
+
+def test_a_chunked_body_arrives(tight):
+    document = b'{"name": 7}'
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(document), document)
+    head, answer = raw(
+        tight,
+        b"POST /catalogue/records HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n" + chunks,
+    )
+    assert head.startswith("HTTP/1.1 400 ")
+    assert "name" in json.loads(answer)["detail"]
+
+
+def test_a_slow_body_is_given_up(tight):
+    head, answer = raw(tight, b"POST /catalogue/records HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n", b"{")
+    assert head.startswith("HTTP/1.1 408 ")
+    assert json.loads(answer)["status"] == 408
+
+
+def test_slow_headers_are_given_up(tight):
+    head, answer = raw(tight, b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"A: b\r\n", wait=0.3)
+    assert head.startswith("HTTP/1.1 408 ")
+    assert json.loads(answer)["status"] == 408
+
+
+def test_headers_and_parameters_have_a_largest_number(tight):
+    answer = httpx.get(f"{tight.url}/collections", headers={"Padding": "x" * 2000})
+    assert (answer.status_code, answer.json()["status"]) == (431, 431)
+    tight.refused("/collections?" + "&".join(["limit=1"] * 21), status=400)
