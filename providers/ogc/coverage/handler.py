@@ -62,7 +62,7 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     check_costs(context, plan, format)
     etag = tag_of(plan, format)
     if has_tag(request.if_none_match, etag):
-        return Answer(b"", FORMATS[format], etag=etag)
+        return Answer(b"", FORMATS[format], etag=etag, keep=Keep.SHORT)
     return _pixels(context, collection, plan, format, etag, named=fields if named else None)
 
 

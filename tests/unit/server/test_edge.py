@@ -7,6 +7,7 @@ import pytest
 
 from prismcube.errors import ConfigurationError
 from prismcube.model.access import FULL, Access, Scope
+from server import logs
 from server.edge.bodies import Bodies
 from server.edge.clients import Places, Rate, client_of
 from server.edge.cors import Cors
@@ -15,6 +16,7 @@ from server.edge.guard import Guard, Sizes
 from server.edge.headers import STOCK, SecurityHeaders
 from server.edge.requests import Requests
 from server.metrics import Metrics
+from server.threads import Threads
 
 SIZES = Sizes(url_bytes=200, header_bytes=300, parameters=5)
 
@@ -320,3 +322,14 @@ def test_a_defect_at_the_edge_is_a_plain_500(caplog):
     assert found.problem["status"] == 500
     assert "oops" not in found.body.decode()
     assert "oops" in caplog.text
+
+
+def test_pixel_threads_know_the_request():
+    found = []
+
+    async def working(scope, receive, send):
+        found.append(await Threads(1, queue=1).run(logs.request_id))
+        await answering()(scope, receive, send)
+
+    given = Answered(Requests(working, metrics=Metrics())).headers["x-request-id"]
+    assert found == [given]
