@@ -5,6 +5,7 @@
     ├── catalogue                url
     ├── serve                    where and how the server listens
     ├── limits                   what one request may cost
+    ├── tiles                    in which tile matrix sets there are tiles
     ├── pygeoapi                 the rest of the file, as pygeoapi wants it
     └── path                     the file it came from
 
@@ -261,6 +262,17 @@ class Log(Section):
     )
 
 
+class Tiles(Section):
+    """Tiles of maps."""
+
+    matrix_sets: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder of tile matrix sets of one's own, a JSON document each (OGC 17-083r4), offered beside "
+        "those that come with the server. Null: none.",
+    )
+
+
 class Ours(Section):
     """What stands under `prismcube:` in the file, and what the environment may override."""
 
@@ -271,6 +283,7 @@ class Ours(Section):
     catalogue: Catalogue = Field(default_factory=Catalogue)
     serve: Serve = Field(default_factory=Serve)
     limits: Limits = Field(default_factory=Limits)
+    tiles: Tiles = Field(default_factory=Tiles)
     log: Log = Field(default_factory=Log)
 
     @field_validator("home")

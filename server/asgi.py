@@ -41,6 +41,7 @@ from server.edge.headers import STOCK, SecurityHeaders
 from server.edge.requests import Requests
 from server.figures import Gauges, Measured
 from server.host import Host
+from server.matrix_sets import read_matrix_sets
 from server.metrics import Metrics
 from server.native import PixelRoutes, Times
 from server.pages import Pages, flask_app
@@ -71,6 +72,7 @@ def make_context(settings: Settings, metrics: Metrics) -> Context:
         ),
         temporary=settings.home / "tmp",
         memory=MemoryGate(int(limits.working_bytes)),
+        matrix_sets=read_matrix_sets(settings.tiles.matrix_sets),
         observer=metrics,
     )
 

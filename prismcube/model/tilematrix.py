@@ -17,6 +17,7 @@ from typing import Any
 import morecantile
 from morecantile.errors import DeprecationError
 from pydantic import ValidationError
+from pyproj.exceptions import CRSError
 
 from prismcube.errors import InvalidInput
 from prismcube.model.checks import check_slug
@@ -152,6 +153,8 @@ class TileMatrixSet:
         except ValidationError as error:
             first = error.errors()[0]
             raise InvalidInput(".".join(map(str, first["loc"])) or "tileMatrixSet", first["msg"]) from error
+        except CRSError as error:
+            raise InvalidInput("crs", "is not a coordinate reference system") from error
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput("tileMatrixSet", f"is not one: {str(error)[:200]}") from error
         return _from_morecantile(known)

@@ -26,8 +26,11 @@ def migrate(config: ConfigOption = None, home: HomeOption = None) -> None:
     Example: prismcube migrate --home /data/prismcube
     """
     from server import operations
+    from server.matrix_sets import read_matrix_sets
 
-    operations.migrate(settings_for(config, home=home))
+    settings = settings_for(config, home=home)
+    read_matrix_sets(settings.tiles.matrix_sets)  # servers begin with this verb: no worker then meets the mistakes
+    operations.migrate(settings)
 
 
 def index(

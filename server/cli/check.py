@@ -17,6 +17,9 @@ def check_config(config: ConfigOption = None) -> None:
     Example: prismcube check-config --config /etc/prismcube/pygeoapi-config.yml
     """
     settings = settings_for(config)
+    from server.matrix_sets import read_matrix_sets  # brings PROJ, which not every verb needs
+
+    read_matrix_sets(settings.tiles.matrix_sets)
     table = Table("setting", "value", box=None, header_style="bold")
     for setting in describe():
         value: object = settings
