@@ -75,6 +75,8 @@ def _view(query: Query, subset: Subset) -> View:
     given = [name for name, value in (("bbox", bbox), ("center", center), ("subset", subset.bounds)) if value]
     if len(given) > 1:
         raise InvalidInput(given[1], f"{given[0]} and {given[1]} exclude each other")
+    if subset.bounds and (subset.bounds.west == subset.bounds.east or subset.bounds.south == subset.bounds.north):
+        raise InvalidInput("subset", "a map shows an area, no line; give low:high")
     scale = query.number("scale-denominator")
     if scale is not None and scale <= 0:
         raise InvalidInput("scale-denominator", f"must be positive, got {scale}")

@@ -2,7 +2,9 @@
 
 import io
 import json
+import shutil
 import sqlite3
+import subprocess
 
 import numpy as np
 import pytest
@@ -245,8 +247,9 @@ def test_background(demo, read_png):
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_jpeg_and_webp(demo, read_png):
-    ask = {"bbox": ",".join(map(str, BOX)), "crs": "OGC:CRS84", "width": 200, "height": 160}
-    exact = map_of(demo, read_png, **ask)
+    ask = {"crs": "OGC:CRS84", "width": 200, "height": 160}  # all of it, with its blank corners
+    exact = map_of(demo, read_png, **ask, bgcolor="white")
+    clear = map_of(demo, read_png, **ask)
     for f, bands in (("jpeg", 3), ("webp", 4)):
         answer = demo.ok(f"{L8}/map", f=f, **ask)
         assert answer.headers["content-type"] == f"image/{f}"
@@ -254,7 +257,12 @@ def test_jpeg_and_webp(demo, read_png):
         with rasterio.open(io.BytesIO(answer.content)) as file:
             found = file.read()
         assert found.shape == (bands, 160, 200)
-        assert np.abs(found[:3].astype(int) - exact[:3]).mean() < 8
+        seen = clear[3] == 255
+        assert np.abs(found[:3, seen].astype(int) - exact[:3, seen]).mean() < 10
+        if f == "webp":
+            assert np.array_equal(found[3], clear[3])
+        else:
+            assert found[:, clear[3] == 0].mean() > 250  # white, as JPEG has no transparency
 
 
 def test_styles(demo, read_png):
@@ -356,3 +364,31 @@ def test_owslib(demo, read_png):
     assert picture == ours
     styled = client.map("s2-romania", style="ndvi", datetime_=DAY, width=50, height=50).read()
     assert read_png(styled).shape == (4, 50, 50)
+
+
+@pytest.mark.skipif(shutil.which("gdal_translate") is None, reason="needs GDAL's programs")
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_gdal_reads_the_tiles(demo, read_png, tmp_path):
+    """By its driver for tile services: four tiles of level 12, put together, are what we answer."""
+    world, n = 20037508.342789244, 2**12
+    row, col = middle_tile(demo, L8, "WebMercatorQuad", 12)
+    (tmp_path / "tiles.xml").write_text(
+        f"""<GDAL_WMS><Service name="TMS">
+        <ServerUrl>{demo.url}{L8}/map/tiles/WebMercatorQuad/${{z}}/${{y}}/${{x}}</ServerUrl></Service>
+        <DataWindow><UpperLeftX>-{world}</UpperLeftX><UpperLeftY>{world}</UpperLeftY><LowerRightX>{world}</LowerRightX>
+        <LowerRightY>-{world}</LowerRightY><TileLevel>12</TileLevel><TileCountX>1</TileCountX>
+        <TileCountY>1</TileCountY><YOrigin>top</YOrigin></DataWindow><Projection>EPSG:3857</Projection>
+        <BlockSizeX>256</BlockSizeX><BlockSizeY>256</BlockSizeY><BandsCount>4</BandsCount></GDAL_WMS>"""
+    )
+    window = ["-srcwin", str(col * 256), str(row * 256), "512", "512"]
+    command = ["gdal_translate", "-q", *window, str(tmp_path / "tiles.xml"), str(tmp_path / "out.tif")]
+    subprocess.run(command, check=True, timeout=120)
+    with rasterio.open(tmp_path / "out.tif") as file:
+        found, left = file.read(), file.transform.c
+    assert left == pytest.approx(-world + col * 2 * world / n)
+    for down in (0, 1):
+        for across in (0, 1):
+            tile = read_png(demo.ok(f"{L8}/map/tiles/WebMercatorQuad/12/{row + down}/{col + across}").content)
+            there = found[:, down * 256 : (down + 1) * 256, across * 256 : (across + 1) * 256]
+            assert tile[3].any()
+            assert np.array_equal(there, tile)
