@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -48,11 +49,22 @@ def refusal(scope: Scope, sizes: Sizes) -> Response | None:
     if count > sizes.parameters:
         return refuse(400, f"the address has {count:,} parameters, at most {sizes.parameters:,} are allowed")
     hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) > 1 or not all(HOST.fullmatch(host) for host in hosts):
+    if len(hosts) > 1 or not all(_is_host(host) for host in hosts):
         return refuse(400, "the Host header is not the name of a host")
     if not query.isascii() or "\x00" in scope["path"]:
         return refuse(400, "the address holds bytes that belong percent-encoded")
     return None
+
+
+def _is_host(value: bytes) -> bool:
+    found = HOST.fullmatch(value)
+    if found is None or not value.startswith(b"["):
+        return found is not None
+    try:  # colons and digits alone make no address, and parsers of URLs refuse it later
+        ipaddress.IPv6Address(value[1 : value.index(b"]")].decode("ascii"))
+    except ValueError:
+        return False
+    return True
 
 
 def refuse(status: int, detail: str, **headers: str) -> Response:

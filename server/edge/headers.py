@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.edge.facts import facts_of
@@ -59,6 +57,6 @@ def _own(scope: Scope, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, 
     if is_page:
         policy = STOCK_PAGE if facts_of(scope).route == STOCK else PAGE
     own = [*ALWAYS, (b"content-security-policy", policy)]
-    if scope.get("scheme") == "https" or urlsplit(facts_of(scope).base).scheme == "https":
+    if scope.get("scheme") == "https" or facts_of(scope).base.startswith("https:"):
         own.append(TRANSPORT)
     return own
