@@ -9,6 +9,7 @@ docs/how-to/use-in-pygeoapi.md has the configuration, and what pygeoapi itself c
 from providers.plugins.coverage import CoverageProvider
 from providers.plugins.edr import EDRProvider
 from providers.plugins.features import FeatureProvider
+from providers.plugins.maps import MapProvider
 from providers.plugins.tiles import TileProvider
 
-__all__ = ["CoverageProvider", "EDRProvider", "FeatureProvider", "TileProvider"]
+__all__ = ["CoverageProvider", "EDRProvider", "FeatureProvider", "MapProvider", "TileProvider"]

@@ -13,7 +13,7 @@ from prismcube.model.period import format_instant
 from providers.ogc import coverage
 from providers.ogc.coverage.subset import EAST, LATITUDE, LONGITUDE, NORTH, TIME
 from providers.plugins.fields import Fields, pixel_fields
-from providers.plugins.source import Source, body_of, filename_of, numbers
+from providers.plugins.source import Source, body_of, filename_of, numbers, subset_text
 
 AXES = sorted(
     {form for name in EAST | NORTH | LONGITUDE | LATITUDE | TIME for form in (name, name.upper(), name.capitalize())}
@@ -59,7 +59,7 @@ class CoverageProvider(BaseProvider):  # type: ignore[misc]  # pygeoapi carries 
         pairs = [
             ("f", SPELLINGS.get(format_.lower(), format_) if is_native else "covjson"),
             ("properties", ",".join(properties) or None),
-            ("subset", _subset(subsets or {}) or None),
+            ("subset", subset_text(subsets or {}) or None),
             ("bbox", numbers(bbox)),
             ("bbox-crs", bbox_crs),
             ("datetime", datetime_),
@@ -85,8 +85,3 @@ def _grid_and_time(collection: Collection) -> dict[str, Any]:
         "resy": resy,
         "time_range": [format_instant(extent.start), format_instant(extent.end)],
     }
-
-
-def _subset(subsets: Mapping[str, Sequence[Any]]) -> str:
-    """`axis(low:high)` of what pygeoapi has parsed."""
-    return ",".join(f"{axis}({':'.join(map(str, limits))})" for axis, limits in subsets.items())

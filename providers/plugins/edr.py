@@ -34,24 +34,61 @@ class EDRProvider(BaseEDRProvider):  # type: ignore[misc]  # pygeoapi carries no
         return False
 
     def position(self, **asked: Any) -> dict[str, Any]:
-        """The series of the pixel a point lies in."""
-        return self._source.document(edr.position, edr.POSITION_PARAMETERS, _pairs(asked))
+        """Series of the pixels that points lie in."""
+        return self._source.document(edr.position, edr.POSITION_PARAMETERS, _drawn(asked))
 
     def area(self, **asked: Any) -> dict[str, Any]:
         """The cube inside a polygon; with `parameters: {reducer: mean}` in the options, a series."""
-        return self._source.document(edr.area, edr.AREA_PARAMETERS, _pairs(asked))
+        return self._source.document(edr.area, edr.AREA_PARAMETERS, _drawn(asked))
+
+    def radius(self, **asked: Any) -> dict[str, Any]:
+        """The same of a circle."""
+        pairs = [*_drawn(asked), ("within", asked.get("within")), ("within-units", asked.get("within_units"))]
+        return self._source.document(edr.radius, edr.RADIUS_PARAMETERS, pairs)
+
+    def corridor(self, **asked: Any) -> dict[str, Any]:
+        """The same along a line, so many metres to both sides."""
+        names = ("corridor-width", "width-units", "corridor-height", "height-units")
+        pairs = [*_drawn(asked), *((name, asked.get(name.replace("-", "_"))) for name in names)]
+        return self._source.document(edr.corridor, edr.CORRIDOR_PARAMETERS, pairs)
+
+    def trajectory(self, **asked: Any) -> dict[str, Any]:
+        """Pixels along a line."""
+        return self._source.document(edr.trajectory, edr.TRAJECTORY_PARAMETERS, _drawn(asked))
+
+    def cube(self, **asked: Any) -> dict[str, Any]:
+        """The cube of a box."""
+        pairs = [*_common(asked), ("bbox", numbers(asked.get("bbox")))]
+        return self._source.document(edr.cube, edr.CUBE_PARAMETERS, pairs)
+
+    def locations(self, **asked: Any) -> dict[str, Any]:
+        """Areas of interest as GeoJSON, or the cube of one of them."""
+        key = asked.get("location_id")
+        if key is not None:
+            pairs = [*_common(asked), ("bbox", numbers(asked.get("bbox")))]
+            return self._source.document(edr.location, edr.LOCATION_PARAMETERS, pairs, key=str(key))
+        limit, (_, *others) = asked.get("limit"), _common(asked)
+        pairs = [*others, ("bbox", numbers(asked.get("bbox"))), ("limit", None if limit is None else str(limit))]
+        document = self._source.document(edr.locations, edr.LOCATIONS_PARAMETERS, pairs)
+        document.pop("links", None)  # to our server's addresses, which nobody knows here
+        for one in document["features"]:
+            one["properties"].pop("edrqueryendpoint", None)
+        return document
 
 
-def _pairs(asked: dict[str, Any]) -> list[tuple[str, str | None]]:
+def _common(asked: dict[str, Any]) -> list[tuple[str, str | None]]:
     """What pygeoapi has parsed, as the parameters of the address that it came from."""
-    geometry, z = asked.get("wkt"), asked.get("z")
+    z = asked.get("z")
     return [
         ("f", "covjson"),
-        # Every digit, and every dimension: the handler tells what it doesn't take.
-        ("coords", None if geometry is None else shapely.to_wkt(geometry, rounding_precision=-1)),
         ("crs", crs_of(asked.get("crs_transform_spec"))),
         ("datetime", asked.get("datetime_")),
         ("parameter-name", ",".join(asked.get("select_properties") or ()) or None),
         ("z", None if z is None else str(z)),
-        ("bbox", numbers(asked.get("bbox"))),
     ]
+
+
+def _drawn(asked: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """The same with a geometry: every digit, and every dimension; the handler tells what it doesn't take."""
+    geometry = asked.get("wkt")
+    return [*_common(asked), ("coords", None if geometry is None else shapely.to_wkt(geometry, rounding_precision=-1))]

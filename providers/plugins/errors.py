@@ -25,6 +25,7 @@ from prismcube.errors import (
     StorageFull,
     TimeExceeded,
 )
+from providers.errors import Forbidden
 
 
 class ArchiveUnreadable(ProviderConnectionError):  # type: ignore[misc]  # pygeoapi carries no types
@@ -49,6 +50,12 @@ class NoSuchCollection(ProviderConnectionError):  # type: ignore[misc]
     http_status_code = HTTPStatus.NOT_FOUND
 
 
+class NotAllowed(ProviderGenericError):  # type: ignore[misc]
+    """Nobody may do this here."""
+
+    http_status_code = HTTPStatus.FORBIDDEN
+
+
 class NoRoom(ProviderGenericError):  # type: ignore[misc]
     """There is no room to write the answer."""
 
@@ -65,6 +72,8 @@ def as_pygeoapi(error: PrismcubeError) -> ProviderGenericError:
             return ProviderItemNotFoundError(str(error), user_msg=str(error))
         case BudgetExceeded():
             return ProviderRequestEntityTooLargeError(str(error), user_msg=str(error))
+        case Forbidden():
+            return NotAllowed(str(error), user_msg=str(error))
         case TimeExceeded():
             return Unavailable(str(error), user_msg=str(error))
         case SourceError():

@@ -17,7 +17,7 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "read_bytes": 4 * 2**30,
     "pixels": 2_000_000_000,
     "slices": 1000,
-    "json_values": 2_000_000,
+    "json_values": 3_000_000,
     "items": 1000,
     "default_items": 10,
     "vertices": 10_000,

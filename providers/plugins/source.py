@@ -20,6 +20,7 @@ from pygeoapi.provider.base import ProviderNoDataError
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate, Stop
 from prismcube.errors import ConfigurationError, NotFound, PrismcubeError, TimeExceeded
+from prismcube.model.access import EVERYONE, Access, Scope
 from prismcube.model.collection import Collection
 from providers.ogc.answer import Answer, Context, Request
 from providers.plugins.errors import NoSuchCollection, as_pygeoapi, translated
@@ -27,6 +28,9 @@ from providers.plugins.options import Options
 
 Pairs = Iterable[tuple[str, str | None]]
 """Parameters of a request; those that are None are absent."""
+
+_READERS = Access(subjects=frozenset({EVERYONE}), scopes=frozenset({Scope.READ}))
+"""What the configuration publishes everybody may read; plans, which name files, nobody may."""
 
 _FILENAME = re.compile(r'filename="([^"/]+)"')
 
@@ -47,7 +51,7 @@ class Source:
             self._options = Options.of(definition.get("options"), others=others)
 
     def context(self) -> Context:
-        """What the handlers need; whatever the configuration publishes, everybody may read."""
+        """What the handlers need."""
         options = self._options
         with translated():
             return Context(
@@ -56,6 +60,7 @@ class Source:
                 temporary=options.temporary,
                 memory=_gate(options.limits.working_bytes),
                 stop=_deadline(options.seconds),
+                access=_READERS,
             )
 
     def collection(self) -> Collection:
@@ -107,6 +112,11 @@ def filename_of(answer: Answer) -> str | None:
 def numbers(values: Sequence[float] | None) -> str | None:
     """Numbers that pygeoapi has parsed, as text again; None for none."""
     return ",".join(repr(value) for value in values) if values else None
+
+
+def subset_text(subsets: Mapping[str, Sequence[Any]]) -> str:
+    """`axis(low:high)` of what pygeoapi has parsed."""
+    return ",".join(f"{axis}({':'.join(map(str, limits))})" for axis, limits in subsets.items())
 
 
 def crs_of(spec: Any) -> str | None:

@@ -28,7 +28,8 @@ class TileProvider(BaseTileProvider):  # type: ignore[misc]  # pygeoapi carries 
 
     def get_tiling_schemes(self) -> list[Any]:
         """Those sets that both know, or of them those that `schemes` names."""
-        both = [one.value for one in TileMatrixSetEnum if one.value.tileMatrixSet == maptiles.TILE_MATRIX_SET]
+        ours = self._source.context().matrix_sets
+        both = [one.value for one in TileMatrixSetEnum if one.value.tileMatrixSet in ours]
         return [one for one in both if not self.schemes or one.tileMatrixSet in self.schemes]
 
     def get_tiles_service(

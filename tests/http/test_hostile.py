@@ -38,6 +38,9 @@ ENTITIES = (
 
 REAL: dict[str, tuple[str, ...]] = {
     "collectionId": ("s2-romania", "l8-paraguay"),
+    "tileMatrix": ("14",),
+    "tileRow": ("5880",),
+    "tileCol": ("9200",),
     "datetime": ("2020-06-20", "2020-06-20/2020-06-30", "../2015-08-10", "2020-12-01/.."),
     "bbox": ("22.150,45.203,22.153,45.206", "-57,-27,-56,-26", "0,0,1,1"),
     "coords": (

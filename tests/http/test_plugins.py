@@ -23,6 +23,8 @@ HOW_TO = ROOT / "docs" / "how-to" / "use-in-pygeoapi.md"
 C = "/collections/s2-romania"
 POINT = "POINT(22.1522 45.2048)"
 POLYGON = "POLYGON((22.150 45.203,22.155 45.203,22.155 45.206,22.150 45.206,22.150 45.203))"
+LINE = "LINESTRING(22.150 45.203,22.153 45.206)"
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 EPSG_3035 = "http://www.opengis.net/def/crs/EPSG/0/3035"
 
 SERVER: dict[str, Any] = {
@@ -250,6 +252,35 @@ def test_a_cube_in_a_polygon_is_that_of_our_server(stock: Stock, demo: Any) -> N
     assert stock.json(f"{C}/area", **asked) == demo.json(f"{C}/area", **asked)
 
 
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("cube", {"bbox": "22.150,45.203,22.153,45.206"}),
+        ("radius", {"coords": POINT, "within": "60", "within_units": "m"}),
+        ("corridor", {"coords": LINE, "corridor_width": "80", "width_units": "m"}),
+        ("trajectory", {"coords": LINE}),
+        ("position", {"coords": "MULTIPOINT(22.1522 45.2048,22.1530 45.2050)"}),
+    ],
+)
+def test_every_query_of_edr_is_that_of_our_server(stock: Stock, demo: Any, query: str, asked: dict[str, str]) -> None:
+    common = {"parameter_name": "B4,ndvi", "datetime": "2020-06-20"}
+    if query == "corridor":  # which pygeoapi has, though the standard makes heights optional
+        demo.refused(f"{C}/corridor", **common, **asked, corridor_height="10", height_units="m")
+    theirs, ours = stock.json(f"{C}/{query}", **common, **asked), demo.json(f"{C}/{query}", **common, **asked)
+    assert theirs == ours
+
+
+def test_locations_are_those_of_our_server(stock: Stock, demo: Any) -> None:
+    theirs, ours = stock.json(f"{C}/locations"), demo.json(f"{C}/locations")
+    for one in ours["features"]:
+        del one["properties"]["edrqueryendpoint"]
+    assert theirs["features"] == ours["features"] != []
+    for one in ours["features"][:1]:
+        asked = {"parameter_name": "B4", "datetime": "2020-06-20"}
+        path = f"{C}/locations/{one['id']}"
+        assert stock.json(path, **asked) == demo.json(path, **asked)
+
+
 # --- items ------------------------------------------------------------------------------------------------------------
 
 
@@ -315,8 +346,8 @@ def test_one_item(stock: Stock, demo: Any) -> None:
 
 
 def test_a_tile_is_that_of_our_server(stock: Stock, demo: Any) -> None:
-    theirs = stock.ok(f"{C}/tiles/WebMercatorQuad/14/5832/9200", f="png")
-    ours = demo.ok(f"{C}/map/tiles/WebMercatorQuad/14/5832/9200", f="png")
+    theirs = stock.ok(f"{C}/tiles/WebMercatorQuad/14/5880/9200", f="png")
+    ours = demo.ok(f"{C}/map/tiles/WebMercatorQuad/14/5880/9200", f="png")
     assert theirs.headers["content-type"] == "image/png"
     assert theirs.content == ours.content
 
@@ -328,7 +359,7 @@ def test_tile_sets_lead_to_a_tile(stock: Stock) -> None:
     for name, value in {
         "tileMatrixSetId": "WebMercatorQuad",
         "tileMatrix": 14,
-        "tileRow": 5832,
+        "tileRow": 5880,
         "tileCol": 9200,
     }.items():
         path = path.replace(f"{{{name}}}", str(value))
@@ -336,6 +367,34 @@ def test_tile_sets_lead_to_a_tile(stock: Stock) -> None:
     metadata = stock.json(f"{C}/tiles/WebMercatorQuad/metadata")
     assert metadata["dataType"] == "map"
     assert metadata["tileMatrixSetURI"].endswith("WebMercatorQuad")
+
+
+# --- maps -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"bbox": "22.145,45.200,22.160,45.209"},
+        {"bbox": "22.145,45.200,22.160,45.209", "datetime": "2020-06-20", "properties": "ndvi"},
+        {"bbox": "5272100,2532200,5272800,2532700", "bbox_crs": EPSG_3035, "crs": EPSG_3035, "transparent": "false"},
+    ],
+    ids=["default", "datetime", "crs"],
+)
+def test_a_map_is_that_of_our_server(stock: Stock, demo: Any, asked: dict[str, str]) -> None:
+    theirs = stock.ok(f"{C}/map", f="png", width=90, height=60, **asked)
+    if "crs" in asked:  # northing first, where it is ours that follows the CRS; pygeoapi has x, y always
+        asked = {**asked, "bbox": "2532200,5272100,2532700,5272800"}
+    else:
+        asked = {**asked, "crs": CRS84}
+    ours = demo.ok(f"{C}/map", f="png", width=90, height=60, **asked)
+    assert theirs.headers["content-type"] == "image/png"
+    assert theirs.content == ours.content
+
+
+def test_a_map_in_another_format_or_of_no_size_is_refused(stock: Stock) -> None:
+    assert stock.get(f"{C}/map", f="jpeg", bbox="22.1,45.2,22.2,45.3").status_code == 400
+    assert stock.get(f"{C}/map", f="png", width=0, bbox="22.1,45.2,22.2,45.3").status_code == 400
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from prismcube.errors import (
     TimeExceeded,
     UnknownParameter,
 )
+from providers.errors import Forbidden
 from providers.ogc.answer import Limits
 from providers.plugins.errors import as_pygeoapi
 from providers.plugins.options import DEFAULT_LIMITS, DEFAULT_SECONDS, Options
@@ -33,6 +34,7 @@ ERRORS = [
     InvalidInput("bbox", "must be four numbers"),
     UnknownParameter("z", known=("f",)),
     NotFound("item", 7),
+    Forbidden("a plan names files"),
     BudgetExceeded("pixels", asked=2, allowed=1, advice="ask for less"),
     TimeExceeded(100),
     SourceError("s3://secret/place/a.tif", "no such key"),
