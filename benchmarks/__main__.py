@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import files, http
+from benchmarks import collections, files, http
 from benchmarks.timing import Result, run
 from server.asgi import make_context
 from server.cli.demo import EXAMPLES, prepare
 from server.cli.options import settings_for
+from server.metrics import Metrics
 
 
 def main(
@@ -27,9 +28,10 @@ def main(
         settings = settings_for(None, home=Path(folder))
         prepare(settings)
         data = EXAMPLES / "data"
-        results = [run(one, runs=runs) for one in files.contests(make_context(settings), data)]
+        results = [run(one, runs=runs) for one in files.contests(make_context(settings, Metrics()), data)]
         with http.contests(Path(folder), data) as served:
             results += [run(one, runs=runs) for one in served]
+        results += collections.results(settings, data, runs=runs)
     _print(results)
     if json_file:
         json_file.write_text(json.dumps([result.to_json() for result in results], indent=1) + "\n")

@@ -27,7 +27,7 @@ def contests(home: Path, data: Path) -> Iterator[list[Contest]]:
     """The contests, while their server runs."""
     scene = next((data / "l8-paraguay-2020").glob("*224077*_B4.tif"))
     config = yaml.safe_load((ROOT / "pygeoapi-config.yml").read_text())
-    config["resources"] = {"stock": _stock_coverage(scene)}
+    config["resources"] = {"stock": stock_coverage(scene)}
     path = home / "bench-config.yml"
     path.write_text(yaml.safe_dump(config))
     with socket.socket() as probe:
@@ -73,7 +73,7 @@ def _same_pixels(ours: bytes, theirs: bytes) -> bool:
         return bool((window == other.read(1)[row : row + 50, col : col + 50]).all())
 
 
-def _stock_coverage(path: Path) -> dict[str, Any]:
+def stock_coverage(path: Path) -> dict[str, Any]:
     return {
         "type": "collection",
         "title": "stock",

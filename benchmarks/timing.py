@@ -23,7 +23,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds of wall time, medians over the runs."""
+    """Seconds of wall time, medians over the runs; of CPU time, and a mean, where the name says CPU."""
 
     name: str
     peer: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -33,6 +34,7 @@ from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.access import FULL, Access, Scope
 from prismcube.model.collection import Collection, ComputedField, Extent, Field, RGBStyle, StoredField
 from prismcube.model.expression import Expression
+from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Bounds
 from prismcube.model.mask import MaskRule
 from prismcube.model.pattern import Pattern
@@ -263,23 +265,39 @@ def _collections(connection: Connection, rows: Iterable[Any]) -> list[Collection
 
 
 def _field(row: Any) -> Field:
+    texts = (row.name, row.unit, row.description)
     if row.instance_id is None:
-        return ComputedField(
-            name=row.name,
-            expression=Expression(row.expression),
-            unit=row.unit,
-            description=row.description,
-            minimum=row.minimum,
-            maximum=row.maximum,
-        )
+        return _computed(*texts, row.expression, row.minimum, row.maximum)
+    return _stored(*texts, row.instance_id, row.band, row.format, row.resampling)
+
+
+# Collections of an archive have fields in common, and a page of them is read at once: parse an expression once.
+@lru_cache(maxsize=4096)
+def _computed(
+    name: str, unit: str, description: str, expression: str, minimum: float | None, maximum: float | None
+) -> ComputedField:
+    return ComputedField(
+        name=name,
+        expression=Expression(expression),
+        unit=unit,
+        description=description,
+        minimum=minimum,
+        maximum=maximum,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _stored(
+    name: str, unit: str, description: str, instance_id: int, band: int, format: DataFormat, resampling: str
+) -> StoredField:
     return StoredField(
-        name=row.name,
-        instance_id=row.instance_id,
-        band=row.band,
-        format=row.format,
-        unit=row.unit,
-        description=row.description,
-        resampling=row.resampling,
+        name=name,
+        instance_id=instance_id,
+        band=band,
+        format=format,
+        unit=unit,
+        description=description,
+        resampling=resampling,
     )
 
 

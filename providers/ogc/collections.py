@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -72,7 +73,9 @@ def _grid(native: Grid) -> list[dict[str, Any]]:
     ]
 
 
+@lru_cache(maxsize=4096)
 def _parameter(field: StoredField | ComputedField) -> dict[str, Any]:
+    """What a collection document says of a field. It is shared: not to be changed."""
     document = geojson.edr_parameter(OutputField(field.name, field.format, field.unit, field.description))
     document["prismcube:computed"] = isinstance(field, ComputedField)
     if isinstance(field, ComputedField):

@@ -10,7 +10,10 @@ from shapely.geometry import MultiPolygon, box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.model.globe import polygons
-from prismcube.model.grid import CRS84, FARTHEST, is_north_first, parse_crs, transformer
+from prismcube.model.grid import CRS84, is_north_first, parse_crs, transformer
+
+FARTHEST_METRES = 5e7
+"""The Earth's circumference, and what projections add to their eastings."""
 
 
 def geometry_document(footprint: MultiPolygon, *, crs: str) -> dict[str, Any] | None:
@@ -27,13 +30,13 @@ def geometry_document(footprint: MultiPolygon, *, crs: str) -> dict[str, Any] | 
 
 def _moved(footprint: MultiPolygon, crs: str) -> MultiPolygon | None:
     found = _transformed(footprint, crs)
-    if not _is_somewhere(found):
+    if not _is_somewhere(found, crs):
         area = parse_crs(crs).area_of_use
         if area is None or area.west > area.east:
             return None
         within = polygons(shapely.intersection(footprint, box(*area.bounds)))
         found = _transformed(within, crs)
-        if within.is_empty or not _is_somewhere(found):
+        if within.is_empty or not _is_somewhere(found, crs):
             return None
     return found
 
@@ -48,5 +51,7 @@ def _transformed(footprint: MultiPolygon, crs: str) -> MultiPolygon:
     return shapely.transform(footprint, move)
 
 
-def _is_somewhere(footprint: MultiPolygon) -> bool:
-    return bool((np.abs(shapely.get_coordinates(footprint)) <= FARTHEST).all())
+def _is_somewhere(footprint: MultiPolygon, crs: str) -> bool:
+    """True when all of it lies within a turn round the Earth; what lies at a pole of a Mercator is much farther."""
+    scale = parse_crs(crs).axis_info[0].unit_conversion_factor  # metres, or radians
+    return bool((np.abs(shapely.get_coordinates(footprint)) * scale <= FARTHEST_METRES).all())

@@ -37,7 +37,10 @@ def parse_search_box(text: str, *, crs: str) -> BaseGeometry:
         if not (min(west, east) >= -180 and max(west, east) <= 180 and south >= -90 and north <= 90):
             told = f"{west:g} to {east:g} and {south:g} to {north:g}"
             raise InvalidInput("bbox", f"longitudes lie in -180..180 and latitudes in -90..90, got {told}")
-        return box_on_globe(west, south, east, north)
+        if not across:
+            return box_on_globe(west, south, east, north)
+        # Each side by itself: moved by a turn and back, an edge would be a hair off.
+        return shapely.union(box_on_globe(west, south, 180.0, north), box_on_globe(-180.0, south, east, north))
     if not across:
         return _moved(west, south, east, north, crs=crs)
     half = turns(crs)[1] / 2

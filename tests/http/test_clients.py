@@ -59,6 +59,22 @@ def test_owslib_features(demo):
     items = client.collection_items("s2-romania", limit=3, datetime_="2016")
     assert items["numberReturned"] == 3
     assert client.collection_item("s2-romania", items["features"][0]["id"])["id"] == items["features"][0]["id"]
+    assert set(client.collection_queryables("s2-romania")["properties"]) >= {"name", "datetime", "constellation"}
+
+
+def test_owslib_filters_and_sorts_features(demo):
+    client = Features(f"{demo.url}/")
+    everything = demo.json("/collections/s2-romania/items", limit=1000)["features"]
+    names = [one["properties"]["name"] for one in everything]
+
+    def found(name, **asked):
+        return [one["properties"]["name"] for one in client.collection_items(name, limit=1000, **asked)["features"]]
+
+    assert found("s2-romania", sortby=("datetime", "desc")) == names[::-1]
+    assert found("s2-romania", name="S2_2017*") == [one for one in names if one.startswith("S2_2017")]
+    assert found("s2-romania", bbox=[22.15, 45.20, 22.151, 45.201]) == names
+    assert found("s2-romania", bbox=[0, 0, 1, 1]) == []
+    assert found("s2-romania", properties="name") == names
 
 
 def test_rasterio_opens_a_coverage_by_its_url(demo):

@@ -70,7 +70,9 @@ def test_collections(demo, landing):
     for one in document["collections"]:
         for key in ("id", "title", "description", "extent", "links"):
             assert one[key]
-        assert one == demo.json(f"/collections/{one['id']}")
+        alone = demo.json(f"/collections/{one['id']}")
+        assert set(one) == set(alone)
+        assert all(one[key] == alone[key] for key in one if key != "data_queries")  # shorter in the list
         [bbox] = one["extent"]["spatial"]["bbox"]
         assert bbox[0] <= bbox[2]
         assert bbox[1] <= bbox[3]
