@@ -1,4 +1,8 @@
-"""The conformance classes we declare: only those whose every parameter is honoured and tested."""
+"""The conformance classes we declare: only those whose every parameter is honoured and tested.
+
+Not declared: Maps `background`, which also asks for `void-color`; Maps `spatial-subsetting`, whose areas may cross the
+antimeridian; and with it Maps `scaling`, which without it must refuse what we answer.
+"""
 
 CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",

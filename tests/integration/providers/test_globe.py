@@ -13,7 +13,7 @@ from ingester.index import Indexer, Status, parse_mapping
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.cube.gate import MemoryGate
 from prismcube.errors import InvalidInput
-from providers.ogc import coverage, edr, items, maptiles
+from providers.ogc import coverage, edr, items, maps, maptiles, tilesets
 from providers.ogc.answer import Context, Limits, Request
 
 MAPPING = {
@@ -124,6 +124,25 @@ def test_across_the_date_line_data_are_found_from_both_sides(dateline, west, eas
 def test_across_the_date_line_maps_are_drawn(dateline):
     for col in ("0", "255"):
         assert maptiles.tile(dateline, Request(), "c", "WebMercatorQuad", "8", "72", col).status == 200
+
+
+@pytest.mark.parametrize(("tms", "level", "east"), [("WorldCRS84Quad", "8", "511"), ("WGS1984Quad", "8", "511")])
+def test_across_the_date_line_tiles_in_degrees_are_drawn_on_both_sides(dateline, tms, level, east):
+    limits = tilesets.tileset(dateline, Request(), "c", tms)["tileMatrixSetLimits"]
+    assert next(one for one in limits if one["tileMatrix"] == level)["maxTileCol"] == int(east)
+    for col in ("0", east):
+        png = maptiles.tile(dateline, Request(), "c", tms, level, "38", col).body
+        with rasterio.MemoryFile(png) as memory, memory.open(driver="PNG") as file:
+            assert file.read(4).any(), col
+
+
+@pytest.mark.parametrize("west", ["-180", "179.5"])
+def test_across_the_date_line_maps_show_each_side(dateline, west):
+    box = f"{west},62.8,{float(west) + 0.5},63.3"
+    asked = [("bbox", box), ("crs", "OGC:CRS84"), ("width", "50")]
+    png = maps.map_picture(dateline, Request(asked), "c").body
+    with rasterio.MemoryFile(png) as memory, memory.open(driver="PNG") as file:
+        assert file.read(4).any()
 
 
 @pytest.mark.parametrize(
