@@ -25,6 +25,11 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/scaling",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/crs",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/fieldselection",
+    # The same under the names of the later draft.
+    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/subsetting-spatial",
+    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/subsetting-temporal",
+    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/scaling-spatial",
+    "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/field-selection",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/geotiff",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/coveragejson",
     "http://www.opengis.net/spec/ogcapi-coverages-1/1.0/conf/png",

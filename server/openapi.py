@@ -50,6 +50,8 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "number", "exclusiveMinimum": True, "minimum": 0},
     ),
     "scale-size": ("Size of the answer by axis, such as `E(200),N(100)`.", TEXT),
+    "resolution": ("Pixel size by axis of the answer's CRS, such as `E(20),N(20)`; empty: the native one.", TEXT),
+    "exclude-properties": ("Fields to leave out, separated by commas; all others are there.", TEXT),
     "width": ("Columns of the answer; the height follows the area's shape.", WHOLE),
     "height": ("Rows of the answer; the width follows the area's shape.", WHOLE),
     "properties": ("Fields, separated by commas; by default all stored ones.", TEXT),

@@ -29,8 +29,8 @@ class GridRequest:
     width: int | None = None
     height: int | None = None
     """With one of them the other follows from the area's shape."""
-    resolution: tuple[float, float] | None = None
-    """Pixel size (dx, dy) in units of the output CRS."""
+    resolution: tuple[float | None, float | None] | None = None
+    """Pixel size (dx, dy) in units of the output CRS; None for one of them: as large as the stored pixels."""
     scale: tuple[float, float] | None = None
     """How many native pixels one output pixel is wide and high: (2, 2) halves the resolution (OGC API - Coverages,
     scale-factor and scale-axes)."""
@@ -70,7 +70,7 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
         # An explicit size means exactly the area asked for; else pixels beyond the data would only be empty.
         area = asked if sized else common
     if wanted.resolution:
-        dx, dy = wanted.resolution
+        dx, dy = _filled(wanted.resolution, native, crs, area)
         return _sized(crs, area, (area.east - area.west) / dx, (area.north - area.south) / dy, exact=(dx, dy))
     if wanted.width or wanted.height:
         return _shaped(crs, area, wanted.width, wanted.height)
@@ -83,6 +83,16 @@ def output_grid(native: Grid, wanted: GridRequest) -> Grid | None:
     size = _suggested_pixel_size(native, crs, area)
     dx, dy = size * across, size * down
     return _sized(crs, area, (area.east - area.west) / dx, (area.north - area.south) / dy, exact=(dx, dy))
+
+
+def _filled(resolution: tuple[float | None, float | None], native: Grid, crs: str, area: Bounds) -> tuple[float, float]:
+    """The pixel size, with the native one where none is given."""
+    if parse_crs(crs) == parse_crs(native.crs):
+        own = native.resolution
+    else:
+        size = _suggested_pixel_size(native, crs, area)
+        own = size, size
+    return resolution[0] or own[0], resolution[1] or own[1]
 
 
 def _asked(native: Grid, bounds: Bounds, source: str, target: str, *, exactly: bool) -> Bounds | None:

@@ -18,6 +18,7 @@ from providers.ogc.edr.metadata import data_links, data_queries, output_formats
 from providers.ogc.item_query import offered_crs
 from providers.ogc.items import MEDIA_TYPE as GEOJSON
 from providers.ogc.params import Query
+from providers.ogc.selection import default_fields
 
 HTML = "text/html"
 
@@ -44,6 +45,7 @@ def collection_entry(collection: Collection, *, base: str, whole: bool = False) 
         "prismcube:masks": {
             rule.name: {"rule": str(rule), "defaultFor": list(rule.default_for)} for rule in collection.masks
         },
+        "defaultFields": list(default_fields(collection)),
         "prismcube:group": collection.group,
         "output_formats": output_formats(),
         "links": _links(collection, here),

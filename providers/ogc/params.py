@@ -57,6 +57,13 @@ class Query:
             check_text(name, value)
         return value
 
+    def raw(self, name: str) -> str | None:
+        """The value, which may be empty; None when absent."""
+        value = self._values.get(name, [None])[0]
+        if value is not None:
+            check_text(name, value)
+        return value
+
     def names(self, name: str) -> tuple[str, ...] | None:
         """A comma-separated list of distinct names."""
         value = self.text(name)

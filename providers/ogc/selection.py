@@ -39,6 +39,11 @@ class Selection:
     resampling: str | None = None
 
 
+def default_fields(collection: Collection) -> tuple[str, ...]:
+    """The fields of a coverage unless a request says otherwise: all stored ones, or all when none is."""
+    return tuple(one.name for one in collection.stored_fields or collection.fields)
+
+
 def check_fields(
     collection: Collection, names: Sequence[str] | None, *, parameter: str, default: Sequence[str]
 ) -> tuple[str, ...]:

@@ -10,16 +10,16 @@ from prismcube.cube.grids import MAX_SIDE, GridRequest, output_grid
 from prismcube.errors import InvalidInput
 from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import Period
-from providers.ogc.coverage.subset import parse_scale_axes, parse_scale_size, parse_subset
+from providers.ogc.coverage.subset import parse_resolution, parse_scale_axes, parse_scale_size, parse_subset
 from providers.ogc.params import Query, parse_bbox, renamed
 
 PARAMETERS = (
-    "subset", "subset-crs", "bbox", "bbox-crs", "crs", "scale-factor", "scale-axes", "scale-size", "scaleSize",
-    "width", "height", "datetime",
+    "subset", "subset-crs", "bbox", "bbox-crs", "crs", "resolution", "scale-factor", "scale-axes", "scale-size",
+    "scaleSize", "width", "height", "datetime",
 )  # fmt: skip
 """`scaleSize` is an older spelling, which GDAL's OGCAPI driver writes."""
 
-_SIZES = ("scale-factor", "scale-axes", "scale-size", "scaleSize")
+_SIZES = ("resolution", "scale-factor", "scale-axes", "scale-size", "scaleSize")
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | Non
     if bbox:
         area = parse_bbox(bbox, crs=bbox_crs or CRS84)
     width, height, scale = _size(query, native)
+    crs = query.crs("crs")
+    resolution = parse_resolution(query.raw("resolution"), crs or native.crs)
     request = GridRequest(
-        crs=query.crs("crs"),
+        crs=crs,
         bounds=area,
         bounds_crs=subset.crs or bbox_crs or CRS84,
         width=width,
         height=height,
         scale=scale,
+        resolution=resolution,
     )
     return request, subset.period or period
 
@@ -70,9 +73,9 @@ def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | Non
 def _size(query: Query, native: Grid) -> tuple[int | None, int | None, tuple[float, float] | None]:
     """(width, height, scale factors of x and y)."""
     width, height = query.integer("width", least=1, most=MAX_SIDE), query.integer("height", least=1, most=MAX_SIDE)
-    given = [name for name in _SIZES if query.text(name) is not None]
+    given = [name for name in _SIZES if query.texts(name)]
     if len(given) + (width is not None or height is not None) > 1:
-        raise InvalidInput(given[-1], "width/height, scale-size, scale-axes and scale-factor exclude each other")
+        raise InvalidInput(given[-1], "width/height, resolution and the scale parameters exclude each other")
     for name in ("scale-size", "scaleSize"):
         if (size := query.text(name)) is not None:
             width, height = parse_scale_size(size, native, parameter=name)

@@ -9,6 +9,7 @@ from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
 from prismcube.model.collection import Collection, RGBStyle
 from prismcube.model.grid import Grid, crs_uri
+from prismcube.model.period import format_instant
 from prismcube.render.picture import paint, style_for
 from providers.errors import Forbidden
 from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Request, Stream, json_answer
@@ -17,10 +18,20 @@ from providers.ogc.coverage.asked import asked
 from providers.ogc.coverage.formats import FILES, FORMATS, part_rows, stream_geotiff, write_temporary
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
-from providers.ogc.selection import Selection, Watched, all_slices, check_fields, select
+from providers.ogc.selection import Selection, Watched, all_slices, check_fields, default_fields, select
 from providers.ogc.validators import has_tag, tag_of
 
-PARAMETERS = ("f", *PLACE_AND_TIME, "properties", "mask", "group", "mosaic", "resampling", "estimate")
+PARAMETERS = (
+    "f",
+    *PLACE_AND_TIME,
+    "properties",
+    "exclude-properties",
+    "mask",
+    "group",
+    "mosaic",
+    "resampling",
+    "estimate",
+)
 
 
 def coverage(context: Context, request: Request, name: str) -> Answer:
@@ -36,10 +47,9 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     collection = context.collection(name)
     if collection.extent is None:
         return NOTHING_THERE
-    named = query.names("properties")
-    default = (f.name for f in collection.stored_fields or collection.fields)
-    fields = check_fields(collection, named, parameter="properties", default=tuple(default))
-    style = style_for(collection, fields if named else None) if format == "png" else None
+    named = _fields_asked(query, collection)
+    fields = named or default_fields(collection)
+    style = style_for(collection, named) if format == "png" else None
     place = asked(query, collection.extent.native)
     if place.grid is None:
         return NOTHING_THERE
@@ -63,7 +73,23 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     etag = tag_of(plan, format)
     if has_tag(request.if_none_match, etag):
         return Answer(b"", FORMATS[format], etag=etag, keep=Keep.SHORT)
-    return _pixels(context, collection, plan, format, etag, named=fields if named else None)
+    return _pixels(context, collection, plan, format, etag, named=named)
+
+
+def _fields_asked(query: Query, collection: Collection) -> tuple[str, ...] | None:
+    """The fields that `properties` or `exclude-properties` choose; None without either. Raises InvalidInput."""
+    excluded = query.raw("exclude-properties")
+    named = query.names("properties")
+    if excluded is None:
+        return check_fields(collection, named, parameter="properties", default=()) or None
+    if named:
+        raise InvalidInput("exclude-properties", "properties and exclude-properties exclude each other")
+    left_out = query.names("exclude-properties") if excluded.strip() else ()
+    check_fields(collection, left_out, parameter="exclude-properties", default=())
+    kept = tuple(one.name for one in collection.fields if one.name not in (left_out or ()))
+    if not kept:
+        raise InvalidInput("exclude-properties", "leaves no field")
+    return kept
 
 
 def check_costs(context: Context, plan: CubePlan, format: str) -> None:
@@ -112,7 +138,11 @@ def _pixels(
     *,
     named: tuple[str, ...] | None,
 ) -> Answer:
-    headers = {"Content-Crs": f"<{crs_uri(plan.grid.crs)}>", "Content-Bbox": _bbox_text(plan.grid)}
+    headers = {
+        "Content-Crs": f"<{crs_uri(plan.grid.crs)}>",
+        "Content-Bbox": _bbox_text(plan.grid),
+        "Content-Datetime": _datetime_text(plan),
+    }
     known = Answer(b"", FORMATS[format], headers=headers, etag=etag, keep=Keep.SHORT)
     match format:
         case "png":
@@ -149,6 +179,12 @@ def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
 def _named(collection: Collection, extension: str) -> dict[str, str]:
     """By which name a browser keeps the file."""
     return {"Content-Disposition": f'inline; filename="{collection.name}.{extension}"'}
+
+
+def _datetime_text(plan: CubePlan) -> str:
+    """The instant of the answer, or the first and the last of all that went into it."""
+    start, end = min(one.step.start for one in plan.slices), max(one.step.end for one in plan.slices)
+    return format_instant(start) if start == end else f"{format_instant(start)}/{format_instant(end)}"
 
 
 def _bbox_text(grid: Grid) -> str:

@@ -12,7 +12,7 @@ from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs
 from prismcube.model.period import Period, parse_instant
 from providers.ogc.params import in_range, parse_number
 
-_AXIS = re.compile(r"\s*(?P<axis>[A-Za-z]\w{0,20})\((?P<inner>[^()]{1,200})\)\s*(?:,|$)", re.ASCII)
+_AXIS = re.compile(r"\s*(?P<axis>[A-Za-z]\w{0,20})\((?P<inner>[^()]{0,200})\)\s*(?:,|$)", re.ASCII)
 
 EAST = {"e", "x", "easting"}
 NORTH = {"n", "y", "northing"}
@@ -59,8 +59,12 @@ def parse_subset(texts: Sequence[str], native: Grid, *, crs: str | None = None) 
         if not parse_crs(crs).is_geographic:
             raise InvalidInput("subset-crs", f"the data of this collection have no place in {crs}") from None
         full = Bounds(-180, -90, 180, 90)  # data across the antimeridian have no box in degrees
-    west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east)
+    wraps = crs in (CRS84, "EPSG:4326")
+    west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east, wraps=wraps)
     south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
+    if west > east:  # across the antimeridian (19-087, subsetting-spatial, wrap-around)
+        in_range(Bounds(east, south, west, north), crs)
+        return Subset(Bounds(west, south, east + 360, north), crs, period)
     return Subset(in_range(Bounds(west, south, east, north), crs), crs, period)
 
 
@@ -84,6 +88,33 @@ def parse_scale_axes(text: str, native: Grid) -> tuple[float, float]:
     return factors.get("e", 1.0), factors.get("n", 1.0)
 
 
+def parse_resolution(text: str | None, crs: str) -> tuple[float | None, float | None] | None:
+    """Pixel sizes of x and y from `E(20),N(20)` or, in degrees, `Lon(0.001),Lat(0.001)`, by the axes of `crs`.
+
+    None, for one or both of them, stands for the native size, as do empty brackets (19-087, scaling-spatial).
+    Raises InvalidInput("resolution", ...).
+    """
+    if text is None or not text.strip():
+        return None
+    sizes: dict[str, float | None] = {}
+    geographic = parse_crs(crs).is_geographic
+    for axis, inner in split_axes(text, "resolution", empty=True):
+        lower = axis.lower()
+        x = lower in (LONGITUDE | {"x"} if geographic else EAST)
+        if not x and lower not in (LATITUDE | {"y"} if geographic else NORTH):
+            known = "Lon and Lat" if geographic else "E and N"
+            raise InvalidInput("resolution", f"no axis {axis[:40]!r} in {crs[:40]}; there are {known}")
+        kind = "x" if x else "y"
+        if kind in sizes:
+            raise InvalidInput("resolution", f"axis {axis!r} is given twice")
+        size = parse_number(inner, "resolution") if inner.strip() else None
+        if size is not None and not 0 < size < 1e12:
+            raise InvalidInput("resolution", f"{axis}: must be positive, got {inner[:40]}")
+        sizes[kind] = size
+    found = sizes.get("x"), sizes.get("y")
+    return None if found == (None, None) else found
+
+
 def _scaled_axes(text: str, native: Grid, parameter: str) -> list[tuple[str, str, str]]:
     """(`e` or `n`, the axis as it was written, content of its brackets), each axis once."""
     found: dict[str, tuple[str, str, str]] = {}
@@ -98,12 +129,12 @@ def _scaled_axes(text: str, native: Grid, parameter: str) -> list[tuple[str, str
     return [*found.values()]
 
 
-def split_axes(text: str, parameter: str) -> list[tuple[str, str]]:
-    """(axis, content of its brackets) in order; the whole text must be used up."""
+def split_axes(text: str, parameter: str, *, empty: bool = False) -> list[tuple[str, str]]:
+    """(axis, content of its brackets) in order; the whole text must be used up. Brackets may be `empty`."""
     found, at = [], 0
     while at < len(text):
         match = _AXIS.match(text, at)
-        if not match:
+        if not match or not (match["inner"] or empty):
             raise InvalidInput(parameter, f"{text[at : at + 60]!r} is not axis(low:high)")
         found.append((match["axis"], match["inner"]))
         at = match.end()
@@ -123,7 +154,7 @@ def axis_kind(axis: str, native: Grid, parameter: str) -> str:
     raise InvalidInput(parameter, f"no axis {axis[:40]!r}; there are {known}")
 
 
-def _span(inner: str | None, low: float, high: float) -> tuple[float, float]:
+def _span(inner: str | None, low: float, high: float, *, wraps: bool = False) -> tuple[float, float]:
     if inner is None or inner.strip() == "*":
         return low, high
     start, colon, end = inner.partition(":")
@@ -131,7 +162,7 @@ def _span(inner: str | None, low: float, high: float) -> tuple[float, float]:
     if not colon:
         return first, first
     last = high if end.strip() == "*" else parse_number(end, "subset")
-    if first > last:
+    if first > last and not wraps:
         raise InvalidInput("subset", f"low bound must not exceed the high one, got {inner[:60]!r}")
     return first, last
 
@@ -139,6 +170,8 @@ def _span(inner: str | None, low: float, high: float) -> tuple[float, float]:
 def _period(inner: str) -> Period:
     """Instants may be quoted or not; unquoted ones have colons of their own, so each is tried as the separator."""
     text = inner.replace('"', "").strip()
+    if text == "*":
+        return Period()
     try:
         return Period(parse_instant(text), parse_instant(text, end=True))
     except InvalidInput:
