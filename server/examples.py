@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection, Extent
 from prismcube.model.entities import Record
-from prismcube.model.grid import CRS84, crs_uri
+from prismcube.model.grid import CRS84, crs_uri, parse_crs
 from prismcube.model.pattern import Pattern
 from prismcube.model.period import format_instant
 from prismcube.raster.inspect import footprint
@@ -102,6 +102,7 @@ def _path_values(collection: Collection, extent: Extent, record: Record, area: B
 def _query_values(collection: Collection, extent: Extent, record: Record, area: BaseGeometry) -> dict[str, Any]:
     west, south, east, north = _box(extent, area)
     field = collection.fields[0].name
+    east_axis, north_axis = ("Lon", "Lat") if parse_crs(extent.native.crs).is_geographic else ("E", "N")
     time = format_instant(record.time)
     return {
         "bbox": (west, south, east, north),
@@ -119,6 +120,9 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
         "parameter-name": field,
         "parameter_names": field,
         "scale-factor": 2,
+        "scale-axes": f"{east_axis}(2),{north_axis}(2)",
+        "scale-size": f"{east_axis}(64),{north_axis}(64)",
+        "scaleSize": f"{east_axis}(64),{north_axis}(64)",
         "width": 64,
         "height": 64,
         "mask": "none",
