@@ -16,6 +16,8 @@ from server.problems import MEDIA_TYPE as PROBLEM
 JSON = "application/json"
 TEXT = {"type": "string"}
 REFERENCE = "#/components/schemas/{model}"
+STORED = "Stored"
+"""Begins the names of schemas of what is read."""
 
 ETAG = {"ETag": {"description": "Send it as If-Match to change only what you have seen.", "schema": TEXT}}
 IF_MATCH = {
@@ -81,11 +83,20 @@ def catalogue_schemas() -> dict[str, Any]:
     models: list[type[BaseModel]] = [one.model for one in RESOURCES.values()]
     models += [operations.DeleteMany, operations.Tiles, *(model for model, _ in operations.OPERATIONS.values())]
     _, document = models_json_schema([(one, "validation") for one in models], ref_template=REFERENCE)
-    return {name: _for_openapi(schema) for name, schema in document["$defs"].items()}
+    schemas = {name: _for_openapi(schema) for name, schema in document["$defs"].items()}
+    return schemas | {
+        f"{STORED}{one.model.__name__}": _stored(schemas[one.model.__name__]) for one in RESOURCES.values()
+    }
+
+
+def _stored(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what is read: what was written, with what the server adds and without what it keeps elsewhere."""
+    found = {name: value for name, value in schema.items() if name != "required"}
+    return {**found, "additionalProperties": True, "properties": {"id": {}, **found["properties"]}, "required": ["id"]}
 
 
 def _resource_paths(one: Resource[Any, Any]) -> dict[str, Any]:
-    document = {JSON: {"schema": _reference(one.model)}}
+    document = {JSON: {"schema": {"$ref": REFERENCE.format(model=f"{STORED}{one.model.__name__}")}}}
     own = f"/catalogue/{one.name}"
     listed = _operation(
         f"{one.kind.capitalize()}s, a page at a time",

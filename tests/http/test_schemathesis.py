@@ -30,6 +30,7 @@ EXCLUDING = (
     ("scale-factor", "scale-axes", "scale-size", "scaleSize", "width"),
     ("scale-factor", "scale-axes", "scale-size", "scaleSize", "height"),
     ("resolution-x", "width"),
+    ("aoi", "bbox"),
     ("parameter-name", "parameter_names"),
 )
 """Of each row, the first that a request names leaves no room for the others."""
