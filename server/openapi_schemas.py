@@ -133,7 +133,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         coverages=_list(OBJECT),
         referencing=_list(OBJECT),
     ),
-    "TileSet": _object("A tileset", "links", title=TEXT, dataType=TEXT, crs={}, tileMatrixSetURI=TEXT, links=_LINKS),
+    "TileSet": _object(
+        "A tileset, or its TileJSON", title=TEXT, dataType=TEXT, crs={}, tileMatrixSetURI=TEXT, links=_LINKS
+    ),
     "TileSets": _object("Tilesets", "tilesets", tilesets=_list(ref("TileSet")), links=_LINKS),
     "TileMatrixSets": _object("Tile matrix sets", "tileMatrixSets", tileMatrixSets=_list(OBJECT)),
     "TileMatrixSet": _object("A tile matrix set (OGC 17-083)", "tileMatrices", id=TEXT, tileMatrices=_list(OBJECT)),

@@ -1,22 +1,23 @@
 """Schemathesis over our own OpenAPI document: what it describes is what the server does, whatever is asked.
 
 Half of the cases are well-formed as the schemas say, half are broken on purpose. Schemas can't say which collections
-and times there are, so the values of well-formed cases are taken from the catalogue; then they must succeed. Operations
-that write get bodies as the schemas describe them, at a server that nothing else uses.
+and times there are, so the values of well-formed cases are taken from the catalogue; then they must succeed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance, unsupported_method
+from schemathesis.specs.openapi.checks import negative_data_rejection, unsupported_method
 
 CASES = 10
 """Of each kind for each operation."""
@@ -149,18 +150,15 @@ def scratch(start, tmp_path_factory):
         yield target
 
 
-def statuses_of(target: Target, operation: Any, *, filled: bool) -> Counter[int]:
+def statuses_of(target: Target, operation: Any) -> Counter[int]:
     """The statuses that well-formed and broken requests got; every check has passed for each."""
     statuses: Counter[int] = Counter()
 
     @SETTINGS
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
     def well_formed(case: Any) -> None:
-        if filled:
-            target.fill(case)
-        # Without real values, most of what is well-formed refers to something that does not exist.
-        excluded = [unsupported_method] if filled else [unsupported_method, positive_data_acceptance]
-        statuses[call(case, excluded)] += 1
+        target.fill(case)
+        statuses[call(case, [unsupported_method])] += 1
 
     @SETTINGS
     @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
@@ -171,25 +169,20 @@ def statuses_of(target: Target, operation: Any, *, filled: bool) -> Counter[int]
         return case.call_and_validate(base_url=target.url, excluded_checks=excluded, timeout=60).status_code
 
     well_formed()
-    if operation.query or operation.path_parameters or operation.body:
+    with suppress(Unsatisfiable):  # nothing that can be sent is against the schema: any text is a name
         broken()
     return statuses
 
 
 def test_the_api_does_what_it_says(target):
     for operation in target.operations(lambda method, path: not path.startswith("/catalogue")):
-        statuses = statuses_of(target, operation, filled=True)
+        statuses = statuses_of(target, operation)
         good = sum(count for status, count in statuses.items() if status < 300)
         assert good >= SUCCEED * statuses.total(), (operation.label, statuses)
 
 
 def test_reading_the_catalogue_does_what_it_says(scratch):
     for operation in scratch.operations(lambda method, path: path.startswith("/catalogue") and method == "GET"):
-        statuses = statuses_of(scratch, operation, filled=True)
+        statuses = statuses_of(scratch, operation)
         good = sum(count for status, count in statuses.items() if status < 300)
         assert good >= SUCCEED * statuses.total(), (operation.label, statuses)
-
-
-def test_writing_the_catalogue_breaks_nothing(scratch):
-    for operation in scratch.operations(lambda method, path: path.startswith("/catalogue") and method != "GET"):
-        statuses_of(scratch, operation, filled=False)
