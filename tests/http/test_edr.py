@@ -183,7 +183,7 @@ def test_where_nothing_lies_there_is_no_content(demo, path, params):
         ("position", "parameter-name", {"coords": POINT, "parameter-name": "B99"}),
         ("position", "parameter_names", {"coords": POINT, "parameter-name": "B4", "parameter_names": "B4"}),
         ("position", "z", {"coords": POINT, "z": "1"}),
-        ("position", "f", {"coords": POINT, "f": "netcdf"}),
+        ("position", "f", {"coords": POINT, "f": "geotiff"}),
         ("position", "mosaic", {"coords": POINT, "mosaic": "x"}),
         ("position", "group", {"coords": POINT, "group": "x"}),
         ("position", "mask", {"coords": POINT, "mask": "x"}),

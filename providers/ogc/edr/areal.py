@@ -23,7 +23,6 @@ from prismcube.cube.reduce import ReducedField, check_reducers, reduce_slices
 from prismcube.encode.geojson import About
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection
-from prismcube.model.cube import Slice
 from prismcube.model.distance import circle
 from prismcube.model.distance import corridor as corridor_shape
 from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs, transformer
@@ -32,11 +31,10 @@ from prismcube.model.series import Series
 from prismcube.model.shapes import clipped_to, onto, to_native
 from prismcube.raster.rasterize import pixels_inside
 from providers.ogc.answer import NOTHING_THERE, Answer, Context, Request
-from providers.ogc.coverage import check_json_size
 from providers.ogc.edr.answers import about, cube_answer, series_answer
 from providers.ogc.edr.query import COMMON, coords, format_of, length, read_query, selection
 from providers.ogc.params import Query, parse_bbox, renamed
-from providers.ogc.selection import Watched, all_slices, select
+from providers.ogc.selection import Watched, select
 
 AREAL = (*COMMON, "reducer", "resampling")
 AREA_PARAMETERS = ("coords", *AREAL)
@@ -145,9 +143,7 @@ def answer_area(
         columns = reduce_slices(plan.fields, slices, inside, reducers)
         slices.check()
         return _reduced(context, said, plan, columns, slices, shape, native, format)
-    check_json_size(plan, context)
-    clipped = [_clipped(one, inside) for one in all_slices(context, plan)]
-    return cube_answer(context, said, plan, clipped, format)
+    return cube_answer(context, said, plan, format, inside=inside)
 
 
 def cube(context: Context, request: Request, name: str) -> Answer:
@@ -189,8 +185,7 @@ def cube(context: Context, request: Request, name: str) -> Answer:
         watched.check()
         shape = Shape(native=box(*grid.bounds.as_tuple()), crs=query.crs("crs") or CRS84)
         return _reduced(context, said, plan, reduced, watched, shape, grid, format)
-    check_json_size(plan, context)
-    return cube_answer(context, said, plan, all_slices(context, plan), format)
+    return cube_answer(context, said, plan, format)
 
 
 def reducers_of(query: Query, usual: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -262,10 +257,6 @@ def _far(metres: float, crs: str) -> float:
     """A distance in units of a CRS, more rather than less: Mercator stretches tenfold at 84 degrees."""
     factor = parse_crs(crs).axis_info[0].unit_conversion_factor or 1.0
     return metres / 6_000_000 / factor * 10 if parse_crs(crs).is_geographic else metres / factor * 10
-
-
-def _clipped(one: Slice, inside: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Slice:
-    return Slice(one.index, one.data, tuple(valid & inside for valid in one.valid), one.status, one.message)
 
 
 def _reduced(

@@ -11,6 +11,7 @@ from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.distance import METRES, MOST_METRES
 from prismcube.model.grid import CRS84, Grid
+from providers.ogc.coverage.formats import FILES
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_number, parse_wkt
 from providers.ogc.selection import Selection, check_fields
@@ -24,10 +25,11 @@ FORMATS = {
     "json": covjson.MEDIA_TYPE,
     "csv": table.MEDIA_TYPE,
     "geojson": geojson.MEDIA_TYPE,
+    "netcdf": FILES["netcdf"].media_type,
 }
 """Values of `f`, in any case; media types are taken too. The first is the default."""
 
-OUTPUT_FORMATS = {"CoverageJSON": "covjson", "CSV": "csv", "GeoJSON": "geojson"}
+OUTPUT_FORMATS = {"CoverageJSON": "covjson", "CSV": "csv", "GeoJSON": "geojson", "NetCDF": "netcdf"}
 """Formats by the names that `output_formats` of a collection lists, and their values of `f`."""
 
 MEDIA_TYPES = tuple(dict.fromkeys(FORMATS[name].partition(";")[0] for name in OUTPUT_FORMATS.values()))
