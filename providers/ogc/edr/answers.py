@@ -104,18 +104,7 @@ def _netcdf_series(context: Context, series: Series, *, title: str) -> Answer:
     context.temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.temporary, prefix=TEMPORARY) as inside:
         path = Path(inside, f"series.{NETCDF.extension}")
-        netcdf.write_series(
-            path,
-            series.fields,
-            series.steps,
-            series.data,
-            series.valid,
-            x=series.x,
-            y=series.y,
-            crs=series.crs,
-            ends=series.ends,
-            title=title,
-        )
+        netcdf.write_series(path, series, title=title)
         return Answer(FileBody(path.open("rb"), path.stat().st_size), NETCDF.media_type)
 
 
