@@ -14,7 +14,7 @@ from config.tree import Log, LogFormat, LogLevel
 from server.cli.options import PROJECT, ConfigOption, settings_for
 from server.cli.processes import run_verb
 from server.cli.serve import check_port, sweep_temporary
-from server.run import Application
+from server.run import Application, preload
 
 EXAMPLES = PROJECT / "examples"
 SETS = (
@@ -56,7 +56,7 @@ def demo(
         return
     check_port(settings)
     sweep_temporary(settings)
-    run_verb("demo", settings, ["--prepare-only"])
+    run_verb("demo", settings, ["--prepare-only"], meanwhile=preload)
     console = Console(highlight=False, soft_wrap=True)
     Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
 from config.settings import Settings
 
 
-def run_verb(verb: str, settings: Settings, arguments: Sequence[str] = ()) -> None:
-    """Run `prismcube VERB ARGUMENTS` for these settings; exits with the child's code when that isn't 0."""
+def run_verb(
+    verb: str, settings: Settings, arguments: Sequence[str] = (), *, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Run `prismcube VERB ARGUMENTS` for these settings; exits with the child's code when that isn't 0.
+
+    `meanwhile` is done while the child works.
+    """
     command = [sys.executable, "-m", "server.cli", verb, "--config", str(settings.path), "--home", str(settings.home)]
-    child = subprocess.run([*command, *arguments], check=False, env=os.environ)  # noqa: S603  our own program
+    with subprocess.Popen([*command, *arguments], env=os.environ) as child:  # noqa: S603  our own program
+        meanwhile()
     if child.returncode:
         raise typer.Exit(child.returncode)

@@ -15,7 +15,7 @@ from config.settings import Settings
 from prismcube.errors import ConfigurationError
 from server.cli.options import ConfigOption, HomeOption, settings_for
 from server.cli.processes import run_verb
-from server.run import Application
+from server.run import Application, preload
 
 
 def serve(
@@ -32,7 +32,7 @@ def serve(
     settings = settings_for(config, home=home, host=host, port=port, workers=workers)
     check_port(settings)
     sweep_temporary(settings)
-    run_verb("migrate", settings)
+    run_verb("migrate", settings, meanwhile=preload)
     console = Console(highlight=False)
     url = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
     Application(settings, when_ready=lambda: console.print(f"serving {url} (Ctrl-C stops)")).run()

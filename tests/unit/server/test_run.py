@@ -1,0 +1,47 @@
+"""What gunicorn's master may load before it forks."""
+
+import subprocess
+import sys
+
+import pytest
+
+from server.run import figures_folder
+
+HEAVY = ("h5netcdf", "h5py", "zarr", "rio_cogeo", "xarray", "pandas", "scipy")
+
+
+def loaded(code):
+    told = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"], check=True, capture_output=True, text=True
+    )
+    return set(told.stdout.split())
+
+
+def test_the_master_touches_no_gdal():
+    modules = loaded("import server.cli, server.run; server.run.preload()")
+    assert "flask" in modules
+    # prometheus-client looks for its folder when it is imported, which is not there yet.
+    assert not {"rasterio", "obstore", "prometheus_client", "pygeoapi.flask_app"} & modules
+
+
+def test_a_worker_loads_no_encoder_before_it_is_asked_for():
+    assert not set(HEAVY) & loaded("import server.asgi")
+
+
+def test_the_folder_of_figures(tmp_path):
+    left = tmp_path / "metrics-left"
+    left.mkdir()
+    (left / "lock").touch()
+    with figures_folder(tmp_path) as one:
+        assert not left.exists(), "whose server has gone"
+        with figures_folder(tmp_path) as other:
+            assert one.exists(), "whose server lives"
+            assert other != one
+        assert not other.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_swept_when_the_server_fails(tmp_path):
+    with pytest.raises(KeyError), figures_folder(tmp_path):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
