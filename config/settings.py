@@ -27,7 +27,9 @@ from pydantic_settings.exceptions import SettingsError
 from pygeoapi.config import load_schema
 from pygeoapi.util import to_json, yaml_load
 
-from config.tree import ROOT, SECRETS, Ours, Section, Setting, Settings, describe, is_loopback
+from config.access import AccessControl, is_loopback
+from config.section import Section
+from config.tree import ROOT, SECRETS, Ours, Setting, Settings, describe
 from prismcube.errors import ConfigurationError
 
 __all__ = ["ENV_PREFIX", "Setting", "Settings", "describe", "is_loopback", "load"]
@@ -84,16 +86,34 @@ def _ours(section: object, overrides: Mapping[str, object]) -> tuple[Ours | None
     if section is not None and not isinstance(section, dict):
         return None, [*mistakes, (ROOT, f"must hold keys and values, got {section!r:.60}")]
     # A section whose lines are all commented out reads as null, and means its defaults.
-    values = {key: {} if value is None and _is_section(key) else value for key, value in (section or {}).items()}
-    values = _merged(values, environment)
+    values = _merged(_with_empty_sections(Ours, section or {}), environment)
     for name, value in overrides.items():
         for key in reversed(name.removeprefix(f"{ROOT}.").split(".")):
             value = {key: value}
         values = _merged(values, value)  # type: ignore[arg-type]  # a dict by now: a name has at least one part
     try:
-        return Ours.model_validate(values), mistakes
+        context = {"asks_for_keys": _asks_for_keys(values.get("access"))}
+        return Ours.model_validate(values, context=context), mistakes
     except ValidationError as error:
         return None, mistakes + [_own_mistake(detail) for detail in error.errors()]
+
+
+def _with_empty_sections(shape: type[Section], values: Mapping[str, Any]) -> dict[str, Any]:
+    result = {}
+    for key, value in values.items():
+        field = shape.model_fields.get(key)
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            value = _with_empty_sections(field.annotation, value or {}) if isinstance(value, dict | None) else value
+        result[key] = value
+    return result
+
+
+def _asks_for_keys(section: object) -> bool:
+    """What other sections need to know of `access`. One with mistakes asks: they are told, nothing follows of them."""
+    try:
+        return AccessControl.model_validate({} if section is None else section).is_configured
+    except ValidationError:
+        return True
 
 
 def _environment() -> tuple[dict[str, Any], list[Mistake]]:

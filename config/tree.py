@@ -3,6 +3,7 @@
     Settings
     ├── home                     folder of the catalogue and caches
     ├── catalogue                url
+    ├── access                   who may read and write what
     ├── serve                    where and how the server listens
     ├── limits                   what one request may cost
     ├── tiles                    in which tile matrix sets there are tiles
@@ -19,10 +20,13 @@ import ipaddress
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
+
+from config.access import AccessControl, AccessRule, is_loopback
+from config.section import Section
 
 SECRETS = ("prismcube.catalogue.url", "prismcube.limits.rate_storage")
 """Settings that may hold a password: their values are never shown."""
@@ -32,19 +36,6 @@ ROOT = "prismcube"
 
 PositiveBytes = Annotated[ByteSize, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A part of the tree: frozen, and strict about names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise ValueError("must not be true or false")
-        return value
 
 
 class Catalogue(Section):
@@ -78,13 +69,14 @@ class Serve(Section):
     # First, because the check of `host` needs it.
     open_to_network: bool = Field(
         False,
-        description="Whether `host` may be anything but loopback. There is no authentication yet: "
-        "whoever reaches the port may read everything.",
+        description="Whether `host` may be anything but loopback although `access` asks for no keys or tokens: "
+        "whoever reaches the port may then read every collection.",
     )
     writable: bool = Field(
         False,
-        description="Whether `/catalogue` may be changed by whoever reaches the port, when that may be others than "
-        "this machine: `host` is no loopback address, or `public_url` is set. Otherwise it always may.",
+        description="Whether whoever reaches the port may do everything, also read and change `/catalogue`, when that "
+        "may be others than this machine (`host` is no loopback address, or `public_url` is set) and `access` asks "
+        "for no keys or tokens. Who is on this machine always may.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address or host name to listen on.")
     port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on.")
@@ -115,10 +107,11 @@ class Serve(Section):
     @field_validator("host")
     @classmethod
     def _loopback_unless_told(cls, host: str, info: ValidationInfo) -> str:
-        if info.data.get("open_to_network") is False and not is_loopback(host):
+        asks = (info.context or {}).get("asks_for_keys", False)
+        if info.data.get("open_to_network") is False and not asks and not is_loopback(host):
             raise ValueError(
-                "is not a loopback address, and there is no authentication yet: whoever reaches the port may read "
-                f"everything; set {ROOT}.serve.open_to_network to true if that is wanted"
+                "is not a loopback address, and no authentication is configured: whoever reaches the port may read "
+                f"everything; see {ROOT}.access, or set {ROOT}.serve.open_to_network to true if that is wanted"
             )
         return host
 
@@ -281,6 +274,7 @@ class Ours(Section):
         description="Folder of the catalogue and caches; a relative one starts at the working directory.",
     )
     catalogue: Catalogue = Field(default_factory=Catalogue)
+    access: AccessControl = Field(default_factory=AccessControl)
     serve: Serve = Field(default_factory=Serve)
     limits: Limits = Field(default_factory=Limits)
     tiles: Tiles = Field(default_factory=Tiles)
@@ -323,7 +317,7 @@ class Setting(NamedTuple):
 
 
 def describe() -> list[Setting]:
-    """Every setting, in the order of the tree."""
+    """Every setting, in the order of the tree; `N` stands for the number of an element of a list."""
     return list(_lines(Ours, ROOT))
 
 
@@ -333,8 +327,12 @@ def _lines(section: type[Section], prefix: str) -> list[Setting]:
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             lines += _lines(kind, f"{prefix}.{name}")
-        else:
-            lines.append(Setting(f"{prefix}.{name}", _TYPES[kind], _written(field.default), str(field.description)))
+            continue
+        default = "(none)" if field.is_required() else _written(field.default)
+        lines.append(Setting(f"{prefix}.{name}", _TYPES[kind], default, str(field.description)))
+        for element in get_args(kind):
+            if isinstance(element, type) and issubclass(element, Section):
+                lines += _lines(element, f"{prefix}.{name}.N")
     return lines
 
 
@@ -348,6 +346,7 @@ _TYPES: dict[Any, str] = {
     LogFormat: "json or text",
     LogLevel: "debug, info, warning or error",
     ByteSize: "bytes, such as 536870912 or 512 MiB",
+    tuple[AccessRule, ...]: "list of rules",
 }
 
 
@@ -363,11 +362,3 @@ def _written(default: Any) -> str:
             return default.human_readable(separator=" ").replace(".0 ", " ")
         case _:
             return str(default)
-
-
-def is_loopback(host: str) -> bool:
-    """True when only this machine can reach a server that listens on `host`."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

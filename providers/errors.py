@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prismcube.errors import PrismcubeError
+from prismcube.model.access import Access
 
 
 class MethodNotAllowed(PrismcubeError):
@@ -24,4 +25,13 @@ class UnsupportedMediaType(PrismcubeError):
 
 
 class Forbidden(PrismcubeError):
-    """Nobody may do this here."""
+    """The caller may not do this here."""
+
+
+class Unauthorized(Forbidden):
+    """Nobody may do this without a key or token, and none was shown."""
+
+
+def refused(access: Access, reason: str) -> Forbidden:
+    """The error for what this caller may not do."""
+    return Unauthorized(reason) if access.may_identify else Forbidden(reason)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from starlette.types import Scope
 
-from prismcube.model.access import FULL, Access
+from config.access import is_loopback
+from config.settings import Settings
+from prismcube.model.access import AUTHENTICATED, EVERYONE, FULL, Access, Rule
+from prismcube.model.access import Scope as May
+from prismcube.model.keys import with_lower
+from prismcube.model.pattern import Pattern
 
 KEY = "prismcube.access"
 """Where the scope has it."""
+
+VARY = "Authorization, X-API-Key"
+"""Headers that answers depend on."""
 
 
 def access_of(scope: Scope) -> Access:
@@ -15,3 +26,46 @@ def access_of(scope: Scope) -> Access:
     access = scope.get(KEY, FULL)
     assert isinstance(access, Access)  # noqa: S101  # only we write this key
     return access
+
+
+def name_of(access: Access) -> str:
+    """Who the caller is, as rules write it: `key:NAME` or `user:SUBJECT`; nothing for one who is not known."""
+    return next((one for one in sorted(access.subjects) if one.startswith(("key:", "user:"))), "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What the settings say of callers."""
+
+    anonymous: Access
+    """Who shows neither key nor token."""
+    asks: bool = False
+    """True when callers are told apart by keys or tokens."""
+    rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        given = settings.access
+        if not given.is_configured:
+            return cls(anonymous=_anybody(settings))
+        rules = tuple(
+            Rule(collections=Pattern(one.collections), read=frozenset(one.read), write=frozenset(one.write))
+            for one in given.rules
+        )
+        closed = Rule(collections=Pattern("*"), read=frozenset({AUTHENTICATED}), write=frozenset({AUTHENTICATED}))
+        rules = (*rules, closed)
+        anonymous = Access(subjects=frozenset({EVERYONE}), scopes=frozenset({May.READ}), rules=rules, may_identify=True)
+        return cls(anonymous=anonymous, asks=True, rules=rules)
+
+    def known(self, name: str, *, groups: Iterable[str], scopes: Iterable[May]) -> Access:
+        """The access of a caller whose key or token is right; `name` is `key:NAME` or `user:SUBJECT`."""
+        subjects = {EVERYONE, AUTHENTICATED, name, *(f"group:{group}" for group in groups)}
+        return Access(subjects=frozenset(subjects), scopes=with_lower(scopes), rules=self.rules)
+
+
+def _anybody(settings: Settings) -> Access:
+    """Where nobody is asked who he is: everything for who is on this machine, reading for others, or as told."""
+    only_here = is_loopback(settings.serve.host) and settings.serve.public_url is None
+    if only_here or settings.serve.writable:
+        return FULL
+    return Access(subjects=frozenset({EVERYONE}), scopes=frozenset({May.READ}))

@@ -1,8 +1,8 @@
 """The ASGI application of a worker.
 
-request ─ id, log, figures ─ forwarded ─ security headers ─ CORS ─ guard ─ rate ─ bodies ─ Root
-          (server.edge, from the outside in)                                               │
-          ┌────────────────────────────────────────────────────────────────────────────────┘
+request ─ id, log, figures ─ forwarded ─ security headers ─ CORS ─ guard ─ caller ─ rate ─ bodies ─ Root
+          (server.edge and server.authentication, from the outside in)                              │
+          ┌─────────────────────────────────────────────────────────────────────────────────────────┘
           ├ pygeoapi's own resource? ──> a2wsgi ─> pygeoapi's Flask app
           ├ pixels, health, metrics ───> server.native
           └ all else ──────────────────> a2wsgi ─> server.pages
@@ -30,7 +30,8 @@ from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate
 from prismcube.storage.uri import canonical_uri
 from providers.ogc.answer import Context, Limits
-from server.catalogue import Writers
+from server.access import access_of
+from server.authentication import Authentication
 from server.edge.bodies import Bodies
 from server.edge.clients import Places, Rate
 from server.edge.cors import Cors
@@ -83,7 +84,7 @@ def create_app(settings: Settings) -> ASGIApp:
     serve = settings.serve
     host = Host(settings.pygeoapi, url=serve.public_url or f"http://{serve.host}:{serve.port}")
     context = replace(make_context(settings, metrics), others=host.entries)
-    return _edge(_handlers(settings, context, host, metrics), settings, host, metrics)
+    return _edge(_handlers(settings, context, host, metrics), settings, host, metrics, context.catalogue)
 
 
 def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics) -> ASGIApp:
@@ -93,7 +94,6 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
         context,
         host,
         public_url=serve.public_url,
-        writers=Writers.of(settings),
         body_bytes=int(limits.body_bytes),
     )
     small = Measured(_wsgi(_telling(flask_app(pages))))
@@ -120,7 +120,7 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
     return Root(app, stock=_wsgi(host.app), host=host)
 
 
-def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics) -> ASGIApp:
+def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics, catalogue: Catalogue) -> ASGIApp:
     """What requests pass on their way to `app`, from the inside out."""
     serve, limits = settings.serve, settings.limits
     app = Bodies(
@@ -128,7 +128,7 @@ def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics) -> ASG
     )  # after all that may refuse, before any thread
     if limits.client_rate is not None:
         app = Rate(app, rate=limits.client_rate, storage=limits.rate_storage, metrics=metrics)
-    # Authentication belongs here: a rate is counted for a key or user.
+    app = Authentication(app, settings, catalogue)  # a rate is counted for a key or user
     sizes = Sizes(url_bytes=limits.url_bytes, header_bytes=limits.header_bytes, parameters=limits.parameters)
     app = Guard(app, sizes=sizes)
     app = ProblemPages(app, host=host, base=lambda scope: facts_of(scope).base)
@@ -165,7 +165,7 @@ class Root:
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._host.answers(scope["path"]):
+        if scope["type"] == "http" and self._host.answers(scope["path"], access_of(scope)):
             facts_of(scope).route = STOCK
             await self._stock(scope, receive, send)
         else:

@@ -1,28 +1,29 @@
 """`/catalogue` in Flask: views over `providers.catalogue`, and who may change it.
 
-There is no authentication yet. So changes are taken where only this machine can reach the server, or where the settings
-say in words that whoever reaches it may; and never from a page of another site that the user's browser has open.
+It names the files of the archive, and a collection can be defined over any of them. So all of it needs the scope
+`write`, and that no rule hides a collection from the caller; what he may change there, the rules say
+(docs/adr/0005-who-reads-what.md). Pages of other sites that a browser has open change nothing.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
-from config.settings import Settings
-from config.tree import is_loopback
 from prismcube.catalogue import Catalogue
 from prismcube.errors import NotFound
+from prismcube.model.access import Access
 from providers.catalogue import handlers, operations
 from providers.catalogue.resources import RESOURCES
-from providers.errors import Forbidden
+from providers.errors import Forbidden, refused
 from providers.ogc.answer import Answer
 from providers.ogc.params import Query
+from server.access import VARY, access_of
+from server.credentials import by_itself
 
 READING = ("GET", "HEAD")
 
@@ -30,15 +31,14 @@ READING = ("GET", "HEAD")
 class CatalogueViews:
     """The views of one worker; `base` gives the address for links, which the settings name if `named`."""
 
-    def __init__(self, catalogue: Catalogue, *, writers: Writers, base: Callable[[], str], named: bool) -> None:
+    def __init__(self, catalogue: Catalogue, *, base: Callable[[], str], named: bool) -> None:
         self._catalogue = catalogue
-        self._writers = writers
         self._base = base
         self._named = named
 
     def blueprint(self) -> Blueprint:
         views = Blueprint("catalogue", __name__, url_prefix="/catalogue")
-        views.before_request(self._check_write)
+        views.before_request(self._check)
         add = views.add_url_rule
         add("", "overview", self.overview, methods=["GET"])
         add("/containers/layouts", "layouts", self.layouts, methods=["GET"])
@@ -68,7 +68,10 @@ class CatalogueViews:
 
     def create(self, name: str) -> Response:
         kind = request.headers.get("Content-Type", "")
-        return respond(handlers.create(self._catalogue, name, request.get_data(), content_type=kind, base=self._base()))
+        sent = request.get_data()
+        return respond(
+            handlers.create(self._catalogue, name, sent, content_type=kind, base=self._base(), access=_access())
+        )
 
     def replace(self, name: str, key: str) -> Response:
         return respond(handlers.replace(self._catalogue, name, key, request.get_data(), **_conditions()))
@@ -77,11 +80,13 @@ class CatalogueViews:
         return respond(handlers.patch(self._catalogue, name, key, request.get_data(), **_conditions()))
 
     def delete(self, name: str, key: str) -> Response:
-        return respond(handlers.delete(self._catalogue, name, key, if_match=request.headers.get("If-Match", "")))
+        seen = request.headers.get("If-Match", "")
+        return respond(handlers.delete(self._catalogue, name, key, if_match=seen, access=_access()))
 
     def delete_many(self, name: str) -> Response:
         kind = request.headers.get("Content-Type", "")
-        return respond(operations.delete_many(self._catalogue, name, request.get_data(), content_type=kind))
+        body = request.get_data()
+        return respond(operations.delete_many(self._catalogue, name, body, content_type=kind, access=_access()))
 
     def layouts(self) -> Response:
         return respond(operations.layouts(self._catalogue, _pairs()))
@@ -97,11 +102,13 @@ class CatalogueViews:
     def _operation(self, path: str) -> Callable[[], Response]:
         def view() -> Response:
             kind = request.headers.get("Content-Type", "")
-            return respond(operations.run(self._catalogue, path, request.get_data(), content_type=kind))
+            body = request.get_data()
+            return respond(operations.run(self._catalogue, path, body, content_type=kind, access=_access()))
 
         return view
 
-    def _check_write(self) -> None:
+    def _check(self) -> None:
+        _check_access(_access())
         name = (request.view_args or {}).get("name")
         if name is not None and name not in RESOURCES:
             raise NotFound("kind of entity", name[:60])
@@ -110,26 +117,25 @@ class CatalogueViews:
         Query(_pairs(), known=())  # these take none
         if request.endpoint == "catalogue.tiles":
             return
-        if self._writers is Writers.NOBODY:
+        if by_itself(request.environ["asgi.scope"]["headers"]):
+            _check_origin(request.headers.get("Origin"), self._base(), named=self._named)
+
+
+def _access() -> Access:
+    return access_of(request.environ["asgi.scope"])
+
+
+def _check_access(access: Access) -> None:
+    """Refuse whoever may not see the catalogue at all. Raises Forbidden, Unauthorized."""
+    if not access.may_change:
+        if access.is_anonymous and not access.may_identify:
             raise Forbidden(
-                "the catalogue is only read here: others than this machine may reach the server, and there is no "
-                "authentication yet; an operator may set prismcube.serve.writable"
+                "the catalogue is for this machine only, since others may reach the server and no keys are asked for; "
+                "an operator may set prismcube.access, or prismcube.serve.writable"
             )
-        _check_origin(request.headers.get("Origin"), self._base(), named=self._named)
-
-
-class Writers(StrEnum):
-    """Who may change the catalogue over HTTP."""
-
-    NOBODY = "nobody"
-    THIS_MACHINE = "this machine"
-    EVERYBODY = "everybody"  # who reaches the port
-
-    @classmethod
-    def of(cls, settings: Settings) -> Writers:
-        if is_loopback(settings.serve.host) and settings.serve.public_url is None:
-            return cls.THIS_MACHINE
-        return cls.EVERYBODY if settings.serve.writable else cls.NOBODY
+        raise refused(access, "the catalogue names the files of the archive; it needs the scope write")
+    if not access.reads_everything:
+        raise refused(access, "the catalogue is for those from whom no collection is hidden")
 
 
 def _check_origin(origin: str | None, base: str, *, named: bool) -> None:
@@ -159,7 +165,8 @@ def respond(answer: Answer) -> Response:
     """An answer whose body is at hand."""
     if not isinstance(answer.body, bytes):
         raise TypeError("answers in files are sent by the pixel routes")
-    return Response(answer.body, answer.status, headers=dict(answer.headers), content_type=answer.media_type)
+    kept = {"Cache-Control": "private, no-cache", "Vary": VARY}  # it names files
+    return Response(answer.body, answer.status, headers={**kept, **answer.headers}, content_type=answer.media_type)
 
 
 def _pairs() -> list[tuple[str, str]]:
@@ -167,4 +174,5 @@ def _pairs() -> list[tuple[str, str]]:
 
 
 def _conditions() -> dict[str, Any]:
-    return {"content_type": request.headers.get("Content-Type", ""), "if_match": request.headers.get("If-Match", "")}
+    sent = {"content_type": request.headers.get("Content-Type", ""), "if_match": request.headers.get("If-Match", "")}
+    return {**sent, "access": _access()}

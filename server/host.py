@@ -26,6 +26,7 @@ from flask import Flask
 from jinja2 import Environment, FileSystemLoader
 
 from prismcube.errors import InvalidInput
+from prismcube.model.access import Access
 from providers.ogc.negotiate import by_preference
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -52,12 +53,18 @@ class Host:
         """Names of the collections that pygeoapi publishes by itself, from its own file."""
         self._entries: list[dict[str, Any]] | None = None
 
-    def answers(self, path: str) -> bool:
-        """True for paths that belong to pygeoapi's own resources."""
+    def answers(self, path: str, access: Access) -> bool:
+        """True for paths that belong to pygeoapi's own resources, those of a collection if the caller may read it.
+
+        To others, our own handlers answer as for a collection that does not exist.
+        """
         if not self.config["resources"]:
             return False
         first, _, rest = path.strip("/").partition("/")
-        return rest.partition("/")[0] in self.collections if first == "collections" else first in _STOCK_PREFIXES
+        if first != "collections":
+            return first in _STOCK_PREFIXES
+        name = rest.partition("/")[0]
+        return name in self.collections and access.may_read(name)
 
     def entries(self) -> list[dict[str, Any]]:
         """The collection objects of pygeoapi's own collections by name, by its own code; treat as read-only.

@@ -14,13 +14,14 @@ from flask import Blueprint, Flask, Response, redirect, request, send_from_direc
 from werkzeug.exceptions import HTTPException
 
 from prismcube.errors import CatalogueUnavailable, PrismcubeError
+from prismcube.model.access import Access
 from providers.errors import MethodNotAllowed
 from providers.ogc.answer import JSON, REL, Answer, Context, Request, link
 from providers.ogc.listing import collections_document
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from server.access import access_of
-from server.catalogue import CatalogueViews, Writers
+from server.catalogue import CatalogueViews
 from server.conformance import CONFORMANCE
 from server.definition import Definition
 from server.documents import Place, page_data
@@ -49,17 +50,13 @@ ON_LANDING_PAGE = 12
 class Pages:
     """The views of one worker. `public_url` is the API's address where the settings name one.
 
-    `writers`: who may change `/catalogue`; `body_bytes`: of a request, at most.
+    `body_bytes`: of a request, at most.
     """
 
-    def __init__(
-        self, context: Context, host: Host, *, public_url: str | None, writers: Writers, body_bytes: int
-    ) -> None:
+    def __init__(self, context: Context, host: Host, *, public_url: str | None, body_bytes: int) -> None:
         self._context = context
         self.body_bytes = body_bytes
-        self.catalogue = CatalogueViews(
-            context.catalogue, writers=writers, base=self._base, named=public_url is not None
-        )
+        self.catalogue = CatalogueViews(context.catalogue, base=self._base, named=public_url is not None)
         self._host = host
         self._definition = Definition()
 
@@ -69,6 +66,7 @@ class Pages:
             ("/", self.landing),
             ("/conformance", self.conformance),
             ("/openapi", self.openapi),
+            ("/login", self.login),
             ("/viewer", self.viewer),
             ("/viewer/", self.viewer_folder),
             ("/viewer/<path:file>", self.viewer_file),
@@ -122,6 +120,10 @@ class Pages:
             more=lambda: {"tags_shown": operations_by_tag(document)},
         )
 
+    def login(self) -> Response:
+        """Where a browser is asked for a key (server.authentication); back to the landing page with it."""
+        return redirect(f"{self._base()}/", 303)  # type: ignore[return-value]  # werkzeug's Response
+
     def _document(self, operation: Operation) -> Callable[..., Response]:
         """The view of a document: JSON, or the page of its template."""
 
@@ -138,7 +140,10 @@ class Pages:
 
     def _seen(self) -> Context:
         """The context with what the caller may do."""
-        return replace(self._context, access=access_of(request.environ["asgi.scope"]))
+        return replace(self._context, access=self._access())
+
+    def _access(self) -> Access:
+        return access_of(request.environ["asgi.scope"])
 
     def _request(self) -> Request:
         return Request(query=_pairs(), accept=request.headers.get("Accept", ""), base=self._base())
@@ -184,9 +189,8 @@ class Pages:
 
     def _sent(self, answer: Answer) -> Response:
         """An answer whose body is at hand, or 304 when the client has it."""
-        access = access_of(request.environ["asgi.scope"])
         seen = request.headers.get("If-None-Match", "")
-        status, headers = head(answer, if_none_match=seen, access=access, has_languages=True)
+        status, headers = head(answer, if_none_match=seen, access=self._access(), has_languages=True)
         body = answer.body if isinstance(answer.body, bytes) and status != 304 else b""
         response = Response(body, status)
         response.headers.pop("Content-Type", None)

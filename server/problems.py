@@ -21,7 +21,7 @@ from prismcube.errors import (
     StorageFull,
     TimeExceeded,
 )
-from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, UnsupportedMediaType
+from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, Unauthorized, UnsupportedMediaType
 from server.logs import request_id
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -29,6 +29,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[PrismcubeError], int] = {
+    Unauthorized: 401,
     Forbidden: 403,
     MethodNotAllowed: 405,
     PreconditionFailed: 412,

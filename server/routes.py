@@ -287,7 +287,7 @@ DOCUMENTS = (
 )
 
 PATH_PARAMETERS: Mapping[str, tuple[str, str, str]] = {
-    "collectionId": ("name", "Name of the collection", "s2-romania"),
+    "collectionId": ("name", "Name of the collection", "name"),
     "itemId": ("key", "Item", "1"),
     "locationId": ("key", "Location", "1"),
     "styleId": ("style", "Style", "default"),

@@ -320,3 +320,19 @@ outbox = Table(  # what has changed in the data that readers see, in the order o
     CheckConstraint("kind IN ('data', 'definition', 'deleted')", name="kind"),
     sqlite_autoincrement=True,
 )
+
+api_key = Table(
+    "api_key",
+    metadata,
+    _id(),
+    Column("name", Name, nullable=False, unique=True),
+    Column("public", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the secret, which is kept nowhere
+    Column("scopes", Json, nullable=False),
+    Column("groups", Json, nullable=False),
+    Column("created", UTCDateTime, nullable=False),
+    Column("expires", UTCDateTime),
+    Column("used", UTCDateTime),
+    Column("revoked", UTCDateTime),
+    sqlite_autoincrement=True,
+)

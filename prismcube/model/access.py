@@ -47,6 +47,8 @@ class Access:
     """Those he is, `everyone` among them."""
     scopes: frozenset[Scope]
     rules: tuple[Rule, ...] = ()
+    may_identify: bool = False
+    """True for a caller who has shown no key or token where they are taken: with one he may do more."""
 
     @property
     def is_anonymous(self) -> bool:

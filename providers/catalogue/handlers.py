@@ -20,12 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 from prismcube.catalogue import Catalogue, Repositories, UnitOfWork
 from prismcube.catalogue.references import Deletion
 from prismcube.errors import Conflict, InvalidInput, NotFound
+from prismcube.model.access import FULL, Access
 from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.text import check_text
 from providers.catalogue.filters import Filters
 from providers.catalogue.resource import Resource
 from providers.catalogue.resources import RESOURCES
-from providers.errors import PreconditionFailed, UnsupportedMediaType
+from providers.errors import PreconditionFailed, UnsupportedMediaType, refused
 from providers.ogc.answer import JSON, Answer, json_answer, link
 from providers.ogc.params import Query
 
@@ -93,12 +94,15 @@ def read(
     return json_answer_with(document, {"ETag": tag})
 
 
-def create(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, base: str) -> Answer:
+def create(
+    catalogue: Catalogue, name: str, body: bytes, *, content_type: str, base: str, access: Access = FULL
+) -> Answer:
     """Store a new entity; a list of records stores all of them or none.
 
-    Raises InvalidInput, NotFound for what it refers to, Conflict when it exists.
+    Raises InvalidInput, NotFound for what it refers to, Conflict when it exists, Forbidden.
     """
     one = resource_of(name)
+    check_change(access, name)
     check_type(content_type, (JSON,))
     if one.creates_many and body.lstrip()[:1] == b"[":
         models = parse(list[one.model], body)  # type: ignore[name-defined]  # a type made at run time
@@ -107,7 +111,9 @@ def create(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, b
         with catalogue.transaction() as unit:
             stored = one.create_many(unit, models)
         return Answer(orjson.dumps({"ids": [entity.id for entity in stored]}), status=201)
-    wanted = one.prepare(catalogue, parse(one.model, body))
+    model = parse(one.model, body)
+    check_change(access, name, getattr(model, "name", None))
+    wanted = one.prepare(catalogue, model)
     with catalogue.transaction() as unit:
         entity = one.create(unit, wanted)
         document = entity_document(one, unit, one.get(unit, one.key(entity)))
@@ -115,20 +121,44 @@ def create(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, b
     return json_answer_with(document, headers, status=201)
 
 
-def replace(catalogue: Catalogue, name: str, key: str, body: bytes, *, content_type: str, if_match: str = "") -> Answer:
-    """Replace an entity. Raises NotFound, InvalidInput, Conflict for what can't change, PreconditionFailed."""
+def replace(
+    catalogue: Catalogue,
+    name: str,
+    key: str,
+    body: bytes,
+    *,
+    content_type: str,
+    if_match: str = "",
+    access: Access = FULL,
+) -> Answer:
+    """Replace an entity.
+
+    Raises NotFound, InvalidInput, Conflict for what can't change, PreconditionFailed, Forbidden.
+    """
+    check_change(access, name, key)
     check_type(content_type, (JSON,))
     return _change(catalogue, name, key, body, if_match=if_match, merge=False)
 
 
-def patch(catalogue: Catalogue, name: str, key: str, body: bytes, *, content_type: str, if_match: str = "") -> Answer:
+def patch(
+    catalogue: Catalogue,
+    name: str,
+    key: str,
+    body: bytes,
+    *,
+    content_type: str,
+    if_match: str = "",
+    access: Access = FULL,
+) -> Answer:
     """Change some members of an entity. Raises as `replace` does."""
+    check_change(access, name, key)
     check_type(content_type, (MERGE_PATCH, JSON))
     return _change(catalogue, name, key, body, if_match=if_match, merge=True)
 
 
-def delete(catalogue: Catalogue, name: str, key: str, *, if_match: str = "") -> Answer:
-    """Remove an entity. Raises NotFound, Conflict when something refers to it, PreconditionFailed."""
+def delete(catalogue: Catalogue, name: str, key: str, *, if_match: str = "", access: Access = FULL) -> Answer:
+    """Remove an entity. Raises NotFound, Conflict when something refers to it, PreconditionFailed, Forbidden."""
+    check_change(access, name, key)
     one = resource_of(name)
     id = one.parse_key(key)
 
@@ -143,6 +173,21 @@ def delete_many(catalogue: Catalogue, name: str, keys: Sequence[int | str], *, k
     """Remove entities, all or none; with `keep_referenced` those that can be. Raises as `delete` does."""
     one = resource_of(name)
     return one.remove(catalogue, [one.parse_key(str(key)) for key in keys], keep_referenced=keep_referenced)
+
+
+def check_change(access: Access, kind: str, *names: str | None) -> None:
+    """Refuse a caller who may not change these collections, or any entity of another kind.
+
+    Other kinds are shared by all collections: whoever changes them must be allowed to change everything.
+    Raises Forbidden.
+    """
+    if kind != "collections":
+        if not access.writes_everything:
+            raise refused(access, f"{kind} are shared by all collections, and not all are yours to change")
+        return
+    for name in names:
+        if name is not None and not access.may_write(name):
+            raise refused(access, f"collection {name[:100]!r} is not yours to change")
 
 
 def entity_document(one: Resource[Any, Any], of: Repositories, entity: Any) -> dict[str, Any]:

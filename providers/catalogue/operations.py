@@ -11,6 +11,7 @@ from pydantic import Field
 from prismcube.catalogue import Catalogue
 from prismcube.catalogue.references import Deletion
 from prismcube.catalogue.tidy import KINDS
+from prismcube.model.access import FULL, Access
 from prismcube.model.entities import DatasetStatus
 from providers.catalogue import documents as doc
 from providers.catalogue import geojson, handlers
@@ -98,10 +99,12 @@ class Tiles(doc.Document):
     geometry: doc.Geometry
 
 
-def delete_many(catalogue: Catalogue, name: str, body: bytes, *, content_type: str) -> Answer:
-    """Remove entities of one kind. Raises InvalidInput, NotFound, Conflict."""
+def delete_many(catalogue: Catalogue, name: str, body: bytes, *, content_type: str, access: Access = FULL) -> Answer:
+    """Remove entities of one kind. Raises InvalidInput, NotFound, Conflict, Forbidden."""
+    handlers.check_change(access, name)
     handlers.check_type(content_type, (JSON,))
     wanted: DeleteMany = handlers.parse(DeleteMany, body)
+    handlers.check_change(access, name, *map(str, wanted.ids))
     done = handlers.delete_many(catalogue, name, wanted.ids, keep_referenced=wanted.keep_referenced)
     return json_answer(deletion_document(done))
 
@@ -221,8 +224,9 @@ OPERATIONS: Mapping[str, Operation] = {
 """By path under `/catalogue`, each a POST."""
 
 
-def run(catalogue: Catalogue, path: str, body: bytes, *, content_type: str) -> Answer:
-    """An operation of `OPERATIONS`. Raises InvalidInput, NotFound, Conflict."""
+def run(catalogue: Catalogue, path: str, body: bytes, *, content_type: str, access: Access = FULL) -> Answer:
+    """An operation of `OPERATIONS`. Raises InvalidInput, NotFound, Conflict, Forbidden."""
+    handlers.check_change(access, "records and datasets")
     handlers.check_type(content_type, (JSON,))
     model, operation = OPERATIONS[path]
     return json_answer(operation(catalogue, handlers.parse(model, body)))

@@ -24,6 +24,7 @@ from prismcube.errors import NotFound
 from prismcube.model.access import FULL, Access
 from prismcube.model.collection import Collection
 from prismcube.model.tilematrix import TileMatrixSet, standard_sets
+from providers.errors import refused
 
 JSON = "application/json"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
@@ -72,6 +73,11 @@ class Context:
         if not self.access.may_read(name):
             raise NotFound("collection", name)
         return self.catalogue.collections.get(name)
+
+    def check_sees_files(self, what: str) -> None:
+        """Refuse what names files of the archive to who may not see the catalogue. Raises Forbidden."""
+        if not self.access.may_change:
+            raise refused(self.access, f"{what} names files of the archive; it needs the scope write")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ def check_config(config: ConfigOption = None) -> None:
     read_matrix_sets(settings.tiles.matrix_sets)
     table = Table("setting", "value", box=None, header_style="bold")
     for setting in describe():
+        if ".N." in setting.name:  # of an element of a list, which is shown as a whole
+            continue
         value: object = settings
         for part in setting.name.split(".")[1:]:
             value = getattr(value, part)

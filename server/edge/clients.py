@@ -23,7 +23,7 @@ from limits.storage import storage_from_string
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prismcube.errors import ConfigurationError
-from server.access import access_of
+from server.access import access_of, name_of
 from server.edge.guard import refuse
 from server.metrics import Metrics
 
@@ -35,9 +35,9 @@ EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
 
 def client_of(scope: Scope) -> str:
     """Whom a request is counted for."""
-    named = [one for one in sorted(access_of(scope).subjects) if one.startswith(("key:", "user:"))]
-    if named:
-        return named[0]
+    name = name_of(access_of(scope))
+    if name:
+        return name
     client = scope.get("client")
     if not client:
         return "unknown"

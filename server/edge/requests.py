@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import logs
-from server.access import access_of
+from server.access import access_of, name_of
 from server.edge.facts import KEY, Facts
 from server.metrics import Metrics
 from server.problems import MEDIA_TYPE, problem
@@ -123,7 +123,7 @@ def _line(scope: Scope, facts: Facts, sent: _Sent, *, status: int, seconds: floa
         "seconds": round(seconds, 4),
         "first_byte": None if sent.first is None else round(sent.first, 4),
         "client": client[0] if client else "",
-        "subject": next((one for one in sorted(access_of(scope).subjects) if ":" in one), ""),
+        "subject": name_of(access_of(scope)),
         "route": facts.route,
         "collection": facts.collection[:100],
         "cut": bool(sent.status and not sent.whole),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,10 @@ import httpx
 import numpy as np
 import pytest
 import rasterio
+import yaml
+
+from prismcube.catalogue import Catalogue
+from prismcube.model.access import Scope
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 300  # a bound for hanging, not a measure: shared machines are slow
@@ -169,3 +174,63 @@ def read_png() -> Callable[[bytes], np.ndarray]:
                 return file.read()
 
     return read
+
+
+@dataclass(frozen=True)
+class Guarded(Demo):
+    """A server with the demo's data that asks for keys: l8-paraguay is open to all, s2-romania to a group."""
+
+    keys: dict[str, str]
+    """Their texts by name."""
+
+    def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """A command on the same catalogue."""
+        command = [sys.executable, "-m", "server.cli", *arguments, "--home", str(self.home)]
+        environment = {**os.environ, "PRISMCUBE_CONFIG": str(self.home / "config.yml")}
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+        assert ended.returncode == status, ended.stderr
+        return ended
+
+
+GUARDED_RULES = [
+    {"collections": "l8-*", "read": ["everyone"], "write": ["group:editors"]},
+    {"collections": "s2-*", "read": ["group:foresters"]},
+    {"collections": "lakes-open", "read": ["everyone"]},
+    {"collections": "lakes*", "read": ["group:foresters"]},
+]
+GUARDED_KEYS = {
+    "reader": ("read", ()),
+    "forester": ("read", ("foresters", "hikers")),
+    "writer": ("write", ()),
+    "keeper": ("write", ("foresters",)),
+    "editor": ("write", ("foresters", "editors")),
+    "admin": ("admin", ()),
+}
+"""Scope and groups by name."""
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    home = tmp_path_factory.mktemp("guarded")
+    config = yaml.safe_load((ROOT / "pygeoapi-config.yml").read_text())
+    config["prismcube"]["access"] = {"keys": True, "rules": GUARDED_RULES}
+    lake = {"type": "Feature", "id": 1, "properties": {}, "geometry": {"type": "Point", "coordinates": [11, 48]}}
+    (home / "lakes.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [lake]}))
+    provider = {"type": "feature", "name": "GeoJSON", "data": str(home / "lakes.geojson"), "id_field": "id"}
+    texts = {"type": "collection", "title": "Lakes", "description": "Lakes", "keywords": ["lakes"], "links": []}
+    extents = {"spatial": {"bbox": [-180, -90, 180, 90]}}
+    config["resources"] = {
+        name: {**texts, "extents": extents, "providers": [provider]} for name in ("lakes-open", "lakes-hidden")
+    }
+    path = home / "config.yml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "server.cli", "demo", "--prepare-only", "--home", str(home)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    catalogue = Catalogue(f"sqlite:///{home}/catalogue.sqlite")
+    keys = {
+        name: catalogue.keys.create(name, scopes=[Scope(scope)], groups=groups)[1]
+        for name, (scope, groups) in GUARDED_KEYS.items()
+    }
+    catalogue.close()
+    with running(home, _port(), "serve", "--config", str(path), "--workers", "2") as server:
+        yield Guarded(server.url, server.pid, home, server.output, keys)

@@ -550,13 +550,13 @@ def test_pages_of_other_sites_change_nothing(client, server):
     client("DELETE", f"/palettes/{own.json()['id']}", status=204)
 
 
-def test_a_server_that_others_reach_is_only_read(start, tmp_path):
+def test_a_server_that_others_reach_keeps_its_catalogue_to_itself(start, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRISMCUBE_SERVE__PUBLIC_URL", "https://eo.example.org/api")
         with start(tmp_path, "serve", "--workers", "1") as server:
             client = Client(server.url)
             assert "prismcube.serve.writable" in client("POST", "/palettes", PALETTE, status=403).json()["detail"]
-            client("GET", "/palettes", status=200)
+            assert "prismcube.access" in client("GET", "/palettes", status=403).json()["detail"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRISMCUBE_SERVE__PUBLIC_URL", "https://eo.example.org/api")
         patch.setenv("PRISMCUBE_SERVE__WRITABLE", "true")

@@ -11,7 +11,6 @@ from prismcube.model.collection import Collection, RGBStyle
 from prismcube.model.grid import Grid, crs_uri
 from prismcube.model.period import format_instant
 from prismcube.render.picture import paint, style_for
-from providers.errors import Forbidden
 from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Request, Stream, json_answer
 from providers.ogc.coverage.asked import PARAMETERS as PLACE_AND_TIME
 from providers.ogc.coverage.asked import asked
@@ -41,8 +40,8 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     """
     query = Query(request.query, known=PARAMETERS, repeatable=("subset",))
     format = choose_format(query.text("f"), request.accept, FORMATS)
-    if format == "plan" and not context.access.may_change:
-        raise Forbidden("a plan names the files of the archive: it is for those who may change the catalogue")
+    if format == "plan":
+        context.check_sees_files("a plan")
     estimate = query.boolean("estimate")
     collection = context.collection(name)
     if collection.extent is None:

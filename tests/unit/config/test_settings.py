@@ -13,7 +13,7 @@ from pygeoapi.config import validate_config
 from pygeoapi.util import yaml_load
 
 from config import Settings, describe, load
-from config.tree import is_loopback
+from config.access import is_loopback
 from prismcube.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -270,6 +270,7 @@ WRONG_TYPES = {
     "list of texts": [5, True, "a", None],
     "json or text": ["xml", 5, True, None],
     "debug, info, warning or error": ["loud", 5, True, None],
+    "list of rules": [5, True, "a", None],
 }
 
 
@@ -280,8 +281,8 @@ WRONG_TYPES = {
 def test_each_setting_refuses_other_types(write: WriteFile, name: str, value: Any) -> None:
     ours: Any = value
     for key in reversed(name.split(".")[1:]):
-        ours = {key: ours}
-    assert list(mistakes(write(ours))) == [name]
+        ours = [{"collections": "*", **ours}] if key == "N" else {key: ours}
+    assert list(mistakes(write(ours))) == [name.replace(".N.", ".0.")]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +308,88 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_section_that_is_no_section(write: WriteFile) -> None:
     assert "keys and values" in mistakes(write([1]))["prismcube"]
     assert "prismcube.serve" in mistakes(write({"serve": 5}))
+
+
+# --- who may read and write what ----------------------------------------------------------------------------------
+
+ISSUER = {"issuer": "https://id.example.org/realm", "audience": "prismcube"}
+
+
+def test_nobody_is_asked_by_default(write: WriteFile) -> None:
+    assert not load(write({})).access.is_configured
+    assert load(write({"access": {"keys": True}})).access.is_configured
+    assert load(write({"access": {"oidc": ISSUER}})).access.is_configured
+
+
+@pytest.mark.parametrize("access", [{"keys": True}, {"keys": "true"}, {"oidc": ISSUER}], ids=["keys", "text", "oidc"])
+def test_a_server_that_asks_may_listen_everywhere(write: WriteFile, access: Any) -> None:
+    assert load(write({"access": access, "serve": {"host": "0.0.0.0"}})).serve.host == "0.0.0.0"
+
+
+def test_mistakes_of_access_and_of_the_host_are_told_together(write: WriteFile) -> None:
+    found = mistakes(write({"access": {"keys": False, "rules": []}, "serve": {"host": "0.0.0.0", "port": "x"}}))
+    assert list(found) == ["prismcube.serve.host", "prismcube.serve.port"]
+    found = mistakes(write({"access": {"keys": 3}, "serve": {"host": "0.0.0.0"}}))
+    assert list(found) == ["prismcube.access.keys"]
+
+
+def test_rules(write: WriteFile) -> None:
+    rules = [{"collections": "s2-*", "read": ["everyone"]}, {"collections": "x", "write": ["key:a b", "group:g"]}]
+    found = load(write({"access": {"keys": True, "rules": rules}})).access.rules
+    assert [(one.collections, one.read, one.write) for one in found] == [
+        ("s2-*", ("everyone",), ("authenticated",)),
+        ("x", ("authenticated",), ("key:a b", "group:g")),
+    ]
+
+
+def test_access_from_the_environment(write: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRISMCUBE_ACCESS__KEYS", "true")
+    monkeypatch.setenv("PRISMCUBE_ACCESS__RULES", '[{"collections": "*", "read": ["everyone"]}]')
+    monkeypatch.setenv("PRISMCUBE_ACCESS__OIDC__ISSUER", ISSUER["issuer"])
+    monkeypatch.setenv("PRISMCUBE_ACCESS__OIDC__ALGORITHMS", '["ES256"]')
+    found = load(write({"access": {"oidc": {"audience": "prismcube", "leeway": 5}}})).access
+    assert (found.keys, found.rules[0].read, found.oidc.leeway) == (True, ("everyone",), 5)
+    assert (found.oidc.issuer, found.oidc.algorithms) == (ISSUER["issuer"], ("ES256",))
+
+
+def test_mistake_of_a_nested_section_names_its_variable(write: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRISMCUBE_ACCESS__OIDC__LEEWAY", "long")
+    assert "PRISMCUBE_ACCESS__OIDC__LEEWAY" in mistakes(write({}))["prismcube.access.oidc.leeway"]
+    monkeypatch.setenv("PRISMCUBE_ACCESS__OIDC__LEEWAY", "1")
+    monkeypatch.setenv("PRISMCUBE_ACCESS__OIDC__ISSUR", "x")
+    assert "did you mean prismcube.access.oidc.issuer?" in mistakes(write({}))["prismcube.access.oidc.issur"]
+    monkeypatch.delenv("PRISMCUBE_ACCESS__OIDC__ISSUR")
+    monkeypatch.setenv("PRISMCUBE_ACCESS__RULES", "everything")
+    assert "environment" in mistakes(write({}))["prismcube"]
+
+
+@pytest.mark.parametrize("access", [None, {"oidc": None}, {"oidc": {}, "rules": []}])
+def test_empty_access_means_defaults(write: WriteFile, access: Any) -> None:
+    assert load(write({"access": access})).access.oidc.leeway == 60
+
+
+@pytest.mark.parametrize(
+    ("access", "name", "reason"),
+    [
+        ({"keys": True, "rules": [{"read": []}]}, "rules.0.collections", "required"),
+        ({"keys": True, "rules": [{"collections": "a", "reed": []}]}, "rules.0.reed", "rules.N.read?"),
+        ({"keys": True, "rules": [{"collections": "a\\"}]}, "rules.0.collections", "backslash"),
+        ({"keys": True, "rules": [{"collections": "a", "read": ["all"]}]}, "rules.0.read", "group:NAME"),
+        ({"keys": True, "rules": [{"collections": "a", "write": ["group:"]}]}, "rules.0.write", "group:NAME"),
+        ({"rules": [{"collections": "a"}]}, "rules", "prismcube.access.keys"),
+        ({"oidc": {"issuer": "https://id.example.org"}}, "oidc.audience", "must be set"),
+        ({"oidc": ISSUER | {"issuer": "http://id.example.org"}}, "oidc.issuer", "https"),
+        ({"oidc": ISSUER | {"jwks_url": "http://id.example.org/keys"}}, "oidc.jwks_url", "https"),
+        ({"oidc": ISSUER | {"algorithms": ["HS256"]}}, "oidc.algorithms", "'HS256' is not one of RS256"),
+        ({"oidc": ISSUER | {"algorithms": ["none"]}}, "oidc.algorithms", "'none' is not one of RS256"),
+        ({"oidc": ISSUER | {"algorithms": []}}, "oidc.algorithms", "at least 1"),
+        ({"oidc": ISSUER | {"leeway": 10_000}}, "oidc.leeway", "600"),
+    ],
+)
+def test_mistakes_of_access(write: WriteFile, access: Any, name: str, reason: str) -> None:
+    found = mistakes(write({"access": access}))
+    assert list(found) == [f"prismcube.access.{name}"]
+    assert reason in found[f"prismcube.access.{name}"]
 
 
 # --- the reference ------------------------------------------------------------------------------------------------
