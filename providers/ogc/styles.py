@@ -7,12 +7,11 @@ from urllib.parse import quote
 
 from prismcube.model.collection import Collection
 from prismcube.model.style import StyleKind
-from providers.ogc.answer import JSON, Context, Request, link
+from providers.ogc.answer import JSON, REL, Context, Request, link
 from providers.ogc.looks import DEFAULT, Look, look_named, looks_of
 from providers.ogc.params import Query
 from providers.ogc.pictures import MEDIA_TYPES
 
-REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 HTML = "text/html"
 
 

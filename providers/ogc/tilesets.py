@@ -13,7 +13,7 @@ from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.collection import Collection, Extent
 from prismcube.model.grid import CRS84, Bounds, crs_uri
 from prismcube.model.tilematrix import WEB_MERCATOR, TileLimits, TileMatrix, TileMatrixSet
-from providers.ogc.answer import JSON, Answer, Context, Request, json_answer, link
+from providers.ogc.answer import JSON, REL, Answer, Context, Request, json_answer, link
 from providers.ogc.looks import DEFAULT, Look, look_named, look_of_fields
 from providers.ogc.maptiles import extent_in, matrix_set, tile_limits
 from providers.ogc.negotiate import choose_format
@@ -21,7 +21,6 @@ from providers.ogc.params import Query
 from providers.ogc.pictures import MEDIA_TYPES
 from providers.ogc.tilematrixsets import set_address, set_uri
 
-REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 HTML = "text/html"
 TILEJSON = "application/vnd.mapbox.tilejson+json"
 """What the Accept header may say; the answer goes as plain JSON, since that is what its clients look for."""
