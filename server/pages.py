@@ -27,6 +27,7 @@ from server.definition import Definition
 from server.documents import Place, page_data
 from server.edge.facts import facts_of
 from server.host import Host, Language
+from server.kept import Kept
 from server.openapi import MEDIA_TYPE as OPENAPI
 from server.openapi_page import operations_by_tag
 from server.problems import MEDIA_TYPE, problem, problem_of
@@ -59,6 +60,7 @@ class Pages:
         self.catalogue = CatalogueViews(context.catalogue, base=self._base, named=public_url is not None)
         self._host = host
         self._definition = Definition()
+        self._kept = Kept()
 
     def blueprint(self) -> Blueprint:
         pages = Blueprint("prismcube", __name__)
@@ -79,6 +81,9 @@ class Pages:
         return pages
 
     def landing(self) -> Response:
+        return self._sent(self._keep(self._landing))
+
+    def _landing(self) -> Answer:
         Query(_pairs(), known=("f", "lang"))
         base = self._base()
         identification = self._host.metadata(self._language())["identification"]
@@ -107,18 +112,19 @@ class Pages:
 
     def conformance(self) -> Response:
         Query(_pairs(), known=("f", "lang"))
-        return self._page("conformance.html", {"conformsTo": list(CONFORMANCE)})
+        return self._sent(self._page("conformance.html", {"conformsTo": list(CONFORMANCE)}))
 
     def openapi(self) -> Response:
         Query(_pairs(), known=("f", "lang"))
         seen = self._seen()
         document = self._definition.document(seen, base=self._base(), metadata=self._host.metadata(self._language()))
-        return self._page(
+        answer = self._page(
             "openapi.html",
             document,
             formats={"json": OPENAPI, "html": HTML},
             more=lambda: {"tags_shown": operations_by_tag(document)},
         )
+        return self._sent(answer)
 
     def login(self) -> Response:
         """Where a browser is asked for a key (server.authentication); back to the landing page with it."""
@@ -128,15 +134,22 @@ class Pages:
         """The view of a document: JSON, or the page of its template."""
 
         def view(**path: str) -> Response:
-            request_ = self._request()
-            document = operation.handler(self._seen(), request_, **path)
-            if isinstance(document, Answer):
-                return self._sent(document)
-            response = self._page(operation.template or ANY_DOCUMENT, document, formats=operation.formats)
-            response.headers.update(getattr(document, "headers", {}))
-            return response
+            def make() -> Answer:
+                document = operation.handler(self._seen(), self._request(), **path)
+                if isinstance(document, Answer):
+                    return document
+                answer = self._page(operation.template or ANY_DOCUMENT, document, formats=operation.formats)
+                return replace(answer, headers=getattr(document, "headers", {}))
+
+            return self._sent(self._keep(make) if operation.is_kept else make())
 
         return view
+
+    def _keep(self, make: Callable[[], Answer]) -> Answer:
+        """The answer to this request, made anew only after a change in the catalogue."""
+        headers = tuple(request.headers.get(name, "") for name in ("Accept", "Accept-Language"))
+        key = (request.path, *headers, self._base(), self._access(), tuple(_pairs()))
+        return self._kept.get(key, self._context.catalogue.outbox.last(), make)
 
     def _seen(self) -> Context:
         """The context with what the caller may do."""
@@ -177,15 +190,17 @@ class Pages:
         *,
         formats: Mapping[str, str] = PAGE_FORMATS,
         more: Callable[[], Mapping[str, Any]] = dict,
-    ) -> Response:
+    ) -> Answer:
         """The document as JSON, or as HTML when the client prefers that; `more` is what only the page shows."""
         language = self._language()
         chosen = choose_format(request.args.get("f"), request.headers.get("Accept", ""), formats)
         if chosen != "html":
-            return self._sent(Answer(orjson.dumps(document), formats[chosen], etag=_timeless(document)))
+            body = orjson.dumps(document)
+            return Answer(body, formats[chosen], etag=_timeless(document) or etag_of(body))
         place = Place(base=self._base(), path=request.path, query=_pairs(), media_type=next(iter(formats.values())))
         html = self._host.page(template, {**page_data(document, place), **more()}, language)
-        return self._sent(Answer(html.encode(), f"{HTML}; charset=utf-8"))
+        body = html.encode()
+        return Answer(body, f"{HTML}; charset=utf-8", etag=etag_of(body))
 
     def _sent(self, answer: Answer) -> Response:
         """An answer whose body is at hand, or 304 when the client has it."""

@@ -52,6 +52,8 @@ class Operation:
     """Values of `f`."""
     template: str | None = None
     """Of the page, below `server/templates`; documents only."""
+    is_kept: bool = False
+    """True: a document of what the outbox tells the changes of, kept until the next one."""
     may_be_empty: bool = False
     """True: 204 where nothing lies."""
     operation_id: str = ""
@@ -183,6 +185,7 @@ DOCUMENTS = (
         listing.collections_document,
         "collections/index.html",
         "Collections, by name",
+        is_kept=True,
         tag="Collections",
         parameters=listing.PARAMETERS,
     ),
@@ -191,6 +194,7 @@ DOCUMENTS = (
         collections.collection_document,
         "collections/collection.html",
         "One collection",
+        is_kept=True,
         tag="Collections",
     ),
     _document(

@@ -162,6 +162,7 @@ class Collections(Repository[Collection]):
         with self._session.write() as connection:
             stored = _get(connection, name)
             rebuild(connection, stored.id or 0, stored.record_tags)
+            tell(connection, name, "definition")
             return _get(connection, name)
 
     def using(self, instances: Iterable[int]) -> Names:

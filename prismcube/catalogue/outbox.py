@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import and_, bindparam, delete, func, select
 
 from prismcube.catalogue.engine import Session
 from prismcube.catalogue.tables import outbox
 from prismcube.model.period import utc
 
+LAST = select(func.max(outbox.c.id))
 AFTER = select(outbox).where(outbox.c.id > bindparam("after")).order_by(outbox.c.id).limit(bindparam("limit"))
 
 
@@ -51,10 +52,16 @@ class Outbox:
         with self._session.read() as connection:
             return [_notice(row) for row in connection.execute(AFTER, {"after": id, "limit": limit})]
 
+    def last(self) -> int:
+        """The number of the last change: whoever has seen it has seen them all. It only grows; 0 at first."""
+        with self._session.read() as connection:
+            return connection.scalar(LAST) or 0
+
     def prune(self, before: datetime) -> int:
-        """Remove the notices from before this time; how many."""
+        """Remove the notices from before this time, but for the very last one, which `last` tells; how many."""
+        old = and_(outbox.c.time < utc(before), outbox.c.id < LAST.scalar_subquery())
         with self._session.write() as connection:
-            return connection.execute(delete(outbox).where(outbox.c.time < utc(before))).rowcount
+            return connection.execute(delete(outbox).where(old)).rowcount
 
 
 def _notice(row: Any) -> Notice:

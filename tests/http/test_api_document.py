@@ -175,3 +175,21 @@ def test_the_log_has_no_trace(demo):
     text = demo.output.read_text()
     assert "Traceback" not in text
     assert "Warning" not in text
+
+
+def test_a_change_is_seen_at_once_by_every_worker(demo):
+    """Lists and pages are kept, but only until the next change."""
+    paths = ("/collections", "/collections?f=html", "/?f=html", "/collections/brand-new?f=html")
+    before = [httpx.get(demo.url + path) for path in paths * 4]
+    assert not any("Brand new" in answer.text for answer in before)
+    document = {"name": "brand-new", "title": "Brand new", "fields": []}
+    made = httpx.post(f"{demo.url}/catalogue/collections", json=document)
+    assert made.status_code == 201, made.text
+    try:
+        assert all("Brand new" in httpx.get(demo.url + path).text for path in paths * 4)
+        changed = httpx.patch(f"{demo.url}{made.headers['location'].removeprefix(demo.url)}", json={"title": "Renamed"})
+        assert changed.status_code == 200, changed.text
+        assert all("Renamed" in httpx.get(demo.url + path).text for path in paths * 4)
+    finally:
+        httpx.delete(f"{demo.url}{made.headers['location'].removeprefix(demo.url)}").raise_for_status()
+    assert [httpx.get(demo.url + path).status_code for path in paths] == [200, 200, 200, 404]

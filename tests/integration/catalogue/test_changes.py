@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from sqlalchemy import select
 from prismcube.catalogue import changes
 from prismcube.catalogue.tables import collection_grid, collection_time
 from prismcube.errors import Conflict, NotFound
+from prismcube.model.collection import Collection
 from prismcube.model.entities import DatasetStatus, Record
 from prismcube.model.formats import DataFormat, ValueMapping
 
@@ -181,3 +182,17 @@ def test_records_never_become_the_same(catalogue: Any, make: Any) -> None:
     with pytest.raises(Conflict, match="same name, time and tags"):
         catalogue.records.remove_tags([a.id, b.id], ["k", "l"])
     assert dict(catalogue.records.get(a.id).tags) == {"k": "a", "m": "1"}
+
+
+def test_the_number_of_the_last_change_only_grows(catalogue):
+    """It is the version of what servers keep, so pruning must not take it back."""
+    numbers = [catalogue.outbox.last()]
+    for name in ("a", "b"):
+        catalogue.collections.put(Collection(name=name))
+        numbers.append(catalogue.outbox.last())
+        catalogue.outbox.prune(datetime.now(UTC) + timedelta(days=1))
+        numbers.append(catalogue.outbox.last())
+    assert numbers[0] == 0
+    assert numbers[1] == numbers[2] < numbers[3] == numbers[4]
+    catalogue.collections.rebuild("a")
+    assert catalogue.outbox.last() > numbers[4]
