@@ -24,12 +24,14 @@ CASES = 10
 SUCCEED = 0.3
 """Part of the requests of an operation that reads, at least."""
 
+SIZES = ("resolution", "scale-factor", "scale-axes", "scale-size", "scaleSize")
+
 EXCLUDING = (
     ("subset", "bbox", "bbox-crs"),
     ("subset-crs", "bbox", "bbox-crs"),
     ("subset", "datetime"),
-    ("scale-factor", "scale-axes", "scale-size", "scaleSize", "width"),
-    ("scale-factor", "scale-axes", "scale-size", "scaleSize", "height"),
+    *((SIZES[at], *SIZES[at + 1 :], "width", "height") for at in range(len(SIZES))),
+    ("properties", "exclude-properties"),
     ("resolution-x", "width"),
     ("aoi", "bbox"),
     ("parameter-name", "parameter_names"),
