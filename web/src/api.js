@@ -15,9 +15,18 @@ export class Problem extends Error {
   }
 }
 
+/** All the collections; as many pages as there are. */
 export async function collections() {
-  const { collections = [] } = await getJson(at('collections', { f: 'json' }));
-  return collections;
+  const found = [];
+  const read = new Set();
+  for (let url = at('collections', { f: 'json', limit: PAGE }); ; ) {
+    const page = await getJson(url);
+    found.push(...(page.collections ?? []));
+    const next = nextOf(page, url);
+    if (!next || read.has(next.href)) return found;
+    read.add(next.href);
+    url = next;
+  }
 }
 
 /** One page of records: { items, next }, next being the address of the page after, or null. */
