@@ -6,6 +6,7 @@ The same below `/collections/{c}/styles/{styleId}`, in that style.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.collection import Extent
@@ -79,6 +80,7 @@ def tile_limits(extent: Extent, tile_set: TileMatrixSet, matrix: TileMatrix) -> 
     return None if box is None else matrix.touching(box)
 
 
+@lru_cache(maxsize=1024)  # the levels of a set, and its tiles one after the other, ask for the same box
 def extent_in(extent: Extent, crs: str) -> Bounds | None:
     """The box of a collection's data in another CRS, with the margin; None where they have no place there."""
     native = extent.native

@@ -32,6 +32,8 @@ EXCLUDING = (
     ("subset", "datetime"),
     *((SIZES[at], *SIZES[at + 1 :], "width", "height") for at in range(len(SIZES))),
     ("properties", "exclude-properties"),
+    ("center", "bbox", "bbox-crs", "subset", "subset-crs"),
+    ("scale-denominator", "width", "height"),
     ("resolution-x", "width"),
     ("aoi", "bbox"),
     ("parameter-name", "parameter_names"),
