@@ -63,17 +63,23 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
     Raises InvalidInput for what doesn't fit the collection and, with `budget`, BudgetExceeded before anything is read.
     """
     plan = make_plan(*search(context, collection, wanted))
-    limits = context.limits
     if budget:
-        check_budget(
-            plan,
-            output_bytes=limits.answer_bytes,
-            read_bytes=limits.read_bytes,
-            working_bytes=limits.working_bytes,
-            pixels=limits.pixels,
-            slices=limits.slices,
-        )
+        check_plan(context, plan)
     return plan
+
+
+def check_plan(context: Context, plan: CubePlan, *, working: int | None = None) -> None:
+    """Refuse a plan that costs more than one request may; `working` as in `check_budget`. Raises BudgetExceeded."""
+    limits = context.limits
+    check_budget(
+        plan,
+        output_bytes=limits.answer_bytes,
+        read_bytes=limits.read_bytes,
+        working_bytes=limits.working_bytes,
+        pixels=limits.pixels,
+        slices=limits.slices,
+        working=working,
+    )
 
 
 def search(context: Context, collection: Collection, wanted: Selection) -> tuple[CubeRequest, list[Dataset]]:

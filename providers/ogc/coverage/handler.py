@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prismcube.cube.plan import CubePlan, check_budget
+from prismcube.cube.plan import CubePlan
 from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
 from prismcube.model.collection import Collection, RGBStyle
@@ -17,7 +17,7 @@ from providers.ogc.coverage.asked import asked
 from providers.ogc.coverage.formats import FILES, FORMATS, part_rows, stream_geotiff, write_temporary
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
-from providers.ogc.selection import Selection, Watched, all_slices, check_fields, default_fields, select
+from providers.ogc.selection import Selection, Watched, all_slices, check_fields, check_plan, default_fields, select
 from providers.ogc.validators import has_tag, tag_of
 
 PARAMETERS = (
@@ -96,20 +96,11 @@ def check_costs(context: Context, plan: CubePlan, format: str) -> None:
 
     Raises BudgetExceeded, InvalidInput.
     """
-    limits = context.limits
     working = plan.working_bytes
     if format in ("geotiff", "tiff"):
         working = working * part_rows(context, plan) // plan.grid.height
         geotiff.check(plan.header)
-    check_budget(
-        plan,
-        output_bytes=limits.answer_bytes,
-        read_bytes=limits.read_bytes,
-        working_bytes=limits.working_bytes,
-        pixels=limits.pixels,
-        slices=limits.slices,
-        working=working,
-    )
+    check_plan(context, plan, working=working)
     if format in FILES:
         FILES[format].check(plan.header)
     if format in ("covjson", "json"):
