@@ -8,15 +8,19 @@ import rasterio
 from owslib.ogcapi.coverages import Coverages
 from owslib.ogcapi.edr import EnvironmentalDataRetrieval
 from owslib.ogcapi.features import Features
+from rasterio.transform import rowcol
+from rasterio.warp import transform
+
+WEST, SOUTH, EAST, NORTH = 22.151, 45.204, 22.153, 45.206
 
 
 def test_owslib_coverages(demo, romania_files):
     client = Coverages(f"{demo.url}/")
     assert client.coverages() == ["l8-paraguay", "s2-romania"]
     with rasterio.open(romania_files[0]) as file:
-        transform, whole = file.transform, file.read(4)
-    west, north = transform @ (10, 20)
-    east, south = transform @ (40, 60)
+        affine, whole = file.transform, file.read(4)
+    west, north = affine @ (10, 20)
+    east, south = affine @ (40, 60)
     answer = client.coverage(
         "s2-romania",
         properties=["B8"],
@@ -53,6 +57,35 @@ def test_owslib_edr(demo):
     assert all(time.startswith("2016") for time in series["domain"]["axes"]["t"]["values"])
 
 
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("position", {"coords": f"POINT({WEST} {SOUTH})"}),
+        ("area", {"coords": f"POLYGON(({WEST} {SOUTH},{EAST} {SOUTH},{EAST} {NORTH},{WEST} {NORTH},{WEST} {SOUTH}))"}),
+        ("cube", {"bbox": [WEST, SOUTH, EAST, NORTH]}),
+        ("trajectory", {"coords": f"LINESTRING({WEST} {SOUTH},{EAST} {NORTH})"}),
+        (
+            "corridor",
+            {"coords": f"LINESTRING({WEST} {SOUTH},{EAST} {NORTH})", "corridor_width": 40, "width_units": "m"},
+        ),
+    ],
+)
+def test_owslib_asks_the_queries_of_edr(demo, romania_files, query, asked):
+    """All but radius: OWSLib 0.35 can't send its `within-units`, which OGC 19-086r6 requires."""
+    client = EnvironmentalDataRetrieval(f"{demo.url}/")
+    assert query in client.collection("s2-romania")["data_queries"]
+    answer = client.query_data("s2-romania", query, parameter_names=["B4"], datetime_="2016-03-18", **asked)
+    coverages = answer.get("coverages", [answer])
+    values = {value for one in coverages for value in one["ranges"]["B4"]["values"]} - {None}
+    with rasterio.open(next(path for path in romania_files if path.stem == "S2_20160318")) as file:
+        x, y = transform("EPSG:4326", file.crs, [WEST, EAST], [SOUTH, NORTH])
+        (bottom, top), (left, right) = rowcol(file.transform, x, y)
+        red = file.read(3)
+    assert red[bottom, left] in values
+    assert (red[top, right] in values) == (query != "position")
+    assert values <= set(red[top - 5 : bottom + 6, left - 5 : right + 6].ravel().tolist())
+
+
 def test_owslib_features(demo):
     client = Features(f"{demo.url}/")
     assert client.feature_collections() == ["l8-paraguay", "s2-romania"]
@@ -67,8 +100,10 @@ def test_owslib_filters_and_sorts_features(demo):
     everything = demo.json("/collections/s2-romania/items", limit=1000)["features"]
     names = [one["properties"]["name"] for one in everything]
 
-    def found(name, **asked):
-        return [one["properties"]["name"] for one in client.collection_items(name, limit=1000, **asked)["features"]]
+    def found(collection, /, **asked):
+        return [
+            one["properties"]["name"] for one in client.collection_items(collection, limit=1000, **asked)["features"]
+        ]
 
     assert found("s2-romania", sortby=("datetime", "desc")) == names[::-1]
     assert found("s2-romania", name="S2_2017*") == [one for one in names if one.startswith("S2_2017")]

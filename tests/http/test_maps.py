@@ -366,10 +366,11 @@ def test_owslib(demo, read_png):
     assert read_png(styled).shape == (4, 50, 50)
 
 
-@pytest.mark.skipif(shutil.which("gdal_translate") is None, reason="needs GDAL's programs")
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_gdal_reads_the_tiles(demo, read_png, tmp_path):
+def test_gdal_reads_the_tiles(demo, missing, read_png, tmp_path):
     """By its driver for tile services: four tiles of level 12, put together, are what we answer."""
+    if shutil.which("gdal_translate") is None:
+        missing("no gdal_translate: install gdal-bin")
     world, n = 20037508.342789244, 2**12
     row, col = middle_tile(demo, L8, "WebMercatorQuad", 12)
     (tmp_path / "tiles.xml").write_text(
