@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -234,3 +235,20 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     catalogue.close()
     with running(home, _port(), "serve", "--config", str(path), "--workers", "2") as server:
         yield Guarded(server.url, server.pid, home, server.output, keys)
+
+
+@pytest.fixture(scope="session")
+def gdal(missing: Callable[[str], None]) -> Callable[..., str | None]:
+    """Runs a program of gdal-bin, with settings of GDAL in its environment: its output, or None when it failed."""
+
+    def run(program: str, *arguments: object, **settings: str) -> str | None:
+        if shutil.which(program) is None:
+            missing(f"no {program}: install gdal-bin")
+        command = [program, *map(str, arguments)]
+        known = {**os.environ, **settings}
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=known, check=False)
+        if ended.returncode != 0:
+            print(ended.stderr)
+        return ended.stdout if ended.returncode == 0 else None
+
+    return run

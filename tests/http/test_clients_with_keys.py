@@ -1,29 +1,12 @@
 """Clients that others wrote show a key as docs/how-to/protect-a-server.md tells them to."""
 
 import json
-import os
-import shutil
-import subprocess
 
 import owslib.ogcapi
 import pytest
 import rasterio
 from owslib.ogcapi.features import Features
 from owslib.util import Authentication
-
-
-@pytest.fixture
-def gdal(missing):
-    """Runs a program of GDAL; its output, or None when it failed."""
-
-    def run(*command, **environment):
-        if shutil.which(command[0]) is None:
-            missing(f"no {command[0]}: install gdal-bin")
-        known = {**os.environ, **environment}
-        ended = subprocess.run(command, capture_output=True, text=True, env=known, timeout=120, check=False)
-        return ended.stdout if ended.returncode == 0 else None
-
-    return run
 
 
 def ways(key):
