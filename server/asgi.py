@@ -28,7 +28,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings
 from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.gate import MemoryGate
+from prismcube.errors import PrismcubeError
 from prismcube.storage.uri import canonical_uri
+from providers.errors import refused
 from providers.ogc.answer import Context, Limits
 from server.access import access_of
 from server.authentication import Authentication
@@ -45,8 +47,10 @@ from server.host import Host
 from server.matrix_sets import read_matrix_sets
 from server.metrics import Metrics
 from server.native import PixelRoutes, Times
+from server.origin import check_origin
 from server.pages import Pages, flask_app
 from server.problem_pages import ProblemPages
+from server.problems import MEDIA_TYPE, problem_of
 from server.threads import Threads
 
 LOG = logging.getLogger("prismcube.server")
@@ -117,7 +121,7 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
         exception_handlers={HTTPException: _on_http_error, Exception: _on_unknown_error},
         lifespan=lifespan,
     )
-    return Root(app, stock=_wsgi(host.app), host=host)
+    return Root(app, stock=_wsgi(host.app), host=host, named=serve.public_url is not None)
 
 
 def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics, catalogue: Catalogue) -> ASGIApp:
@@ -159,17 +163,37 @@ def _telling(app: Flask) -> Flask:
 class Root:
     """Chooses between pygeoapi's application and ours."""
 
-    def __init__(self, app: ASGIApp, *, stock: ASGIApp, host: Host) -> None:
+    def __init__(self, app: ASGIApp, *, stock: ASGIApp, host: Host, named: bool) -> None:
+        """`named`: the settings name the address of the server."""
         self._app = app
+        self._named = named
         self._stock = stock
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._host.answers(scope["path"], access_of(scope)):
             facts_of(scope).route = STOCK
+            try:
+                self._check_change(scope)
+            except PrismcubeError as error:
+                status, body = problem_of(error)
+                await Response(body, status, media_type=MEDIA_TYPE)(scope, receive, send)
+                return
             await self._stock(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _check_change(self, scope: Scope) -> None:
+        """pygeoapi asks nobody who changes its items, runs its processes or removes its jobs; we do.
+
+        Raises Forbidden, Unauthorized.
+        """
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return
+        access, name = access_of(scope), self._host.collection_of(scope["path"])
+        if not (access.may_change if name is None else access.may_write(name)):
+            raise refused(access, f"{scope['method']} needs the scope write" + (f" for {name}" if name else ""))
+        check_origin(scope["headers"], facts_of(scope).base, named=self._named)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -7,10 +7,8 @@ It names the files of the archive, and a collection can be defined over any of t
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
@@ -23,7 +21,7 @@ from providers.errors import Forbidden, refused
 from providers.ogc.answer import Answer
 from providers.ogc.params import Query
 from server.access import VARY, access_of
-from server.credentials import by_itself
+from server.origin import check_origin
 
 READING = ("GET", "HEAD")
 
@@ -117,8 +115,7 @@ class CatalogueViews:
         Query(_pairs(), known=())  # these take none
         if request.endpoint == "catalogue.tiles":
             return
-        if by_itself(request.environ["asgi.scope"]["headers"]):
-            _check_origin(request.headers.get("Origin"), self._base(), named=self._named)
+        check_origin(request.environ["asgi.scope"]["headers"], self._base(), named=self._named)
 
 
 def _access() -> Access:
@@ -136,29 +133,6 @@ def _check_access(access: Access) -> None:
         raise refused(access, "the catalogue names the files of the archive; it needs the scope write")
     if not access.reads_everything:
         raise refused(access, "the catalogue is for those from whom no collection is hidden")
-
-
-def _check_origin(origin: str | None, base: str, *, named: bool) -> None:
-    """Refuse a request that a page of another site has made; browsers name the page's site in `Origin`.
-
-    A site whose name was made to point to this machine (DNS rebinding) names itself in `Host` as well, from which
-    `base` is made unless the settings have a name (`named`): without one, only addresses and `localhost` will do.
-    Raises Forbidden.
-    """
-    if origin is None:
-        return
-    own = urlsplit(base)
-    if origin != f"{own.scheme}://{own.netloc}" or not (named or _is_address(own.hostname or "")):
-        raise Forbidden(f"changes are not taken from pages of {origin[:100]}")
-
-
-def _is_address(host: str) -> bool:
-    """True for addresses and `localhost`, which no site can call its own name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host.lower() == "localhost"
-    return True
 
 
 def respond(answer: Answer) -> Response:

@@ -60,11 +60,16 @@ class Host:
         """
         if not self.config["resources"]:
             return False
-        first, _, rest = path.strip("/").partition("/")
-        if first != "collections":
-            return first in _STOCK_PREFIXES
-        name = rest.partition("/")[0]
+        name = self.collection_of(path)
+        if name is None:
+            return path.strip("/").partition("/")[0] in _STOCK_PREFIXES
         return name in self.collections and access.may_read(name)
+
+    @staticmethod
+    def collection_of(path: str) -> str | None:
+        """The collection that a path lies in; None for other paths."""
+        first, _, rest = path.strip("/").partition("/")
+        return rest.partition("/")[0] if first == "collections" else None
 
     def entries(self) -> list[dict[str, Any]]:
         """The collection objects of pygeoapi's own collections by name, by its own code; treat as read-only.

@@ -25,7 +25,8 @@ def head(
     if answer.status not in (200, 304):  # a handler may find by itself that the client has it
         if answer.body:
             headers["content-type"] = answer.media_type
-        headers.setdefault("cache-control", "no-cache")
+        headers.setdefault("cache-control", _cache_control(Keep.CHECK, shared=access.is_anonymous))
+        headers["vary"] = ", ".join(["Accept", *CREDENTIALS])
         return answer.status, headers
     headers["cache-control"] = _cache_control(answer.keep, shared=access.is_anonymous)
     headers["vary"] = ", ".join(["Accept", *(["Accept-Language"] if has_languages else []), *CREDENTIALS])

@@ -6,7 +6,7 @@ GDAL can read only uncompressed TIFFs from a stream, and only then is the size k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from xml.sax.saxutils import escape, quoteattr
@@ -106,15 +106,6 @@ class Writer:
         if self.status is not None:
             return b""
         return _TAIL_BEGIN + b",".join(f'"{one.value}"'.ljust(STATUS_BYTES + 2).encode() for one in ends) + _TAIL_END
-
-    def whole(self, slices: Iterable[Slice]) -> Iterator[bytes]:
-        """The file of slices that are not in parts."""
-        yield self.head()
-        ends = []
-        for one in slices:
-            ends.append(one.status)
-            yield from self.part(0, one)
-        yield self.tail(ends)
 
     @property
     def _format(self) -> DataFormat:

@@ -159,6 +159,28 @@ def test_pixels_have_a_validator_that_spares_reading(demo, f):
         assert changed.headers["etag"] != tag
 
 
+def test_a_picture_in_another_style_has_another_validator(demo):
+    asked = {"datetime": "2020-05-18", "f": "png", "width": 50}
+    catalogue = f"{demo.url}/catalogue/collections/l8-paraguay"
+    first = demo.ok(L8, **asked)
+    style = httpx.get(catalogue, timeout=60).json()["style"]
+    darker = style | {"ranges": [[low, 2 * high] for low, high in style["ranges"]]}
+    httpx.patch(catalogue, json={"style": darker}, timeout=60).raise_for_status()
+    try:
+        headers = {"If-None-Match": first.headers["etag"]}
+        second = httpx.get(demo.url + L8, params=asked, headers=headers, timeout=60)
+        assert second.status_code == 200
+        assert second.content != first.content
+    finally:
+        httpx.patch(catalogue, json={"style": style}, timeout=60).raise_for_status()
+    assert demo.ok(L8, **asked).headers["etag"] == first.headers["etag"]
+
+
+@pytest.mark.parametrize(("f", "weak"), [("geotiff", False), ("zarr", True), ("netcdf", True), ("cog", True)])
+def test_files_have_a_weak_validator(demo, f, weak):
+    assert demo.ok(S2, datetime=DAY, f=f, width=5).headers["etag"].startswith("W/") is weak
+
+
 def test_nothing_there_is_204(demo):
     for params in ({"bbox": "10,10,11,11"}, {"subset": "E(0:10)"}, {"datetime": "1999"}, {"subset": 'time("1999")'}):
         assert demo.get(S2, **params).status_code == 204

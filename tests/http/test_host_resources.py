@@ -59,3 +59,15 @@ def test_ours_are_still_ours(server):
 
 def test_serve_listens_with_as_many_workers_as_told(server):
     assert len(server.workers()) == 1
+
+
+def test_pages_of_other_sites_change_nothing_of_pygeoapi(server):
+    """It asks nobody; a browser of somebody on this machine must not be made to."""
+    import httpx
+
+    elsewhere = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    for method, path in (("POST", "/processes/hello-world/execution"), ("DELETE", "/collections/lakes/items/1")):
+        answer = httpx.request(method, server.url + path, headers=elsewhere, timeout=60)
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "evil.example" in answer.json()["detail"]

@@ -169,3 +169,18 @@ def test_work_that_takes_too_long_is_stopped(large, start):
             problem = server.refused("/collections/series/coverage", status=503, **costly)
             assert "longer than 1 s" in problem["detail"]
             assert "prismcube_timeouts_total 1.0" in server.ok("/metrics").text
+
+
+def test_what_needs_much_memory_for_a_small_answer_is_made_in_parts(large):
+    """A median keeps every date: this one would need 2.6 GB as a whole, for an answer of 8 MB."""
+    asked = {"width": 2000, "height": 2000, "group": "all", "mosaic": "median"}
+    estimate = large.json("/collections/series/coverage", estimate="true", **asked)
+    assert estimate["fits"]
+    assert estimate["workingBytes"] > 1000 * MIB
+    before = high_water(large)
+    cube = large.tiff("/collections/series/coverage", **asked)
+    assert high_water(large) - before <= 300 * MIB
+    assert cube.tags[0]["status"] == "ok"
+    middle = np.median([pixels(day, 0, SIDE)[1000:1016, 1000:1016] for day in range(1, DATES + 1)], axis=0)
+    rows = slice(1000 * 2000 // SIDE + 1, 1016 * 2000 // SIDE - 1)
+    assert np.array_equal(np.unique(cube.data[0, rows, rows]), np.unique(middle + 0.5).astype(np.uint16))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prismcube.cube.parts import parts, rows_of, together
+from prismcube.cube.parts import Part, parts, rows_of, together
 from prismcube.cube.plan import CubePlan
 from prismcube.encode import covjson, geotiff, png
 from prismcube.encode.geotiff import Writer
@@ -83,22 +83,26 @@ def stream_geotiff(context: Context, plan: CubePlan) -> tuple[Iterator[bytes], i
     """(the pieces of a GeoTIFF, its size in bytes); the first has been made. See `_pieces` for errors."""
     rows = part_rows(context, plan)
     at_once = plan.output_bytes <= AT_ONCE_BYTES
-    pieces = _read_before(context, plan) if at_once else _pieces(context, plan, rows)
+    pieces = _read_before(context, plan, rows) if at_once else _pieces(context, plan, rows)
     size = int.from_bytes(next(pieces), "big")
     return pieces, size
 
 
-def _read_before(context: Context, plan: CubePlan) -> Iterator[bytes]:
-    """All slices first. Raises SourceError when not one of them could be read."""
-    slices: list[Slice] = []
-    held = min(plan.working_bytes, context.limits.working_bytes)
-    with context.memory.hold(held, stop=context.stop):
-        for part in parts(plan, plan.grid.height, stop=context.stop, observer=context.observer):
-            slices.append(part.slice)
-        _check([one.status for one in slices], slices[-1].message)
-        writer = Writer(plan.header, plan.grid.height, tuple((one.status, one.message) for one in slices))
+def _read_before(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
+    """All parts first. Raises SourceError when not one slice could be read."""
+    with context.memory.hold(plan.working_bytes * rows // plan.grid.height, stop=context.stop):
+        made = list(parts(plan, rows, stop=context.stop, observer=context.observer))
+        ends = [together(_ends(made, index)) for index in range(len(plan.slices))]
+        _check([status for status, _ in ends], ends[-1][1])
+        writer = Writer(plan.header, rows, tuple(ends))
         yield writer.size.to_bytes(8, "big")
-        yield from writer.whole(slices)
+        yield writer.head()
+        for part in made:
+            yield from writer.part(part.row, part.slice)
+
+
+def _ends(made: list[Part], index: int) -> list[tuple[SliceStatus, str]]:
+    return [(part.slice.status, part.slice.message) for part in made if part.slice.index == index]
 
 
 def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prismcube.cube.plan import CubePlan
+from prismcube.cube.plan import CubePlan, coarser_advice
 from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
 from prismcube.model.collection import Collection, RGBStyle
@@ -31,6 +31,10 @@ PARAMETERS = (
     "resampling",
     "estimate",
 )
+
+
+MOST_VISITS = 50_000
+"""To files, for one GeoTIFF: about two minutes of opening them."""
 
 
 def coverage(context: Context, request: Request, name: str) -> Answer:
@@ -69,7 +73,7 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     if format == "plan":
         return json_answer(plan.to_json(), keep=Keep.NEVER)
     check_costs(context, plan, format)
-    etag = tag_of(plan, format)
+    etag = _tag(collection, plan, format, style)
     if has_tag(request.if_none_match, etag):
         return Answer(b"", FORMATS[format], etag=etag, keep=Keep.SHORT)
     return _pixels(context, collection, plan, format, etag, named=named)
@@ -91,6 +95,12 @@ def _fields_asked(query: Query, collection: Collection) -> tuple[str, ...] | Non
     return kept
 
 
+def _tag(collection: Collection, plan: CubePlan, format: str, style: RGBStyle | None) -> str:
+    """The validator of the answer; weak for files, into which writers put times and the like."""
+    tag = tag_of(plan, format, collection.title, repr(style))
+    return f"W/{tag}" if format in FILES else tag
+
+
 def check_costs(context: Context, plan: CubePlan, format: str) -> None:
     """Refuse what costs more than one request may, or has no place in the format; nothing has been read.
 
@@ -98,8 +108,10 @@ def check_costs(context: Context, plan: CubePlan, format: str) -> None:
     """
     working = plan.working_bytes
     if format in ("geotiff", "tiff"):
-        working = working * part_rows(context, plan) // plan.grid.height
+        rows = part_rows(context, plan)
+        working = working * rows // plan.grid.height
         geotiff.check(plan.header)
+        _check_visits(plan, rows)
     check_plan(context, plan, working=working)
     if format in FILES:
         FILES[format].check(plan.header)
@@ -109,6 +121,17 @@ def check_costs(context: Context, plan: CubePlan, format: str) -> None:
         raise InvalidInput(
             "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
         )
+
+
+def _check_visits(plan: CubePlan, rows: int) -> None:
+    """Files are visited once for each part: small parts of many files cost more than their pixels tell.
+
+    Raises BudgetExceeded.
+    """
+    visits = -(-plan.grid.height // rows) * sum(1 for _ in plan.steps)
+    if visits > MOST_VISITS:
+        advice = coarser_advice(plan.grid, visits, MOST_VISITS)
+        raise BudgetExceeded("visits to files", asked=visits, allowed=MOST_VISITS, advice=advice)
 
 
 def check_json_size(plan: CubePlan, context: Context) -> None:
