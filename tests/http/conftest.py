@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,14 @@ class Tiff:
     @property
     def shape(self) -> tuple[int, int]:
         return self.data.shape[1:]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """httpx reads all certificates anew for each request outside a client, which takes longer than our answers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(scope="session")
