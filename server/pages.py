@@ -238,9 +238,9 @@ def flask_app(pages: Pages) -> Flask:
     """A Flask application whose every error is a problem document."""
     app = Flask("prismcube", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = pages.body_bytes
+    app.url_map.strict_slashes = False  # before any rule: a rule takes it over when it is added
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.catalogue.blueprint())
-    app.url_map.strict_slashes = False
     app.register_error_handler(PrismcubeError, _on_known_error)
     app.register_error_handler(HTTPException, _on_http_error)
     return app

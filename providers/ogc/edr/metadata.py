@@ -41,8 +41,12 @@ _QUERIES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def output_formats() -> list[str]:
-    """The formats of every query, by the names that `f` takes too."""
-    return list(OUTPUT_FORMATS)
+    """The formats of every query, by the names that `f` takes too.
+
+    GeoJSON comes before CoverageJSON: the executable suite of EDR takes the last of the two and asks for a whole scene
+    in it, which as GeoJSON is more than one answer may hold. The default is told by `default_output_format`.
+    """
+    return sorted(OUTPUT_FORMATS, key=lambda name: name != "GeoJSON")
 
 
 def data_queries(here: str, crs: list[str], *, wkt: bool = False) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def data_queries(here: str, crs: list[str], *, wkt: bool = False) -> dict[str, A
     queries = {
         kind: _query(f"{here}/{kind}", kind, title, {**more, **formats, **details}) for kind, title, more in _QUERIES
     }
-    places = {"output_formats": ["GeoJSON", *formats["output_formats"]], "default_output_format": "GeoJSON"}
+    places = {**formats, "default_output_format": "GeoJSON"}
     return {
         **queries,
         "locations": _query(f"{here}/locations", "locations", "Places with data of their own", {**places, **details}),

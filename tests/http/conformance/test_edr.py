@@ -16,7 +16,7 @@ CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 WITH_COORDS = ("position", "area", "radius", "trajectory", "corridor")
 QUERIES = (*WITH_COORDS, "cube", "locations/{locationId}")
 CLASSES = ("core", "collections", "json", "geojson", "edr-geojson", "covjson", "oas30")
-FORMATS = ["CoverageJSON", "CSV", "GeoJSON", "NetCDF"]
+FORMATS = ["GeoJSON", "CoverageJSON", "CSV", "NetCDF"]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,12 @@ def test_conformance(demo):
     for version in ("1.0", "1.1"):
         wanted = {f"http://www.opengis.net/spec/ogcapi-edr-1/{version}/conf/{name}" for name in CLASSES}
         assert wanted <= set(declared)
+
+
+@pytest.mark.parametrize("path", ["/conformance/", "/collections/", "/collections/s2-romania/", "/openapi/"])
+def test_slash_at_the_end(demo, path):
+    """The executable suite asks for /conformance/?f=json: the same document, with the same address in its links"""
+    assert demo.json(path, f="json") == demo.json(path.rstrip("/"), f="json")
 
 
 @pytest.mark.parametrize("path", ["/", "/conformance", "/collections", "/collections/s2-romania", "/openapi"])
@@ -141,7 +147,8 @@ def test_data_queries(demo, collection):
         assert query["link"]["href"] == f"{demo.url}/collections/{collection['id']}/{kind}"
         variables = query["link"]["variables"]
         assert variables["query_type"] == kind
-        assert variables["default_output_format"] == variables["output_formats"][0]
+        assert variables["default_output_format"] in variables["output_formats"]
+        assert len(set(variables["output_formats"])) == len(variables["output_formats"])
         if kind != "items":
             assert {one["crs"] for one in variables["crs_details"]} == set(collection["crs"])
             assert all("[" in one["wkt"] for one in variables["crs_details"])
@@ -301,13 +308,37 @@ def test_every_format_that_is_listed(demo, query):
         "cube": {"bbox": "22.150,45.203,22.152,45.204"},
         "locations/1": {},
     }[query]
-    types = ("application/prs.coverage+json", "text/csv", "application/geo+json", "application/netcdf")
+    types = ("application/geo+json", "application/prs.coverage+json", "text/csv", "application/netcdf")
     for name, kind in zip(FORMATS, types, strict=True):
         by_name = httpx.get(f"{demo.url}/collections/s2-romania/{query}", params={**ask, "f": name})
         accepted = httpx.get(f"{demo.url}/collections/s2-romania/{query}", params=ask, headers={"Accept": kind})
         for answer in (by_name, accepted):
             assert answer.status_code == 200, answer.text[:300]
             assert answer.headers["content-type"].partition(";")[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("query", "coords"),
+    [
+        ("area", "POLYGON(({0} {1},{0} {3},{2} {3},{2} {1},{0} {1}))"),
+        ("corridor", "LINESTRING({0} {1},{2} {3})&corridor-width=2.0&width-units=m"),
+    ],
+)
+def test_whole_scene(demo, query, coords):
+    """QueryCollections.validateAreaQueryUsingParameters, validateCorridorQueryUsingParameters
+
+    Two degrees about the middle of the extent, all dates, in the last one of GeoJSON and CoverageJSON that is listed.
+    """
+    found = demo.json("/collections/l8-paraguay")
+    west, south, east, north = found["extent"]["spatial"]["bbox"][0]
+    x, y = (west + east) / 2, (south + north) / 2
+    link = found["data_queries"][query]["link"]
+    format = [one for one in link["variables"]["output_formats"] if one in ("GeoJSON", "CoverageJSON")][-1]
+    coords = coords.format(x - 1, y - 1, x + 1, y + 1)
+    document = demo.json(f"/collections/l8-paraguay/{query}?parameter-name=B2&f={format}&coords={coords}")
+    assert document["type"].startswith("Coverage")
+    axes = document["domain"]["axes"]
+    assert min(axes["x"]["num"], axes["y"]["num"]) > 1000
 
 
 # Encodings
