@@ -92,8 +92,13 @@ class Serve(Section):
     )
     trusted_proxies: tuple[str, ...] = Field(
         (),
-        description="Addresses and networks (`10.0.0.0/8`) of proxies whose `Forwarded` or `X-Forwarded-For`, "
-        "`-Proto`, `-Host` and `-Prefix` headers are believed (docs/how-to/operate.md).",
+        description="Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and "
+        "`-Prefix` headers are believed (docs/how-to/operate.md).",
+    )
+    forwarded: bool = Field(
+        False,
+        description="Whether these proxies write `Forwarded` (RFC 7239) in place of the `X-Forwarded` headers. Only "
+        "one kind is believed, since a proxy passes the other one on as the client has sent it.",
     )
     cors_origins: tuple[str, ...] = Field(
         ("*",),

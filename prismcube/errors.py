@@ -10,6 +10,7 @@
     ├── SourceError             a file of the archive can't be used; names the file
     ├── StorageFull             there is no room to write the answer
     ├── Cancelled               nobody wants the answer any more
+    ├── Overloaded              there is no room for more at the moment
     ├── TimeExceeded            the answer takes longer than this server allows
     ├── CatalogueUnavailable    the catalogue's database does not answer
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
@@ -101,6 +102,10 @@ class StorageFull(PrismcubeError):
 
 class Cancelled(PrismcubeError):
     """The client has gone; the work stops where it is."""
+
+
+class Overloaded(PrismcubeError):
+    """The server has as much under way as it can hold; later there may be room."""
 
 
 class TimeExceeded(PrismcubeError):

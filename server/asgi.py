@@ -130,15 +130,16 @@ def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics, catalo
     app = Bodies(
         app, most=int(limits.body_bytes), seconds=limits.body_seconds, folder=settings.home / "tmp"
     )  # after all that may refuse, before any thread
+    rate = None
     if limits.client_rate is not None:
-        app = Rate(app, rate=limits.client_rate, storage=limits.rate_storage, metrics=metrics)
-    app = Authentication(app, settings, catalogue)  # a rate is counted for a key or user
+        app = rate = Rate(app, rate=limits.client_rate, storage=limits.rate_storage, metrics=metrics)
+    app = Authentication(app, settings, catalogue, rate=rate)  # a rate is counted for a key or user
     sizes = Sizes(url_bytes=limits.url_bytes, header_bytes=limits.header_bytes, parameters=limits.parameters)
     app = Guard(app, sizes=sizes)
     app = ProblemPages(app, host=host, base=lambda scope: facts_of(scope).base)
     app = Cors(app, origins=serve.cors_origins, apart="/catalogue")
     app = SecurityHeaders(app)
-    app = Forwarded(app, trusted=serve.trusted_proxies, public_url=serve.public_url)
+    app = Forwarded(app, trusted=serve.trusted_proxies, public_url=serve.public_url, standard=serve.forwarded)
     return Requests(app, metrics=metrics)
 
 

@@ -19,6 +19,7 @@ from prismcube.errors import CatalogueUnavailable
 from prismcube.model.access import Access
 from server.access import KEY, VARY, Policy, access_of
 from server.credentials import BadCredential, Key, Token, shown
+from server.edge.clients import Rate
 from server.edge.guard import refuse
 from server.keyring import Keyring
 from server.oidc import RETRY_SECONDS, Issuer, IssuerUnavailable
@@ -37,8 +38,10 @@ BAD_CREDENTIAL = ', error="invalid_token"'
 class Authentication:
     """Passes requests on with the access of their callers."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, catalogue: Catalogue, *, rate: Rate | None = None) -> None:
+        """`rate` counts those who are refused for the address that they ask from."""
         given = settings.access
+        self._rate = rate
         self._app = app
         self._policy = Policy.of(settings)
         self._keyring = Keyring(catalogue) if given.keys else None
@@ -49,7 +52,10 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         refused = await self._refusal(scope)
-        await (refused or self._app)(scope, receive, completed(scope, send))
+        if refused is not None and self._rate is not None:
+            await self._rate.counted(refused, scope, receive, completed(scope, send))
+        else:
+            await (refused or self._app)(scope, receive, completed(scope, send))
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """Writes the caller's access into the scope; else the answer to a caller who is not what he says."""

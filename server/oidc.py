@@ -54,8 +54,8 @@ _KINDS: Mapping[str, tuple[str, str | None]] = {
 """Of each algorithm, type and curve of its keys (RFC 7518, 3.1; RFC 9864)."""
 
 
-_MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError)
-"""What joserfc raises for JSON of other shapes than it expects."""
+_MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What joserfc raises for JSON of other shapes, or deeper, than it expects."""
 
 
 class IssuerUnavailable(PrismcubeError):

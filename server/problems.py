@@ -16,6 +16,7 @@ from prismcube.errors import (
     Conflict,
     InvalidInput,
     NotFound,
+    Overloaded,
     PrismcubeError,
     SourceError,
     StorageFull,
@@ -39,6 +40,7 @@ STATUS: dict[type[PrismcubeError], int] = {
     Conflict: 409,
     BudgetExceeded: 413,
     StorageFull: 507,
+    Overloaded: 503,
     TimeExceeded: 503,
     Cancelled: 503,  # nobody reads it
     SourceError: 502,  # the request was right, a file behind us was not

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from prismcube.errors import Overloaded
+
 Stop = Callable[[], None]
 """Called now and then by long work; raises Cancelled when nobody wants the answer any more."""
 
@@ -23,6 +25,7 @@ class MemoryGate:
     def __init__(self, total: int) -> None:
         self._free = total
         self._total = total
+        self._kept = 0
         self._changed = threading.Condition()
 
     @property
@@ -33,6 +36,23 @@ class MemoryGate:
     @property
     def total(self) -> int:
         return self._total
+
+    @contextmanager
+    def keep(self, size: int) -> Iterator[None]:
+        """Have `size` bytes for the block, beside what is held: of answers that wait for their clients to take them.
+
+        Whoever keeps must not hold at the same time: those who wait for memory have the threads that it needs to go on.
+        Never waits; raises Overloaded when half of `total` is kept already.
+        """
+        with self._changed:
+            if self._kept + size > self._total // 2:
+                raise Overloaded("too many clients are taking large answers at the moment; try again later")
+            self._kept += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._kept -= size
 
     @contextmanager
     def hold(self, size: int, *, stop: Stop = never) -> Iterator[None]:

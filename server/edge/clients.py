@@ -91,8 +91,12 @@ class Rate:
         self._counter = SlidingWindowCounterRateLimiter(kept)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.counted(self._app, scope, receive, send)
+
+    async def counted(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """`app` answers, unless the client has asked too much."""
         if scope["type"] != "http" or scope["path"] in EXEMPT:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
         client = client_of(scope)
         try:
@@ -102,7 +106,7 @@ class Rate:
             # Better to answer everybody than nobody.
             LOG.error("requests can't be counted: %s", error)
             self._metrics.failures.labels("rate storage").inc()
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
         seconds = max(1, math.ceil(window.reset_time - time.time()))
         headers = [
@@ -116,7 +120,7 @@ class Rate:
             await send(message)
 
         if is_allowed:
-            await self._app(scope, receive, send_with_headers)
+            await app(scope, receive, send_with_headers)
             return
         self._metrics.refusals.labels("client rate").inc()
         detail = f"more than {self._limit.amount:,} requests in {self._limit.get_expiry():,} s; try again later"

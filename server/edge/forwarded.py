@@ -1,12 +1,15 @@
 """Who asked, and under which address, when proxies stand between the client and us.
 
-    X-Forwarded-For, -Proto, -Host, -Prefix     and Forwarded (RFC 7239), which wins
+    X-Forwarded-For, -Proto, -Host, -Prefix     or Forwarded (RFC 7239), as the settings say
 
 These headers can be written by anybody: they are believed only from the networks that the settings name. Each proxy
 adds at the right; from there on, those that are trusted are passed over, and the first that isn't is the client.
 
+A proxy passes on as it came what it doesn't write itself: so only the kind that it writes is believed.
+
 Behind a prefix (`https://eo.example.org/api`) a proxy may pass `/api/collections` or `/collections`; both arrive at the
-handlers as `/collections`, and links have the prefix.
+handlers as `/collections`, and links have the prefix. It is taken off the path only when the settings name it: a client
+that could choose it would choose by which rules of the proxy its path is judged.
 """
 
 from __future__ import annotations
@@ -40,8 +43,10 @@ class Hop:
 class Forwarded:
     """Puts the client's own address, scheme and host into the scope, and the address for links into its facts."""
 
-    def __init__(self, app: ASGIApp, *, trusted: Iterable[str], public_url: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, trusted: Iterable[str], public_url: str | None, standard: bool = False) -> None:
+        """`standard`: the proxies write `Forwarded`."""
         self._app = app
+        self._standard = standard
         self._trusted = tuple(ipaddress.ip_network(one) for one in trusted)
         self._public_url = public_url
         self._prefix = urlsplit(public_url).path.rstrip("/") if public_url else ""
@@ -52,13 +57,13 @@ class Forwarded:
             client = scope.get("client")
             if client and self._is_trusted(client[0]):
                 prefix = self._believe(scope) or prefix
-            _strip(scope, prefix)
+            _strip(scope, self._prefix)
             facts_of(scope).base = self._public_url or f"{_origin(scope)}{prefix}"
         await self._app(scope, receive, send)
 
     def _believe(self, scope: Scope) -> str:
         """Take over what the proxies say; the prefix that they name."""
-        hops = _hops(scope)
+        hops = _standard_hops(scope) if self._standard else _hops(scope)
         at = len(hops) - 1
         while at > 0 and self._is_trusted(hops[at].client):
             at -= 1
@@ -71,7 +76,7 @@ class Forwarded:
             if found.host:
                 others = [(name, value) for name, value in scope["headers"] if name != b"host"]
                 scope["headers"] = [(b"host", found.host.encode("latin-1", "replace")), *others]
-        prefix = _values(scope, b"x-forwarded-prefix")[-1:]
+        prefix = [] if self._standard else _values(scope, b"x-forwarded-prefix")[-1:]
         return prefix[0].rstrip("/") if prefix and PREFIX.fullmatch(prefix[0].rstrip("/")) else ""
 
     def _is_trusted(self, text: str) -> bool:
@@ -82,11 +87,13 @@ class Forwarded:
         return any(parsed in network for network in self._trusted if network.version == parsed.version)
 
 
+def _standard_hops(scope: Scope) -> Sequence[Hop]:
+    """One a proxy, the nearest last, from `Forwarded`."""
+    return [_parsed(one) for one in _values(scope, b"forwarded")[-MOST_HOPS:]]
+
+
 def _hops(scope: Scope) -> Sequence[Hop]:
     """One a proxy, the nearest last."""
-    standard = _values(scope, b"forwarded")
-    if standard:
-        return [_parsed(one) for one in standard[-MOST_HOPS:]]
     clients = _values(scope, b"x-forwarded-for")[-MOST_HOPS:]
     protos, hosts = _values(scope, b"x-forwarded-proto"), _values(scope, b"x-forwarded-host")
     count = max(len(clients), min(1, len(protos)), min(1, len(hosts)))

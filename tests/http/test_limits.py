@@ -78,3 +78,8 @@ def test_length_of_an_address(small, demo):
 def test_links_name_the_public_address(small):
     links = small.json(f"{S2}/items", limit=2)["links"] + small.json("/")["links"]
     assert all(link["href"].startswith("https://eo.example.org/api/") for link in links)
+
+
+@pytest.mark.parametrize("path", ["/collections", "/api/collections"])
+def test_the_prefix_of_the_public_address_may_be_left_on(small, path):
+    assert small.json(path)["links"][0]["href"] == "https://eo.example.org/api/collections"

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -142,6 +144,23 @@ def test_who_takes_nothing_makes_nothing_be_read(large):
         waiting = visits(large)
         assert waiting - at_first <= 2
         assert large.get("/collections/series/position?coords=POINT(15.1 45.1)").status_code == 200
+
+
+def test_many_slow_clients_stand_in_nobodys_way(large):
+    """They keep what they have not taken yet, but neither threads nor the memory that others compute with."""
+    with ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(begun(large, "/collections/wide/coverage"))
+        large.ok("/collections/series/coverage", datetime="2020-01-03", width=200)
+        large.ok("/collections/series/position?coords=POINT(15.1 45.1)")
+
+
+def test_many_large_answers_at_once_all_come(large):
+    asked = {"datetime": "2020-01-05"}
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: large.get("/collections/series/coverage", **asked), range(16)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
 
 
 def test_who_takes_nothing_for_too_long_is_let_go(large, start):

@@ -89,9 +89,10 @@ def stream_geotiff(context: Context, plan: CubePlan) -> tuple[Iterator[bytes], i
 
 
 def _read_before(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
-    """All parts first. Raises SourceError when not one slice could be read."""
-    with context.memory.hold(plan.working_bytes * rows // plan.grid.height, stop=context.stop):
-        made = list(parts(plan, rows, stop=context.stop, observer=context.observer))
+    """All parts first. Raises SourceError when not one slice could be read, Overloaded."""
+    with context.memory.keep(_kept_bytes(plan, len(plan.slices) * plan.grid.height)):
+        with context.memory.hold(plan.working_bytes * rows // plan.grid.height, stop=context.stop):
+            made = list(parts(plan, rows, stop=context.stop, observer=context.observer))
         ends = [together(_ends(made, index)) for index in range(len(plan.slices))]
         _check([status for status, _ in ends], ends[-1][1])
         writer = Writer(plan.header, rows, tuple(ends))
@@ -101,6 +102,11 @@ def _read_before(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]
             yield from writer.part(part.row, part.slice)
 
 
+def _kept_bytes(plan: CubePlan, rows: int) -> int:
+    """Of so many rows of pixels and their validity, which stay in memory until the client has taken them."""
+    return rows * plan.grid.width * sum(field.format.itemsize + 1 for field in plan.fields)
+
+
 def _ends(made: list[Part], index: int) -> list[tuple[SliceStatus, str]]:
     return [(part.slice.status, part.slice.message) for part in made if part.slice.index == index]
 
@@ -108,7 +114,7 @@ def _ends(made: list[Part], index: int) -> list[tuple[SliceStatus, str]]:
 def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
     """Part by part; nothing leaves before one of the parts could be read.
 
-    Raises SourceError when none could, and Cancelled when the client has gone.
+    Raises SourceError when none could, Overloaded, and Cancelled when the client has gone.
     """
     writer = Writer(plan.header, rows)
     head = writer.head()
@@ -116,9 +122,8 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
     waiting: list[tuple[int, Slice]] = []
     """Parts before the first that could be read: few, and all of them empty."""
     begun = False
-    held = plan.working_bytes * rows // plan.grid.height
-    with context.memory.hold(held, stop=context.stop):
-        for part in parts(plan, rows, stop=context.stop, observer=context.observer):
+    with context.memory.keep(_kept_bytes(plan, rows)):
+        for part in _made(context, plan, rows):
             ends[part.slice.index].append((part.slice.status, part.slice.message))
             if not begun and part.slice.status is SliceStatus.FAILED:
                 waiting.append((part.row, _without_pixels(part.slice)))
@@ -130,9 +135,20 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
                 for row, one in waiting:
                     yield from writer.part(row, one)
             yield from writer.part(part.row, part.slice)
-    if not begun:
-        _check([SliceStatus.FAILED], waiting[-1][1].message)
-    yield writer.tail([together(one)[0] for one in ends])
+        if not begun:
+            _check([SliceStatus.FAILED], waiting[-1][1].message)
+        yield writer.tail([together(one)[0] for one in ends])
+
+
+def _made(context: Context, plan: CubePlan, rows: int) -> Iterator[Part]:
+    """The parts. Memory for their computation is held while one is made, never while a client takes it."""
+    made = parts(plan, rows, stop=context.stop, observer=context.observer)
+    while True:
+        with context.memory.hold(plan.working_bytes * rows // plan.grid.height, stop=context.stop):
+            part = next(made, None)
+        if part is None:
+            return
+        yield part
 
 
 def _without_pixels(one: Slice) -> Slice:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from prismcube.cube.gate import MemoryGate
-from prismcube.errors import Cancelled
+from prismcube.errors import Cancelled, Overloaded
 
 
 def test_what_fits_beside_what_runs_begins_at_once():
@@ -58,3 +58,12 @@ def test_one_who_waits_in_vain_gives_up():
         gate.hold(1, stop=stop).__enter__()
     with gate.hold(100, stop=stop):
         pass  # it gave nothing away
+
+
+def test_what_is_kept_never_waits_and_leaves_room_for_what_is_held():
+    """Those who keep are waiting for slow clients: whoever waited for them would wait as long."""
+    gate = MemoryGate(100)
+    with gate.keep(30), gate.keep(20), gate.hold(100), pytest.raises(Overloaded), gate.keep(1):
+        pass
+    with gate.keep(50):
+        pass

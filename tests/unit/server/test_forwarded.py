@@ -8,7 +8,7 @@ from server.edge.facts import facts_of
 from server.edge.forwarded import Forwarded
 
 
-def seen(headers=(), *, path="/collections", peer="10.0.0.1", trusted=("10.0.0.0/8",), public_url=None):
+def seen(headers=(), *, path="/collections", peer="10.0.0.1", trusted=("10.0.0.0/8",), public_url=None, standard=False):
     """(client, base, path) as the application sees them."""
     found = []
 
@@ -26,7 +26,7 @@ def seen(headers=(), *, path="/collections", peer="10.0.0.1", trusted=("10.0.0.0
         "client": (peer, 4000),
         "server": ("127.0.0.1", 5000),
     }
-    asyncio.run(Forwarded(app, trusted=trusted, public_url=public_url)(scope, None, None))
+    asyncio.run(Forwarded(app, trusted=trusted, public_url=public_url, standard=standard)(scope, None, None))
     return found[0]
 
 
@@ -85,7 +85,7 @@ def test_the_client_is_the_first_from_the_right_that_is_not_ours(chain, client):
     ],
 )  # fmt: skip
 def test_the_standard_header(header, expected):
-    assert seen([("forwarded", header)])[:2] == expected
+    assert seen([("forwarded", header)], standard=True)[:2] == expected
 
 
 def test_a_list_of_hosts_that_the_client_began_is_not_believed():
@@ -117,7 +117,19 @@ def test_a_prefix_that_is_none_is_passed_over(prefix):
 def test_paths_with_and_without_the_prefix(path, expected):
     url = "https://eo.example.org/api"
     assert seen(path=path, trusted=(), public_url=url) == ("10.0.0.1", url, expected)
-    assert seen([("x-forwarded-prefix", "/api")], path=path)[2] == expected
+
+
+def test_a_prefix_that_the_settings_do_not_name_stays_on_the_path():
+    """A client could send it, to get a path past the rules of the proxy."""
+    assert seen([("x-forwarded-prefix", "/api")], path="/api/catalogue")[2] == "/api/catalogue"
+
+
+def test_only_the_kind_that_the_proxy_writes_is_believed():
+    both = [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=198.51.100.9;host=evil.example")]
+    assert seen(both)[:2] == ("203.0.113.7", "http://inner:5000")
+    standard = [("x-forwarded-for", "198.51.100.9"), ("x-forwarded-host", "evil.example"), ("x-forwarded-prefix", "/x")]
+    found = seen([*standard, ("forwarded", "for=203.0.113.7;host=eo.example.org")], standard=True)
+    assert found[:2] == ("203.0.113.7", "http://eo.example.org")
 
 
 def test_the_public_address_wins():
