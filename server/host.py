@@ -105,6 +105,10 @@ class Host:
         html: str = render_j2_template(self._api.tpl_config, folder, template, dict(data), locale)
         return html
 
+    def tag_of(self, language: Language) -> str:
+        """The language that a client gets, as headers name it: `en-US`."""
+        return str(self._locale(language)).replace("_", "-")
+
     def _locale(self, language: Language) -> Any:
         """The configured language that fits best, the first when none does."""
         from pygeoapi.l10n import best_match

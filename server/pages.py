@@ -139,7 +139,7 @@ class Pages:
                 if isinstance(document, Answer):
                     return document
                 answer = self._page(operation.template or ANY_DOCUMENT, document, formats=operation.formats)
-                return replace(answer, headers=getattr(document, "headers", {}))
+                return replace(answer, headers={**answer.headers, **getattr(document, "headers", {})})
 
             return self._sent(self._keep(make) if operation.is_kept else make())
 
@@ -193,14 +193,15 @@ class Pages:
     ) -> Answer:
         """The document as JSON, or as HTML when the client prefers that; `more` is what only the page shows."""
         language = self._language()
+        spoken = {"Content-Language": self._host.tag_of(language)}
         chosen = choose_format(request.args.get("f"), request.headers.get("Accept", ""), formats)
         if chosen != "html":
             body = orjson.dumps(document)
-            return Answer(body, formats[chosen], etag=_timeless(document) or etag_of(body))
+            return Answer(body, formats[chosen], headers=spoken, etag=_timeless(document) or etag_of(body))
         place = Place(base=self._base(), path=request.path, query=_pairs(), media_type=next(iter(formats.values())))
         html = self._host.page(template, {**page_data(document, place), **more()}, language)
         body = html.encode()
-        return Answer(body, f"{HTML}; charset=utf-8", etag=etag_of(body))
+        return Answer(body, f"{HTML}; charset=utf-8", headers=spoken, etag=etag_of(body))
 
     def _sent(self, answer: Answer) -> Response:
         """An answer whose body is at hand, or 304 when the client has it."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -226,7 +225,7 @@ def report(names: Names, ends: Sequence[tuple[SliceStatus, str]]) -> tuple[Varia
 
 def file_attributes(title: str) -> dict[str, str]:
     """Of the whole file (CF 2.6.2)."""
-    program = f"Prismcube {version('prismcube')}"
+    program = "Prismcube"  # which version is nobody's business, and would change files that are the same
     return {
         "Conventions": "CF-1.10",
         "title": title or "Cube",

@@ -11,7 +11,7 @@ import shapely
 from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
-from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.errors import BudgetExceeded, InvalidInput, UnknownParameter
 from prismcube.model.grid import CRS84, Bounds, is_north_first, parse_crs
 from prismcube.model.period import Period
 from prismcube.model.text import check_text
@@ -203,7 +203,8 @@ def parse_wkt(text: str, *, kinds: tuple[str, ...], max_vertices: int) -> BaseGe
         raise InvalidInput("coords", f"must be {' or '.join(kinds)} in well-known text, got {text[:60]!r}")
     vertices = int(shapely.get_num_coordinates(geometry))
     if vertices > max_vertices:
-        raise InvalidInput("coords", f"has {vertices} vertices, at most {max_vertices} are allowed")
+        advice = "simplify the geometry, or ask for its parts"
+        raise BudgetExceeded("vertices of coords", asked=vertices, allowed=max_vertices, advice=advice)
     if geometry.has_z or geometry.has_m:
         raise InvalidInput("coords", "collections have no height and no measure; give x and y only")
     if geometry.is_empty or not all(math.isfinite(v) for v in geometry.bounds):

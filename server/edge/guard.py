@@ -47,7 +47,7 @@ def refusal(scope: Scope, sizes: Sizes) -> Response | None:
         return refuse(431, f"the headers have {size:,} bytes, at most {sizes.header_bytes:,} are allowed")
     count = query.count(b"&") + 1 if query else 0
     if count > sizes.parameters:
-        return refuse(400, f"the address has {count:,} parameters, at most {sizes.parameters:,} are allowed")
+        return refuse(413, f"the address has {count:,} parameters, at most {sizes.parameters:,} are allowed")
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) > 1 or not all(_is_host(host) for host in hosts):
         return refuse(400, "the Host header is not the name of a host")

@@ -70,7 +70,8 @@ def test_pages_for_people(demo, path):
 
 def test_a_language_is_one_of_the_configured(demo):
     assert demo.get("/?f=html&lang=en").status_code == 200
-    assert demo.get("/?f=html&lang=en-US").status_code == 200
+    assert demo.get("/?f=html&lang=en-US").headers["content-language"] == "en-US"
+    assert demo.get("/collections/s2-romania/items").headers["content-language"] == "en-US"
     assert demo.refused("/?f=html&lang=xx")["parameter"] == "lang"
 
 

@@ -150,4 +150,4 @@ def test_slow_headers_are_given_up(tight):
 def test_headers_and_parameters_have_a_largest_number(tight):
     answer = httpx.get(f"{tight.url}/collections", headers={"Padding": "x" * 2000})
     assert (answer.status_code, answer.json()["status"]) == (431, 431)
-    tight.refused("/collections?" + "&".join(["limit=1"] * 21), status=400)
+    tight.refused("/collections?" + "&".join(["limit=1"] * 21), status=413)

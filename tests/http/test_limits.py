@@ -60,7 +60,7 @@ def test_budgets(small, demo, path, params, what):
 def test_a_geometry_has_a_largest_number_of_vertices(small, demo):
     ring = ",".join(f"{22.15 + i / 10000} {45.20 + i * i / 100000}" for i in range(12))
     coords = {"coords": f"POLYGON(({ring},22.15 45.20))", "reducer": "count", "datetime": "2016-03-18"}
-    assert "at most 10" in small.refused(f"{S2}/area", **coords)["detail"]
+    assert "at most 10" in small.refused(f"{S2}/area", status=413, **coords)["detail"]
     demo.ok(f"{S2}/area", **coords)
 
 

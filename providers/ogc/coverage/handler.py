@@ -181,6 +181,8 @@ def _pixels(
 def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
     """What the answer would cost; nothing is read. It is a document of its own, whatever `f` says."""
     document = {"type": "Estimate", "format": format, **plan.cost(), "fits": True}
+    if format in ("geotiff", "tiff"):  # made in parts
+        document["workingBytes"] = plan.working_bytes * part_rows(context, plan) // plan.grid.height
     try:
         check_costs(context, plan, format)
     except (BudgetExceeded, InvalidInput) as error:
