@@ -16,6 +16,9 @@ from prismcube.model.grid import CRS84, Bounds, is_north_first, parse_crs
 from prismcube.model.period import Period
 from prismcube.model.text import check_text
 
+SHORT = ("CRS84", "CRS:84")
+"""Names of longitude and latitude without an authority, by which EDR's examples and executable suite ask."""
+
 _CRS_FORMS = (
     re.compile(
         r"https?://www\.opengis\.net/def/crs/(?P<authority>[A-Za-z]{1,10})/[0-9.]{1,8}/(?P<code>[A-Za-z0-9]{1,16})",
@@ -132,10 +135,12 @@ def parse_number(text: str, parameter: str) -> float:
 
 
 def parse_crs_parameter(text: str, parameter: str) -> str:
-    """`AUTHORITY:CODE` from an OGC URI, a URN, a CURIE (`[EPSG:3035]`) or the bare code.
+    """`AUTHORITY:CODE` from an OGC URI, a URN, a CURIE (`[EPSG:3035]`), the bare code, or one of the `SHORT` names.
 
     Nothing else is taken, although PROJ would: its strings can name files.
     """
+    if text.strip().upper() in SHORT:
+        return CRS84
     for form in _CRS_FORMS:
         found = form.fullmatch(text.strip())
         if found and found["authority"].upper() in _AUTHORITIES:

@@ -366,8 +366,11 @@ def test_locations_are_geojson(demo, collection):
 
 
 def test_positions_are_edr_geojson(demo, collection):
-    """/req/edr-geojson/definition, content — EDRGeoJSONEncoding.validateResponseForEDRGeoJSON"""
-    asked = asked_as_the_suite_does(collection, "position")
+    """/req/edr-geojson/definition, content — EDRGeoJSONEncoding.validateResponseForEDRGeoJSON
+
+    This one method asks for `crs=CRS84`, by that name alone.
+    """
+    asked = {**asked_as_the_suite_does(collection, "position"), "crs": "CRS84"}
     answer = httpx.get(collection["data_queries"]["position"]["link"]["href"], params={**asked, "f": "GeoJSON"})
     document = answer.json()
     check_edr_geojson(document)

@@ -70,6 +70,13 @@ def test_a_crs_has_many_spellings(text):
 
 
 @pytest.mark.parametrize(
+    "text", ["CRS84", "crs84", "CRS:84", "OGC:CRS84", "http://www.opengis.net/def/crs/OGC/1.3/CRS84"]
+)
+def test_longitude_and_latitude_have_short_names(text):
+    assert parse_crs_parameter(text, "crs") == "OGC:CRS84"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "3035",
