@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
@@ -13,6 +14,7 @@ from prismcube.model.access import AUTHENTICATED, EVERYONE, FULL, Access, Rule
 from prismcube.model.access import Scope as May
 from prismcube.model.keys import with_lower
 from prismcube.model.pattern import Pattern
+from server.origin import is_address
 
 KEY = "prismcube.access"
 """Where the scope has it."""
@@ -39,6 +41,8 @@ class Policy:
 
     anonymous: Access
     """Who shows neither key nor token."""
+    only_here: bool = False
+    """True when nobody is asked who he is, because only this machine reaches the server."""
     asks: bool = False
     """True when callers are told apart by keys or tokens."""
     rules: tuple[Rule, ...] = ()
@@ -47,7 +51,7 @@ class Policy:
     def of(cls, settings: Settings) -> Policy:
         given = settings.access
         if not given.is_configured:
-            return cls(anonymous=_anybody(settings))
+            return cls(anonymous=_anybody(settings), only_here=_only_here(settings))
         rules = tuple(
             Rule(collections=Pattern(one.collections), read=frozenset(one.read), write=frozenset(one.write))
             for one in given.rules
@@ -57,6 +61,15 @@ class Policy:
         anonymous = Access(subjects=frozenset({EVERYONE}), scopes=frozenset({May.READ}), rules=rules, may_identify=True)
         return cls(anonymous=anonymous, asks=True, rules=rules)
 
+    def unknown(self, host: str) -> Access:
+        """The access of a caller who shows nothing, and asked for this host.
+
+        A site whose name was made to point to this machine (DNS rebinding) has its pages' requests sent here; they
+        name the site. They may read what everybody may, but not what is for who sits at this machine.
+        """
+        name = urlsplit(f"//{host}").hostname or ""
+        return READER if self.only_here and host and not is_address(name) else self.anonymous
+
     def known(self, name: str, *, groups: Iterable[str], scopes: Iterable[May]) -> Access:
         """The access of a caller whose key or token is right; `name` is `key:NAME` or `user:SUBJECT`."""
         subjects = {EVERYONE, AUTHENTICATED, name, *(f"group:{group}" for group in groups)}
@@ -65,7 +78,12 @@ class Policy:
 
 def _anybody(settings: Settings) -> Access:
     """Where nobody is asked who he is: everything for who is on this machine, reading for others, or as told."""
-    only_here = is_loopback(settings.serve.host) and settings.serve.public_url is None
-    if only_here or settings.serve.writable:
-        return FULL
-    return Access(subjects=frozenset({EVERYONE}), scopes=frozenset({May.READ}))
+    return FULL if _only_here(settings) or settings.serve.writable else READER
+
+
+def _only_here(settings: Settings) -> bool:
+    return is_loopback(settings.serve.host) and settings.serve.public_url is None and not settings.serve.writable
+
+
+READER = Access(subjects=frozenset({EVERYONE}), scopes=frozenset({May.READ}))
+"""Who may read everything and change nothing."""

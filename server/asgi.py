@@ -137,7 +137,7 @@ def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics, catalo
     sizes = Sizes(url_bytes=limits.url_bytes, header_bytes=limits.header_bytes, parameters=limits.parameters)
     app = Guard(app, sizes=sizes)
     app = ProblemPages(app, host=host, base=lambda scope: facts_of(scope).base)
-    app = Cors(app, origins=serve.cors_origins, apart="/catalogue")
+    app = Cors(app, origins=serve.cors_origins, apart=("/catalogue", "/metrics"))
     app = SecurityHeaders(app)
     app = Forwarded(app, trusted=serve.trusted_proxies, public_url=serve.public_url, standard=serve.forwarded)
     return Requests(app, metrics=metrics)

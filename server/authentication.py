@@ -59,7 +59,8 @@ class Authentication:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """Writes the caller's access into the scope; else the answer to a caller who is not what he says."""
-        scope[KEY] = self._policy.anonymous
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        scope[KEY] = self._policy.unknown(host)
         if not self._policy.asks or scope["path"] in OPEN:
             return None
         try:

@@ -20,11 +20,11 @@ def check_origin(headers: Headers, base: str, *, named: bool) -> None:
     if origin is None or not by_itself(headers):
         return
     own = urlsplit(base)
-    if origin != f"{own.scheme}://{own.netloc}" or not (named or _is_address(own.hostname or "")):
+    if origin != f"{own.scheme}://{own.netloc}" or not (named or is_address(own.hostname or "")):
         raise Forbidden(f"changes are not taken from pages of {origin[:100]}")
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
     """True for addresses and `localhost`, which no site can call its own name."""
     try:
         ipaddress.ip_address(host)

@@ -26,6 +26,9 @@ _HEADER = re.compile(
 _SCHEME = re.compile(r"\b(?P<scheme>bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.I)
 _PAIR = re.compile(rf"(?P<name>\b(?:{_NAME}|sig|pwd))(?P<is>['\"]?\s*[:=]\s*['\"]?)[^\s&,;'\"}})]+", re.I)
 
+_KEY = re.compile(r"\bprism_[0-9a-f]{4,}_[A-Za-z0-9_.~+/=%-]+|\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""Keys of ours and JSON Web Tokens, wherever somebody has put them: into a path, a search, a name."""
+
 
 def is_secret(name: str) -> bool:
     """True for the name of a parameter, header or field whose value nobody may see."""
@@ -37,6 +40,7 @@ def redacted(text: str) -> str:
     text = _URL.sub(lambda found: without_secret(found[0]), text)
     text = _HEADER.sub(rf"\g<name>\g<is>{HIDDEN}", text)
     text = _SCHEME.sub(rf"\g<scheme> {HIDDEN}", text)
+    text = _KEY.sub(HIDDEN, text)
     return _PAIR.sub(rf"\g<name>\g<is>{HIDDEN}", text)
 
 

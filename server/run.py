@@ -24,7 +24,10 @@ from server.worker import Log, Protocol
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """By this environment variable prometheus-client is told where the workers keep their figures."""
-FIGURES = "metrics-"
+MEMORY = "/dev/shm"  # noqa: S108  # folders in it have names that nobody can guess, and modes of their own
+"""Linux keeps what lies there in memory."""
+
+FIGURES = "prismcube-metrics-"
 """Begins the names of such folders."""
 
 PRELOADED = (
@@ -83,7 +86,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         logs.configure(self._settings.log)
         preload()
         Protocol.header_seconds = self._settings.serve.header_seconds
-        with figures_folder(self._settings.home / "tmp") as folder:
+        with figures_folder(figures_place(self._settings.home / "tmp")) as folder:
             os.environ[FOLDER] = str(folder)
             super().run()
 
@@ -91,6 +94,14 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         from server.asgi import create_app  # in the worker: imports GDAL, pygeoapi and the rest
 
         return create_app(self._settings)
+
+
+def figures_place(temporary: Path) -> Path:
+    """Where figures are kept: in memory if the system has a place for that, else in the home folder.
+
+    Workers map these files; writing to one on a full disk ends the process (SIGBUS).
+    """
+    return Path(MEMORY) if os.access(MEMORY, os.W_OK | os.X_OK) else temporary
 
 
 @contextmanager

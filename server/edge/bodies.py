@@ -7,6 +7,7 @@ go to a file that has no name.
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.edge.guard import refuse
+
+LOG = logging.getLogger("prismcube.server")
 
 IN_MEMORY = 1 << 20
 PIECE = 1 << 16
@@ -41,9 +44,14 @@ class Bodies:
             try:
                 async with asyncio.timeout(self._seconds):
                     size = await _read(receive, body, most=self._most)
-            except TimeoutError:
-                detail = f"the request's body did not arrive within {self._seconds:g} s"
-                await refuse(408, detail, connection="close")(scope, receive, send)
+            except OSError as error:
+                if isinstance(error, TimeoutError):
+                    detail = f"the request's body did not arrive within {self._seconds:g} s"
+                    await refuse(408, detail, connection="close")(scope, receive, send)
+                    return
+                LOG.error("a request's body can't be kept: %s", error)
+                detail = "the server has no room for the request's body; try again later"
+                await refuse(507, detail, connection="close")(scope, receive, send)
                 return
             if size is None:
                 return  # the client has gone

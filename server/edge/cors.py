@@ -6,6 +6,7 @@ Never with a browser's own credentials (cookies); a key or token that a page sen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -25,9 +26,9 @@ EXPOSED = (
 
 
 class Cors:
-    """The application as pages of `origins` may read it; all but what lies under `apart`."""
+    """The application as pages of `origins` may read it; all but what is `apart`, and plans, which name files."""
 
-    def __init__(self, app: ASGIApp, *, origins: Sequence[str], apart: str) -> None:
+    def __init__(self, app: ASGIApp, *, origins: Sequence[str], apart: Sequence[str]) -> None:
         self._app = app
         self._apart = apart
         self._shared = (
@@ -45,8 +46,13 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        is_apart = path == self._apart or path.startswith(f"{self._apart}/")
+        is_apart = any(path == one or path.startswith(f"{one}/") for one in self._apart) or _asks_for_a_plan(scope)
         await (self._app if is_apart else self._shared)(scope, receive, send)
+
+
+def _asks_for_a_plan(scope: Scope) -> bool:
+    asked = parse_qsl(scope.get("query_string", b"").decode("latin-1"))
+    return any(name == "f" and value.strip().lower() == "plan" for name, value in asked)
 
 
 class _Middleware(CORSMiddleware):

@@ -654,3 +654,23 @@ def test_collections_come_change_and_go_on_every_worker_within_a_second(server, 
             answered |= {pid for pid, answer in seen_by_others() if is_new(answer)}
             assert time.monotonic() - at < 1, "not within a second"
     assert sorted(server.workers()) == sorted([first, *others])
+
+
+@pytest.mark.parametrize(
+    "path", ["/catalogue/containers", "/collections/s2-romania/coverage?f=plan&datetime=2016-03-18"]
+)
+def test_names_that_point_to_this_machine_do_not_see_files(demo, path):
+    """A site may have its own name point here (DNS rebinding); its pages then ask by that name."""
+    port = demo.url.rpartition(":")[2]
+    for host, status in ((f"evil.example:{port}", 403), (f"localhost:{port}", 200), (f"127.0.0.1:{port}", 200)):
+        assert httpx.get(demo.url + path, headers={"Host": host}, timeout=60).status_code == status
+    assert httpx.get(f"{demo.url}/collections", headers={"Host": f"evil.example:{port}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/collections/s2-romania/coverage?f=plan&datetime=2016-03-18", "/metrics", "/catalogue"]
+)
+def test_pages_of_other_sites_do_not_read_of_files(demo, path):
+    answer = httpx.get(demo.url + path, headers={"Origin": "https://evil.example"}, timeout=60)
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers

@@ -47,7 +47,7 @@ class Waiting:
         query = "&".join(f"{name}={value}" for name, value in COSTLY.items())
         for client in self._clients:
             connection = socket.create_connection((host, int(port)), timeout=60)
-            head = f"GET {COVERAGE}?{query} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\n\r\n"
+            head = f"GET {COVERAGE}?{query} HTTP/1.1\r\nHost: [::1]\r\nX-Forwarded-For: {client}\r\n\r\n"
             connection.sendall(head.encode())
             self._sockets.append(connection)
         return self
@@ -117,7 +117,7 @@ def raw(server, *pieces, wait=0.0):
 )
 def test_a_body_has_a_largest_size(tight, body):
     head, answer = raw(
-        tight, b"POST /catalogue/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + body
+        tight, b"POST /catalogue/records HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n" + body
     )
     assert head.startswith("HTTP/1.1 413 ")
     assert json.loads(answer)["status"] == 413
@@ -128,7 +128,7 @@ def test_a_chunked_body_arrives(tight):
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(document), document)
     head, answer = raw(
         tight,
-        b"POST /catalogue/records HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"POST /catalogue/records HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n" + chunks,
     )
     assert head.startswith("HTTP/1.1 400 ")
@@ -136,13 +136,13 @@ def test_a_chunked_body_arrives(tight):
 
 
 def test_a_slow_body_is_given_up(tight):
-    head, answer = raw(tight, b"POST /catalogue/records HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n", b"{")
+    head, answer = raw(tight, b"POST /catalogue/records HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 20\r\n\r\n", b"{")
     assert head.startswith("HTTP/1.1 408 ")
     assert json.loads(answer)["status"] == 408
 
 
 def test_slow_headers_are_given_up(tight):
-    head, answer = raw(tight, b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"A: b\r\n", wait=0.3)
+    head, answer = raw(tight, b"GET / HTTP/1.1\r\n", b"Host: [::1]\r\n", b"A: b\r\n", wait=0.3)
     assert head.startswith("HTTP/1.1 408 ")
     assert json.loads(answer)["status"] == 408
 

@@ -138,6 +138,7 @@ def test_profiles_choose_among_tiffs(demo):
         ("image/tiff;profile=cloud-optimized;application=geotiff", "cloud-optimized"),
         ("image/tiff;application=geotiff", "geotiff"),
         ("application/netcdf", "netcdf"),
+        ("application/json", "coverage+json"),
         ("application/zip+zarr;q=0.5, application/netcdf;q=0.1", "zarr"),
     ]:
         answer = httpx.get(f"{demo.url}{S2}?datetime={DAY}&width=3", headers={"Accept": accept}, timeout=60)

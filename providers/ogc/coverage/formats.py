@@ -73,6 +73,9 @@ FORMATS = {
 }
 """Values of `f`; media types are taken too. The first is the default."""
 
+NEGOTIATED = {name: media_type for name, media_type in FORMATS.items() if name != "plan"} | {"json": JSON}
+"""What an Accept header chooses from: a plan must be asked for by name, and JSON means CoverageJSON."""
+
 
 def part_rows(context: Context, plan: CubePlan) -> int:
     """How many rows of a slice are computed at once for a GeoTIFF."""

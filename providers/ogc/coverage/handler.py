@@ -14,7 +14,7 @@ from prismcube.render.picture import paint, style_for
 from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Request, Stream, json_answer
 from providers.ogc.coverage.asked import PARAMETERS as PLACE_AND_TIME
 from providers.ogc.coverage.asked import asked
-from providers.ogc.coverage.formats import FILES, FORMATS, part_rows, stream_geotiff, write_temporary
+from providers.ogc.coverage.formats import FILES, FORMATS, NEGOTIATED, part_rows, stream_geotiff, write_temporary
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from providers.ogc.selection import Selection, Watched, all_slices, check_fields, check_plan, default_fields, select
@@ -43,7 +43,8 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     Raises NotFound, InvalidInput, BudgetExceeded, Forbidden, SourceError (when not one time step could be read).
     """
     query = Query(request.query, known=PARAMETERS, repeatable=("subset",))
-    format = choose_format(query.text("f"), request.accept, FORMATS)
+    f = query.text("f")
+    format = choose_format(f, request.accept, NEGOTIATED if f is None else FORMATS)
     if format == "plan":
         context.check_sees_files("a plan")
     estimate = query.boolean("estimate")

@@ -223,7 +223,7 @@ def test_places():
 
 
 def cors(*origins, app=None):
-    return Cors(app or answering(headers=[("etag", '"x"'), ("vary", "Accept")]), origins=origins, apart="/catalogue")
+    return Cors(app or answering(headers=[("etag", '"x"'), ("vary", "Accept")]), origins=origins, apart=("/catalogue",))
 
 
 ASKING = [("Origin", "https://a.example"), ("Access-Control-Request-Method", "GET")]

@@ -7,7 +7,7 @@ import pytest
 
 from config.tree import LogFormat
 from server import logs
-from server.redact import is_secret, redacted, redacted_query
+from server.redact import HIDDEN, is_secret, redacted, redacted_query
 
 SECRET = "s3cr3t-value"
 
@@ -112,3 +112,18 @@ def test_lines_have_the_id_of_their_request():
     written, known = contextvars.copy_context().run(in_request)
     assert json.loads(written)["request_id"] == known == "abc"
     assert logs.request_id() == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/collections/prism_0123456789ab_Zm9v-YmFy",
+        "q=prism_0123456789ab_Zm9v",
+        "no collection 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln'",
+    ],
+)
+def test_keys_and_tokens_anywhere(text):
+    """Somebody may put them into a path or a search by mistake."""
+    assert HIDDEN in redacted(text)
+    assert "Zm9v" not in redacted(text)
+    assert "c2ln" not in redacted(text)

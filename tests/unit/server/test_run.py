@@ -29,7 +29,7 @@ def test_a_worker_loads_no_encoder_before_it_is_asked_for():
 
 
 def test_the_folder_of_figures(tmp_path):
-    left = tmp_path / "metrics-left"
+    left = tmp_path / "prismcube-metrics-left"
     left.mkdir()
     (left / "lock").touch()
     with figures_folder(tmp_path) as one:
