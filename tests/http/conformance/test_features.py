@@ -158,7 +158,7 @@ def test_items(demo, name):
 
 @every_collection
 def test_limit(demo, api, name):
-    """/req/core/fc-limit-response. ETS: FeaturesLimit (8)"""
+    """/req/core/fc-limit-response. ETS: FeaturesLimit (10)"""
     schema = parameter(api, "limit")["schema"]
     for limit in (schema["minimum"], 7, min(100, schema["maximum"])):
         check_page(items(demo, name, limit=limit).json(), limit=limit)
@@ -168,7 +168,7 @@ def test_limit(demo, api, name):
 @every_collection
 @pytest.mark.parametrize("where", [*BOXES, "extent"])
 def test_bbox(demo, name, where):
-    """/req/core/fc-bbox-response. ETS: FeaturesBBox (9)"""
+    """/req/core/fc-bbox-response. ETS: FeaturesBBox (10)"""
     extent = demo.json(f"/collections/{name}")["extent"]["spatial"]["bbox"][0]
     west, south, east, north = BOXES.get(where, extent)
     page = items(demo, name, bbox=f"{west},{south},{east},{north}", limit=1000).json()
