@@ -15,6 +15,7 @@ from typing import IO
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.edge.facts import facts_of
 from server.edge.guard import refuse
 
 LOG = logging.getLogger("prismcube.server")
@@ -33,7 +34,7 @@ class Bodies:
         self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope):
+        if scope["type"] != "http" or not has_body(scope):
             await self._app(scope, receive, send)
             return
         if (told := _length(scope)) is not None and told > self._most:
@@ -60,6 +61,7 @@ class Bodies:
                 return
             body.seek(0)
             _tell_length(scope, size)
+            facts_of(scope).body_is_due = False
             await self._app(scope, _replayed(body, receive), send)
 
     def _too_large(self) -> Response:
@@ -97,7 +99,8 @@ def _replayed(body: IO[bytes], receive: Receive) -> Receive:
     return replay
 
 
-def _has_body(scope: Scope) -> bool:
+def has_body(scope: Scope) -> bool:
+    """True when the request says that a body comes with it."""
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
         for name, value in scope["headers"]

@@ -19,6 +19,8 @@ class Facts:
     route: str = UNMATCHED
     """Template of the address, such as `/collections/{collectionId}/coverage`: of a bounded number."""
     collection: str = ""
+    body_is_due: bool = False
+    """True while the client may still be sending a body that nobody has read."""
     base: str = ""
     """The API's own address as the client sees it, for links; without a slash at its end."""
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import logs
 from server.access import access_of, name_of
+from server.edge.bodies import has_body
 from server.edge.facts import KEY, Facts
 from server.metrics import Metrics
 from server.problems import MEDIA_TYPE, problem
@@ -43,10 +44,10 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        facts = Facts(request_id_of(scope))
+        facts = Facts(request_id_of(scope), body_is_due=has_body(scope))
         scope[KEY] = facts
         logs.bind(request_id=facts.request_id)
-        sent = _Sent(send, facts.request_id)
+        sent = _Sent(send, facts, has_content=scope["method"] != "HEAD")
         self._metrics.running.inc()
         try:
             await self._app(scope, receive, sent)
@@ -79,11 +80,15 @@ class Requests:
 
 
 class _Sent:
-    """Passes an answer on, with the request's id among its headers, and keeps count."""
+    """Passes an answer on, with the request's id among its headers, and keeps count.
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    Whoever is refused before his body was read has the connection closed: else it would last as long as he sends.
+    """
+
+    def __init__(self, send: Send, facts: Facts, *, has_content: bool) -> None:
         self._send = send
-        self._id = request_id.encode()
+        self._facts = facts
+        self._has_content = has_content
         self.began = time.perf_counter()
         self.first: float | None = None
         """Seconds until the first byte of the body."""
@@ -95,11 +100,13 @@ class _Sent:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in HIDING]
-            message = {**message, "headers": [*kept, (HEADER, self._id)]}
+            if self._facts.body_is_due and self.status >= 400:
+                kept = [*(pair for pair in kept if pair[0].lower() != b"connection"), (b"connection", b"close")]
+            message = {**message, "headers": [*kept, (HEADER, self._facts.request_id.encode())]}
         elif message["type"] == "http.response.body":
             if self.first is None:
                 self.first = time.perf_counter() - self.began
-            self.size += len(message.get("body", b""))
+            self.size += len(message.get("body", b"")) if self._has_content else 0
         await self._send(message)
         self.whole = self.whole or (message["type"] == "http.response.body" and not message.get("more_body", False))
 

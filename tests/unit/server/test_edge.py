@@ -333,3 +333,26 @@ def test_pixel_threads_know_the_request():
 
     given = Answered(Requests(working, metrics=Metrics())).headers["x-request-id"]
     assert found == [given]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "closes"),
+    [
+        (401, [("Content-Length", "9")], True),
+        (413, [("Transfer-Encoding", "chunked")], True),
+        (200, [("Content-Length", "9")], False),
+        (401, [("Content-Length", "0")], False),
+        (401, [], False),
+    ],
+)
+def test_who_is_refused_before_his_body_was_read_has_the_connection_closed(status, headers, closes):
+    """He could go on sending, a byte a second, and hold the connection as long."""
+    found = Answered(Requests(answering(status=status), metrics=Metrics()), method="POST", headers=headers)
+    assert (found.headers.get("connection") == "close") is closes
+
+
+def test_a_body_that_was_read_leaves_the_connection_open(tmp_path):
+    app = Requests(Bodies(answering(status=404), most=99, seconds=9, folder=tmp_path), metrics=Metrics())
+    found = Answered(app, method="POST", headers=[("Content-Length", "3")], body=[b"abc"])
+    assert found.status == 404
+    assert "connection" not in found.headers
