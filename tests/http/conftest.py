@@ -119,6 +119,8 @@ class running:
         self._wait = wait
         self._home = home
         self._output = home / "output.txt"
+        if self._output.exists():  # of another server with the same home
+            self._output = home / f"output-{port}.txt"
 
     def __enter__(self) -> Demo:
         self._file = self._output.open("w")

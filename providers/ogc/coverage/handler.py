@@ -107,13 +107,12 @@ def check_costs(context: Context, plan: CubePlan, format: str) -> None:
 
     Raises BudgetExceeded, InvalidInput.
     """
-    working = plan.working_bytes
+    rows = plan.grid.height
     if format in ("geotiff", "tiff"):
         rows = part_rows(context, plan)
-        working = working * rows // plan.grid.height
         geotiff.check(plan.header)
-        _check_visits(plan, rows)
-    check_plan(context, plan, working=working)
+    check_plan(context, plan, working=plan.working_bytes * rows // plan.grid.height)
+    _check_visits(plan, rows)
     if format in FILES:
         FILES[format].check(plan.header)
     if format in ("covjson", "json"):
