@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -72,10 +72,14 @@ class Writer:
     @property
     def size(self) -> int:
         """Of the file, in bytes."""
-        return len(self.head()) + self._layout.pixel_bytes + self._layout.tail
+        return len(self._head) + self._layout.pixel_bytes + self._layout.tail
 
     def head(self) -> bytes:
         """All that comes before the first pixel."""
+        return self._head
+
+    @cached_property
+    def _head(self) -> bytes:
         format = self._format
         scale, (west, north) = self.header.grid.resolution, self.header.grid.transform @ (0, 0)
         kind = _SAMPLE_FORMATS[np.dtype(format.dtype).kind]

@@ -9,6 +9,9 @@ import orjson
 
 from prismcube.cube.plan import CubePlan
 
+VERSION = version("prismcube")
+"""Read once: it stands in a file."""
+
 
 def tag_of(plan: CubePlan, *more: str) -> str:
     """The strong validator of pixels: the plan names every file with its state, and all that is done with them.
@@ -16,7 +19,7 @@ def tag_of(plan: CubePlan, *more: str) -> str:
     Known before anything is read, so that a client who has the answer costs nothing. `more`: what else decides the
     bytes, such as the format.
     """
-    document = orjson.dumps([version("prismcube"), plan.to_json(), plan.etags, *more], option=orjson.OPT_SORT_KEYS)
+    document = orjson.dumps([VERSION, plan.to_json(), plan.etags, *more], option=orjson.OPT_SORT_KEYS)
     return f'"{hashlib.blake2b(document, digest_size=16).hexdigest()}"'
 
 

@@ -47,7 +47,7 @@ class EDRProvider(BaseEDRProvider):  # type: ignore[misc]  # pygeoapi carries no
         return self._source.document(edr.radius, edr.RADIUS_PARAMETERS, pairs)
 
     def corridor(self, **asked: Any) -> dict[str, Any]:
-        """The same along a line, so many metres to both sides."""
+        """The same along a line, as wide as asked, half of it on each side."""
         names = ("corridor-width", "width-units", "corridor-height", "height-units")
         pairs = [*_drawn(asked), *((name, asked.get(name.replace("-", "_"))) for name in names)]
         return self._source.document(edr.corridor, edr.CORRIDOR_PARAMETERS, pairs)
@@ -62,7 +62,7 @@ class EDRProvider(BaseEDRProvider):  # type: ignore[misc]  # pygeoapi carries no
         return self._source.document(edr.cube, edr.CUBE_PARAMETERS, pairs)
 
     def locations(self, **asked: Any) -> dict[str, Any]:
-        """Areas of interest as GeoJSON, or the cube of one of them."""
+        """Areas of interest as GeoJSON, or the series of one of them."""
         key = asked.get("location_id")
         if key is not None:
             pairs = [*_common(asked), ("bbox", numbers(asked.get("bbox")))]

@@ -134,7 +134,7 @@ def test_health_is_open_whatever_is_shown(get):
 def test_metrics_are_for_administrators(get):
     assert get("/metrics").status_code == 401
     assert get("/metrics", "editor").status_code == 403
-    assert get("/metrics", "admin").status_code in (200, 404)
+    assert get("/metrics", "admin").status_code == 200
 
 
 def test_processes_and_jobs_are_for_those_who_are_known(get):

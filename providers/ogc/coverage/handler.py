@@ -98,7 +98,7 @@ def _fields_asked(query: Query, collection: Collection) -> tuple[str, ...] | Non
 
 def _tag(collection: Collection, plan: CubePlan, format: str, style: RGBStyle | None) -> str:
     """The validator of the answer; weak for files, into which writers put times and the like."""
-    tag = tag_of(plan, format, collection.title, repr(style))
+    tag = tag_of(plan, format, collection.title, repr(style), repr(plan.fields))
     return f"W/{tag}" if format in FILES else tag
 
 
