@@ -1,0 +1,114 @@
+"""Where the blocks of a TIFF lie and how they are stored: all that reading pixels needs, without the header. Pure.
+
+    Layout ─ Level (full resolution), Level (overview), ... ─ offsets and counts of blocks
+
+Tiles and strips are both called blocks: a strip is a block as wide as the image.
+Source: TIFF 6.0 (Adobe, 1992), sections 2, 8, 14, 15; BigTIFF (2007); OGC 19-008r4 (GeoTIFF 1.1); GDAL's GTiff driver
+for GDAL_NODATA and for the order of overviews.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Codec = Literal["none", "lzw", "deflate", "zstd"]
+"""Compressions that are read here: TIFF tags 1, 5, 8 and 32946, 50000."""
+
+Offsets = npt.NDArray[np.uint64]
+
+
+class NotUnderstood(Exception):
+    """A file that is no TIFF, or one of a kind that must be read by GDAL; the message says which, in a few words."""
+
+
+class Window(NamedTuple):
+    """A rectangle of pixels; half-open."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Level:
+    """One resolution of an image: its own or that of an overview."""
+
+    height: int
+    width: int
+    block_height: int
+    block_width: int
+    """As wide as the image when it is stored in strips."""
+    dtype: str
+    """numpy's name: one of `prismcube.model.formats.DTYPES`."""
+    codec: Codec
+    predictor: Literal[1, 2, 3]
+    """1: none; 2: differences along rows; 3: differences of the bytes of floating-point numbers."""
+    big_endian: bool
+    """Of the samples, as of the file."""
+    bands: int
+    """Samples a pixel."""
+    planar: bool
+    """True: each band has blocks of its own; False: a block holds all bands, one pixel after the other."""
+    strips: bool
+    """True: the last block ends with the image; False: blocks are whole, padded beyond its edge."""
+    offsets: Offsets
+    """Of each block in the file, (planes, block rows, block columns); one plane unless `planar`."""
+    counts: Offsets
+    """Stored bytes of each block, of the shape of `offsets`; 0 where nothing is stored: every pixel is empty."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """(block rows, block columns)."""
+        return -(-self.height // self.block_height), -(-self.width // self.block_width)
+
+    @property
+    def samples(self) -> int:
+        """Samples a pixel within one block."""
+        return 1 if self.planar else self.bands
+
+    def rows_of(self, block_row: int) -> int:
+        """Rows that the blocks of a row of blocks hold: fewer in the last strip."""
+        left = self.height - block_row * self.block_height
+        return min(self.block_height, left) if self.strips else self.block_height
+
+    def describes_like(self, other: Level) -> bool:
+        """True when all but the places of the blocks is the same."""
+        return all(getattr(self, name) == getattr(other, name) for name in _DESCRIBING)
+
+
+_DESCRIBING = tuple(name for name in Level.__dataclass_fields__ if name not in ("offsets", "counts"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    """One image of a file with its overviews."""
+
+    levels: tuple[Level, ...]
+    """Full resolution first, then overviews, each smaller than the one before."""
+    nodata: float | None
+    """GDAL_NODATA; what blocks that are not stored hold (0 without it)."""
+    scale: float = 1.0
+    offset: float = 0.0
+    """Of the first band, as GDAL's metadata has it; the catalogue's mapping decides what values mean."""
+
+    def fill(self) -> Any:
+        """The value of pixels whose block is not stored, as a number of the image's type."""
+        dtype = np.dtype(self.levels[0].dtype)
+        nodata = self.nodata if self.nodata is not None else 0
+        if dtype.kind != "f" and not (nodata == nodata and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max):
+            nodata = 0  # no number of this type, as in GDAL
+        return dtype.type(nodata)
