@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import morecantile
@@ -23,6 +23,7 @@ from prismcube.model.pattern import Pattern
 from prismcube.model.period import format_instant
 from prismcube.raster.inspect import footprint
 from providers.ogc.answer import Context
+from server.examples_catalogue import CatalogueExamples, find_catalogue_examples
 
 LOOKED_AT = 20
 """Collections that are looked at for one that holds data, at most."""
@@ -43,6 +44,8 @@ class Examples:
     """Query parameters and their values, which hold for every operation that takes them..."""
     coords: tuple[tuple[str, str], ...] = ()
     """...but `coords`: its value by the last part of the path."""
+    catalogue: CatalogueExamples = field(default_factory=CatalogueExamples)
+    """Those of `/catalogue`."""
 
     def path(self, name: str) -> str | None:
         return dict(self.paths).get(name)
@@ -66,7 +69,11 @@ NONE = Examples(paths=(("collectionId", "none"),))
 
 
 def find_examples(context: Context) -> Examples:
-    """Of the first collection by name that the caller may read and that holds data."""
+    """Of the first collection by name that the caller may read and that holds data, and of the catalogue."""
+    return replace(_of_collections(context), catalogue=find_catalogue_examples(context))
+
+
+def _of_collections(context: Context) -> Examples:
     for collection in context.catalogue.collections.list(access=context.access, limit=LOOKED_AT):
         if collection.extent is not None:
             return next(_of(context, collection, collection.extent), NONE)

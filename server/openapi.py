@@ -39,11 +39,11 @@ _GROUP = "Time steps: `record`, `day`, `month`, `year`, `all`, or your own order
 PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "subset": ('Area and time by axis, such as `E(5236000:5236500),time("2020":"2021")`.', TEXT),
     "bbox": ("Four numbers in the axis order of `bbox-crs`; by default west,south,east,north in degrees.", BOX),
-    "subset-crs": ("CRS of the spatial axes of `subset`, as OGC URI.", TEXT),
+    "subset-crs": ("CRS of the spatial axes of `subset`, as OGC URI; without such an axis it has no effect.", TEXT),
     "scale-axes": ("How many native pixels an output pixel is wide and high, such as `E(2),N(4)`.", TEXT),
     "scaleSize": ("Older spelling of `scale-size`.", TEXT),
     "estimate": ("`true`: what the answer would cost; nothing is read.", {"type": "boolean", "default": False}),
-    "bbox-crs": ("CRS of `bbox` as OGC URI.", TEXT),
+    "bbox-crs": ("CRS of `bbox` as OGC URI; without `bbox` it has no effect.", TEXT),
     "crs": ("CRS of the answer as OGC URI; for EDR queries that of `coords`.", TEXT),
     "scale-factor": (
         "How many native pixels wide an output pixel is.",
@@ -169,7 +169,7 @@ def openapi_document(*, base: str, metadata: Mapping[str, Any], examples: Exampl
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         # Nobody has to say who he is where the server asks nobody; where it does, one of these is enough.
         "security": [{}, *({name: []} for name in SECURITY)],
-        "paths": {**_paths(examples, limits), **_catalogue()},
+        "paths": {**_paths(examples, limits), **_catalogue(examples)},
         "components": {
             "schemas": {**SCHEMAS, **catalogue_schemas()},
             "responses": _responses(),
@@ -213,7 +213,7 @@ def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, 
     }
 
 
-def _catalogue() -> dict[str, Any]:
+def _catalogue(examples: Examples) -> dict[str, Any]:
     """The paths under `/catalogue`, with what holds for every operation."""
     everywhere = {
         status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"}
@@ -228,7 +228,7 @@ def _catalogue() -> dict[str, Any]:
             }
             for method, operation in methods.items()
         }
-        for path, methods in catalogue_paths().items()
+        for path, methods in catalogue_paths(examples.catalogue).items()
     }
 
 

@@ -7,10 +7,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from prismcube.model.entities import DatasetStatus
 from providers.catalogue import handlers, operations
 from providers.catalogue.filters import DESCRIPTIONS
 from providers.catalogue.resource import Resource
 from providers.catalogue.resources import RESOURCES
+from server.examples_catalogue import CatalogueExamples
 from server.problems import MEDIA_TYPE as PROBLEM
 
 JSON = "application/json"
@@ -25,6 +27,7 @@ IF_MATCH = {
     "in": "header",
     "description": "ETag of what was read; 412 when it has changed since.",
     "schema": TEXT,
+    "example": "*",
 }
 _REFUSALS = {
     "400": "A parameter or member is unknown or wrong; `parameter` names it",
@@ -37,14 +40,15 @@ _REFUSALS = {
 }
 
 
-def catalogue_paths() -> dict[str, Any]:
+def catalogue_paths(examples: CatalogueExamples) -> dict[str, Any]:
     """Every path under `/catalogue`."""
+    grids = RESOURCES["grids"]
     paths: dict[str, Any] = {
         "/catalogue": {"get": _operation("The kinds of entities", [], _object(), refusals=("400",))},
         "/catalogue/containers/layouts": {
             "get": _operation(
                 "Layouts in which a set of containers is written",
-                _queries(RESOURCES["containers"].filters),
+                _queries("containers", RESOURCES["containers"].filters, examples),
                 _object(),
                 refusals=("400", "404"),
             )
@@ -52,7 +56,7 @@ def catalogue_paths() -> dict[str, Any]:
         "/catalogue/grids/{id}/cells": {
             "get": _operation(
                 "Cells of a grid",
-                [_key(RESOURCES["grids"]), *_queries(("bbox",)), *_paging()],
+                [_key(grids, examples), *_queries("grids", ("bbox",), examples), *_paging(examples)],
                 {operations.GEOJSON: {"schema": {"type": "object"}}},
                 refusals=("400", "404"),
             )
@@ -74,7 +78,7 @@ def catalogue_paths() -> dict[str, Any]:
             "post": _operation(summary, [], _object(), body=_reference(model), refusals=refusals)
         }
     for one in RESOURCES.values():
-        paths |= _resource_paths(one)
+        paths |= _resource_paths(one, examples)
     return paths
 
 
@@ -95,12 +99,12 @@ def _stored(schema: dict[str, Any]) -> dict[str, Any]:
     return {**found, "additionalProperties": True, "properties": {"id": {}, **found["properties"]}, "required": ["id"]}
 
 
-def _resource_paths(one: Resource[Any, Any]) -> dict[str, Any]:
+def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dict[str, Any]:
     document = {JSON: {"schema": {"$ref": REFERENCE.format(model=f"{STORED}{one.model.__name__}")}}}
     own = f"/catalogue/{one.name}"
     listed = _operation(
         f"{one.kind.capitalize()}s, a page at a time",
-        [*_queries(one.filters), *_paging()],
+        [*_queries(one.name, one.filters, examples), *_paging(examples)],
         _object(),
         refusals=("400",),
     )
@@ -125,15 +129,16 @@ def _resource_paths(one: Resource[Any, Any]) -> dict[str, Any]:
             refusals=("400", "403", "404", "409", "415"),
         )
     }
+    key = _key(one, examples)
     single: dict[str, Any] = {
-        "get": _operation(f"One {one.kind}", [_key(one)], document, headers=ETAG, refusals=("400", "404")),
+        "get": _operation(f"One {one.kind}", [key], document, headers=ETAG, refusals=("400", "404")),
         "delete": _operation(
-            f"Remove the {one.kind}", [_key(one), IF_MATCH], {}, status="204", refusals=("403", "404", "409", "412")
+            f"Remove the {one.kind}", [key, IF_MATCH], {}, status="204", refusals=("403", "404", "409", "412")
         ),
     }
     if one.changeable:
         refusals = ("400", "403", "404", "409", "412", "415")
-        parameters = [_key(one), IF_MATCH]
+        parameters = [key, IF_MATCH]
         single["put"] = _operation(
             f"Replace the {one.kind}", parameters, document, body=_reference(one.model), headers=ETAG, refusals=refusals
         )
@@ -188,30 +193,55 @@ def _object() -> dict[str, Any]:
     return {JSON: {"schema": {"type": "object"}}}
 
 
-def _queries(names: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [_query(name, DESCRIPTIONS[name], _schema(name)) for name in names]
+def _queries(kind: str, names: tuple[str, ...], examples: CatalogueExamples) -> list[dict[str, Any]]:
+    return [_query(name, DESCRIPTIONS[name], _schema(name), examples.parameter(name, kind)) for name in names]
 
 
 def _schema(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": TEXT} if name == "tags" else TEXT
+    match name:
+        case "tags":
+            return {"type": "array", "items": TEXT}
+        case "bbox":
+            return {"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}}
+        case "managed":
+            return {"type": "boolean"}
+        case "variable" | "instance" | "aoi":
+            return {"type": "integer", "minimum": 0}
+        case "status":
+            return {"type": "string", "enum": [one.value for one in DatasetStatus]}
+    return TEXT
 
 
-def _paging() -> list[dict[str, Any]]:
+def _paging(examples: CatalogueExamples) -> list[dict[str, Any]]:
     limit = {"type": "integer", "minimum": 1, "maximum": handlers.MOST, "default": handlers.DEFAULT_LIMIT}
-    return [_query("limit", "Entities on a page.", limit), _query("after", "Cursor of a `next` link.", TEXT)]
+    return [
+        _query("limit", "Entities on a page.", limit, examples.parameter("limit", "")),
+        _query("after", "Cursor of a `next` link.", TEXT, None),
+    ]
 
 
-def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
+def _query(name: str, description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    found = {"name": name, "in": "query", "description": description, "schema": schema}
+    if name == "bbox":
+        found |= {"style": "form", "explode": False}
+    return found if example is None else {**found, "example": example}
 
 
 def _key_name(one: Resource[Any, Any]) -> str:
     return "name" if one.by_name else "id"
 
 
-def _key(one: Resource[Any, Any]) -> dict[str, Any]:
+def _key(one: Resource[Any, Any], examples: CatalogueExamples) -> dict[str, Any]:
     schema = TEXT if one.by_name else {"type": "integer"}
-    return {"name": _key_name(one), "in": "path", "required": True, "schema": schema}
+    found = {
+        "name": _key_name(one),
+        "in": "path",
+        "required": True,
+        "description": f"{'Name' if one.by_name else 'Id'} of the {one.kind}",
+        "schema": schema,
+    }
+    example = examples.key(one.name)
+    return found if example is None else {**found, "example": example}
 
 
 def _for_openapi(schema: Any) -> Any:

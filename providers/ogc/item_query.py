@@ -57,8 +57,6 @@ def parse(context: Context, request: Request, collection: Collection) -> ItemQue
     query = Query(request.query, known=(*PARAMETERS, *tags))
     offered = offered_crs(collection)
     bbox, bbox_crs = query.text("bbox"), _one_of(offered, query.crs("bbox-crs"), "bbox-crs")
-    if bbox_crs and not bbox:
-        raise InvalidInput("bbox-crs", "has no meaning without bbox")
     order = parse_order(query.names("sortby"))
     after, before = query.text("after"), query.text("before")
     if after and before:

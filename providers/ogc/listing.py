@@ -14,7 +14,6 @@ from typing import Any
 import shapely
 
 from prismcube.catalogue.collection_filter import CollectionFilter
-from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.grid import CRS84, Bounds
 from prismcube.model.period import Period, parse_instant
@@ -63,8 +62,6 @@ def collections_document(context: Context, request: Request) -> dict[str, Any]:
 
 def _wanted(query: Query) -> CollectionFilter:
     bbox, bbox_crs, q = query.text("bbox"), query.crs("bbox-crs"), query.text("q")
-    if bbox_crs and not bbox:
-        raise InvalidInput("bbox-crs", "has no meaning without bbox")
     boxes = None
     if bbox:
         parts = shapely.get_parts(parse_search_box(bbox, crs=bbox_crs or CRS84))

@@ -264,3 +264,45 @@ def gdal(missing: Callable[[str], None]) -> Callable[..., str | None]:
         return ended.stdout if ended.returncode == 0 else None
 
     return run
+
+
+MADE = {
+    "palettes": {"name": "one", "points": [{"value": v, "r": 9 * v, "g": 0, "b": 0} for v in (0, 1)]},
+    "styles": {"name": "one", "kind": "palette", "palette": "one", "channels": [{"field": "f", "low": 0, "high": 1}]},
+    "layouts": {
+        "name": "one",
+        "grid": {"kind": "regular", "crs": "EPSG:32632", "resolution": 10, "cell_width": 256, "cell_height": 256},
+        "max_records": 10,
+    },
+    "grids": {
+        "name": "one",
+        "cells": {
+            "type": "FeatureCollection",
+            "features": [
+                {
+                    "type": "Feature",
+                    "properties": {"id": "a", "crs": "EPSG:32632"},
+                    "geometry": {"type": "Polygon", "coordinates": [[[10, 50], [11, 50], [11, 51], [10, 50]]]},
+                }
+            ],
+        },
+    },
+}
+"""What the demo's catalogue lacks, by kind."""
+
+
+@pytest.fixture(scope="session")
+def furnish() -> Callable[[str], list[str]]:
+    """Gives a demo one entity of each kind that it lacks: their addresses, to be removed in this order."""
+
+    def post(url: str) -> list[str]:
+        made = []
+        for kind, document in MADE.items():
+            answer = httpx.post(f"{url}/catalogue/{kind}", json=document, timeout=60)
+            assert answer.status_code == 201, answer.text
+            made.append(answer.headers["location"])
+        settings = {"format": {"dtype": "uint8", "minimum": 0, "maximum": 255}}
+        assert httpx.put(f"{url}/catalogue/consolidation-params/1", json=settings, timeout=60).status_code == 201
+        return [f"{url}/catalogue/consolidation-params/1", *reversed(made)]
+
+    return post

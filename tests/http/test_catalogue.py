@@ -21,6 +21,7 @@ import rasterio
 from affine import Affine
 
 from providers.catalogue.resources import RESOURCES
+from server.examples_catalogue import CatalogueExamples
 from server.openapi_catalogue import catalogue_paths
 
 SQUARE = {"type": "Polygon", "coordinates": [[[10, 50], [11, 50], [11, 51], [10, 51], [10, 50]]]}
@@ -580,7 +581,7 @@ def test_of_many_that_make_the_same_one_succeeds(server, examples, kind):
 
 def test_openapi_describes_every_route(server):
     paths = httpx.get(f"{server.url}/openapi", timeout=60).json()["paths"]
-    assert set(catalogue_paths()) <= set(paths)
+    assert set(catalogue_paths(CatalogueExamples())) <= set(paths)
     documented = {(path, p["name"]) for path, item in paths.items() for p in item.get("get", {}).get("parameters", [])}
     for name, one in RESOURCES.items():
         for parameter in one.filters:

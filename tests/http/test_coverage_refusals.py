@@ -75,7 +75,7 @@ def test_a_large_text_answer_is_refused(demo):
         ("bbox", "1e999,0,1e999,1"),
         ("bbox", "-200,0,200,1"),
         ("bbox", "1,2,3,4,5,6"),
-        ("bbox-crs", "EPSG:4326"),
+        ("bbox-crs", "EPSG:999999"),
         ("crs", "EPSG:999999"),
         ("crs", "+proj=longlat"),
         ("crs", "/etc/passwd"),

@@ -48,29 +48,6 @@ CATALOGUE = {
     "containers": "1", "status": "active", "job": "none",
 }  # fmt: skip
 """Values of the filters of `/catalogue`."""
-MADE = {
-    "palettes": {"name": "one", "points": [{"value": v, "r": 9 * v, "g": 0, "b": 0} for v in (0, 1)]},
-    "styles": {"name": "one", "kind": "palette", "palette": "one", "channels": [{"field": "f", "low": 0, "high": 1}]},
-    "layouts": {
-        "name": "one",
-        "grid": {"kind": "regular", "crs": "EPSG:32632", "resolution": 10, "cell_width": 256, "cell_height": 256},
-        "max_records": 10,
-    },
-    "grids": {
-        "name": "one",
-        "cells": {
-            "type": "FeatureCollection",
-            "features": [
-                {
-                    "type": "Feature",
-                    "properties": {"id": "a", "crs": "EPSG:32632"},
-                    "geometry": {"type": "Polygon", "coordinates": [[[10, 50], [11, 50], [11, 51], [10, 50]]]},
-                }
-            ],
-        },
-    },
-}
-"""What the demo's catalogue lacks."""
 
 SETTINGS = settings(
     max_examples=CASES,
@@ -99,12 +76,6 @@ class Target:
     def operations(self, wanted: Callable[[str, str], bool]) -> list[Any]:
         found = [result.ok() for result in self.schema.get_all_operations()]
         return [one for one in found if wanted(one.method.upper(), one.path)]
-
-    def make(self) -> None:
-        for kind, document in MADE.items():
-            assert httpx.post(f"{self.url}/catalogue/{kind}", json=document, timeout=60).status_code == 201, kind
-        settings = {"format": {"dtype": "uint8", "minimum": 0, "maximum": 255}}
-        assert httpx.put(f"{self.url}/catalogue/consolidation-params/1", json=settings, timeout=60).status_code == 201
 
     def fill(self, case: Any) -> None:
         """Puts values that exist in the place of made up ones, and leaves out what excludes another."""
@@ -146,12 +117,11 @@ def target(demo):
 
 
 @pytest.fixture(scope="module")
-def scratch(start, tmp_path_factory):
+def scratch(start, tmp_path_factory, furnish):
     """A server of its own, whose catalogue may be changed."""
     with start(tmp_path_factory.mktemp("scratch") / "home", "demo") as server:
-        target = Target(server.url)
-        target.make()
-        yield target
+        furnish(server.url)
+        yield Target(server.url)
 
 
 def statuses_of(target: Target, operation: Any) -> Counter[int]:

@@ -39,14 +39,11 @@ def asked(query: Query, native: Grid) -> Asked:
 
 
 def _grid_request(query: Query, native: Grid) -> tuple[GridRequest, Period | None]:
+    # A CRS without the coordinates that it is for has no effect, but must be one: clients set it once for all requests.
     subset_crs = query.crs("subset-crs")
     with renamed(bbox="subset", datetime="subset"):
         subset = parse_subset(query.texts("subset"), native, crs=subset_crs)
-    if subset_crs and subset.bounds is None:
-        raise InvalidInput("subset-crs", "has no meaning without a spatial axis in subset")
     bbox, bbox_crs = query.text("bbox"), query.crs("bbox-crs")
-    if bbox_crs and not bbox:
-        raise InvalidInput("bbox-crs", "has no meaning without bbox")
     if bbox and subset.bounds:
         raise InvalidInput("subset", "spatial axes and bbox exclude each other")
     period = query.period()

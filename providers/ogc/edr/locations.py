@@ -14,7 +14,7 @@ from shapely.geometry import mapping
 
 from prismcube.catalogue.places import Place
 from prismcube.encode import geojson
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.errors import NotFound
 from prismcube.model.collection import Collection
 from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid
@@ -39,8 +39,6 @@ def locations(context: Context, request: Request, name: str) -> dict[str, Any]:
     collection = context.collection(name)
     limit = min(query.integer("limit", least=1) or context.limits.items, context.limits.items)
     bbox, bbox_crs = query.text("bbox"), query.crs("bbox-crs")
-    if bbox_crs and not bbox:
-        raise InvalidInput("bbox-crs", "has no meaning without bbox")
     found = context.catalogue.places.list(
         collection,
         area=parse_search_box(bbox, crs=bbox_crs or CRS84) if bbox else None,
