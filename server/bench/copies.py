@@ -58,7 +58,7 @@ def fill(catalogue: Catalogue) -> Collection:
         unit.connection.execute(NOTICES)
     for name in ("bench", "bench-tagged"):
         catalogue.collections.rebuild(name)
-    refresh_statistics(catalogue)
+    refresh_statistics(catalogue, every_row=True)
     return catalogue.collections.get("bench")
 
 
