@@ -9,14 +9,16 @@ for GDAL_NODATA and for the order of overviews.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 Codec = Literal["none", "lzw", "deflate", "zstd"]
 """Compressions that are read here: TIFF tags 1, 5, 8 and 32946, 50000."""
+CODECS: tuple[str, ...] = get_args(Codec)
 
 Offsets = npt.NDArray[np.uint64]
 
@@ -90,6 +92,21 @@ class Level:
         return all(getattr(self, name) == getattr(other, name) for name in _DESCRIBING)
 
 
+LARGEST_BLOCK = 2**26
+"""Decoded bytes of a block, at most: a thread holds several."""
+
+
+def check_level(level: Level) -> None:
+    """Refuse a level that can't be decoded, wherever it comes from. Raises NotUnderstood."""
+    dtype = np.dtype(level.dtype)
+    if level.predictor == 3 and dtype.kind != "f":
+        raise NotUnderstood(f"predictor 3 with {level.dtype}")
+    rows = min(level.block_height, level.height) if level.strips else level.block_height
+    size = rows * level.block_width * level.samples * dtype.itemsize
+    if size > LARGEST_BLOCK:
+        raise NotUnderstood(f"blocks of {size / 1e6:,.0f} MB, more than the {LARGEST_BLOCK / 1e6:,.0f} MB of the limit")
+
+
 _DESCRIBING = tuple(name for name in Level.__dataclass_fields__ if name not in ("offsets", "counts"))
 
 
@@ -106,9 +123,17 @@ class Layout:
     """Of the first band, as GDAL's metadata has it; the catalogue's mapping decides what values mean."""
 
     def fill(self) -> Any:
-        """The value of pixels whose block is not stored, as a number of the image's type."""
+        """The value of pixels whose block is not stored: nodata as a number of the image's type, as GDAL makes it.
+
+        Cut to the type's range and rounded, halves away from zero; 0 for NaN that the type has not.
+        """
         dtype = np.dtype(self.levels[0].dtype)
-        nodata = self.nodata if self.nodata is not None else 0
-        if dtype.kind != "f" and not (nodata == nodata and np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max):
-            nodata = 0  # no number of this type, as in GDAL
-        return dtype.type(nodata)
+        nodata = self.nodata if self.nodata is not None else 0.0
+        if dtype.kind == "f":
+            with np.errstate(over="ignore"):  # infinite beyond the type's range
+                return dtype.type(nodata)
+        if math.isnan(nodata):
+            return dtype.type(0)
+        limits = np.iinfo(dtype)
+        cut = min(max(nodata, limits.min), limits.max)
+        return dtype.type(math.trunc(cut + math.copysign(0.5, cut)) if abs(cut) < limits.max else int(cut))
