@@ -1,0 +1,280 @@
+"""Windows of TIFF files by their stored layouts: the way from bytes to pixels, without GDAL.
+
+Windows.begin ── pieces: one a block, of which a part is needed
+    kept blocks      -> BlockCache
+    all others       -> Ranges.begin: remote files are asked at once
+Pending.result ── Fetch.parts -> decode.scatter_block -> a view of the answer
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from prismcube.cube.blocks import BlockCache, BlockKey
+from prismcube.cube.gate import Stop, never
+from prismcube.errors import SourceError
+from prismcube.storage.ranges import Ranges, Span
+from prismcube.storage.uri import without_secret
+from prismcube.tiff.decode import PARTIAL, DecodeError, decode_block, scatter_block
+from prismcube.tiff.layout import Layout, Level, Window
+
+Pixels = npt.NDArray[Any]
+
+LARGEST_KEPT = 2**20
+"""Pixels of a window whose blocks are kept, at most: larger ones would drive out what maps and series come back to."""
+
+ROOM = 2**16
+"""Bytes by which a stored block may be larger than twice its pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TiffSource:
+    """One image of a file."""
+
+    uri: str
+    """Canonical."""
+    layout: Layout
+    etag: str
+    """Of the version that `layout` describes; the file's own, as `store.stat` tells it, without sidecars."""
+    image: str = ""
+    """Which image of the file, as subdir; empty for its first."""
+
+
+class Piece(NamedTuple):
+    """The part of one block that is needed, and where it goes."""
+
+    plane: int
+    block_row: int
+    block_col: int
+    row: int
+    """First row within the block."""
+    col: int
+    height: int
+    width: int
+    at_row: int
+    """First row within the window."""
+    at_col: int
+    first: int
+    """First band of the answer that it goes to."""
+    bands: tuple[int, ...]
+    """Samples of the block, counted from 0."""
+
+    def view(self, out: Pixels) -> Pixels:
+        """Its part of the answer."""
+        return out[
+            self.first : self.first + len(self.bands),
+            self.at_row : self.at_row + self.height,
+            self.at_col : self.at_col + self.width,
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Blocks so far."""
+
+    decoded: int = 0
+    kept: int = 0
+    """Not decoded again."""
+    empty: int = 0
+    """Not stored."""
+
+
+class Windows:
+    """Reads windows; of any thread. One a process, made after the fork."""
+
+    def __init__(self, ranges: Ranges, *, cache_bytes: int) -> None:
+        self._ranges = ranges
+        self._cache = BlockCache(cache_bytes)
+        self._lock = threading.Lock()
+        self._tally = Tally()
+
+    @property
+    def tally(self) -> Tally:
+        """Blocks so far."""
+        return self._tally
+
+    @property
+    def cache(self) -> BlockCache:
+        """The blocks that are kept."""
+        return self._cache
+
+    def begin(
+        self, source: TiffSource, level: int, bands: Sequence[int], window: Window, *, stop: Stop = never
+    ) -> Pending:
+        """Ask for a window of a level's bands, counted from 1; returns at once, remote files are under way then.
+
+        Raises ValueError for a level, band or window that the layout does not have; nothing else.
+        """
+        levels = source.layout.levels
+        if not 0 <= level < len(levels):
+            raise ValueError(f"there is no level {level}, only {len(levels)}")
+        _check(levels[level], bands, window)
+        return Pending(self._ranges, self._cache, self._add, source, level, tuple(bands), window, stop)
+
+    def _add(self, decoded: int, kept: int, empty: int) -> None:
+        with self._lock:
+            old = self._tally
+            self._tally = Tally(decoded=old.decoded + decoded, kept=old.kept + kept, empty=old.empty + empty)
+
+
+class Pending:
+    """A window that has been asked for: take its `result` once, or `cancel` it."""
+
+    def __init__(
+        self,
+        ranges: Ranges,
+        cache: BlockCache,
+        tell: Any,
+        source: TiffSource,
+        level: int,
+        bands: tuple[int, ...],
+        window: Window,
+        stop: Stop,
+    ) -> None:
+        self._source, self._level, self._number = source, source.layout.levels[level], level
+        self._shape = (len(bands), window.height, window.width)
+        self._cache, self._tell, self._stop = cache, tell, stop
+        # Rows of blocks without a codec are read one by one: what would be kept is not a block.
+        self._keeps = window.pixels <= LARGEST_KEPT and self._level.codec != "none" and cache.size > 0
+        self._failure: SourceError | None = None
+        self._empty: list[Piece] = []
+        self._kept: list[tuple[Piece, Pixels]] = []
+        self._wanted: list[Piece] = []
+        spans: list[Span] = []
+        try:
+            for piece in pieces_of(self._level, bands, window):
+                stored = self._stored(piece)
+                if stored is None:
+                    self._empty.append(piece)
+                elif (block := cache.get(self._key(piece), piece.row + piece.height)) is not None:
+                    self._kept.append((piece, block))
+                else:
+                    self._wanted.append(piece)
+                    spans.append(stored)
+        except SourceError as error:
+            self._failure, spans = error, []
+        # Without spans too: a local file that has changed is noticed even when all its blocks are kept.
+        self._fetch = ranges.begin(source.uri, source.etag, spans)
+
+    def result(self, out: Pixels | None = None) -> Pixels:
+        """The window, (bands, height, width), in the file's type; into `out`, any strides, if given.
+
+        Waits for the bytes, and decodes them in this thread. Raises SourceError, FileChanged among them, and what
+        `stop` raises.
+        """
+        if out is None:
+            out = np.empty(self._shape, self._level.dtype)
+        if out.shape != self._shape or out.dtype != np.dtype(self._level.dtype):
+            raise ValueError(f"out is {out.dtype}{out.shape}, expected {self._level.dtype}{self._shape}")
+        try:
+            if self._failure is not None:
+                raise self._failure
+            for number, data in self._fetch.parts(stop=self._stop):
+                self._decode(self._wanted[number], data, out)
+            for piece in self._empty:
+                piece.view(out)[...] = self._source.layout.fill()
+            for piece, block in self._kept:
+                _copy(piece, block, out)
+        finally:
+            self._fetch.cancel()
+        self._tell(len(self._wanted), len(self._kept), len(self._empty))
+        return out
+
+    def cancel(self) -> None:
+        """Nobody will take the result."""
+        self._fetch.cancel()
+
+    def _stored(self, piece: Piece) -> Span | None:
+        """Where the bytes are that the piece needs; None when nothing is stored."""
+        level = self._level
+        place = (piece.plane, piece.block_row, piece.block_col)
+        start, length = int(level.offsets[place]), int(level.counts[place])
+        if length == 0:
+            return None
+        row_bytes = level.block_width * level.samples * np.dtype(level.dtype).itemsize
+        if level.codec == "none":
+            needed = Span(start + piece.row * row_bytes, piece.height * row_bytes)
+            if needed.end > start + length:
+                raise self._broken(piece, f"ends after {length:,} bytes")
+            return needed
+        if length > 2 * level.block_height * row_bytes + ROOM:
+            raise self._broken(piece, f"has {length:,} bytes, more than it can need")
+        return Span(start, length)
+
+    def _decode(self, piece: Piece, data: memoryview, out: Pixels) -> None:
+        level = self._level
+        try:
+            if not self._keeps:
+                row = 0 if level.codec == "none" else piece.row
+                into = piece.view(out)
+                scatter_block(level, data, into, row=row, col=piece.col, bands=piece.bands)
+                return
+            key, needed, rows = self._key(piece), piece.row + piece.height, level.rows_of(piece.block_row)
+            if needed <= PARTIAL * rows and level.codec == "deflate" and not self._cache.holds(key):
+                rows = needed  # the rest is decoded when somebody comes back for it
+            block = decode_block(level, data, block_row=piece.block_row, rows=rows)
+        except DecodeError as error:
+            raise self._broken(piece, str(error)) from error
+        self._cache.put(key, block)
+        _copy(piece, block, out)
+
+    def _key(self, piece: Piece) -> BlockKey:
+        source = self._source
+        place = (piece.plane, piece.block_row, piece.block_col)
+        return BlockKey(source.uri, source.etag, source.image, self._number, *place)
+
+    def _broken(self, piece: Piece, reason: str) -> SourceError:
+        where = f"row {piece.block_row}, column {piece.block_col}"
+        where += f", band {piece.plane + 1}" if self._level.planar else ""
+        return SourceError(without_secret(self._source.uri), f"its block at {where} {reason}")
+
+
+def pieces_of(level: Level, bands: Sequence[int], window: Window) -> Iterator[Piece]:
+    """The parts of blocks that make up a window, in the order of blocks; each pixel of each band once."""
+    if level.planar:
+        planes: list[tuple[int, int, tuple[int, ...]]] = [(band - 1, number, (0,)) for number, band in enumerate(bands)]
+    else:
+        planes = [(0, 0, tuple(band - 1 for band in bands))]
+    down = _cuts(window.row, window.height, level.block_height)
+    right = _cuts(window.col, window.width, level.block_width)
+    for plane, first, samples in planes:
+        for block_row, row, height, at_row in down:
+            for block_col, col, width, at_col in right:
+                yield Piece(plane, block_row, block_col, row, col, height, width, at_row, at_col, first, samples)
+
+
+def _cuts(start: int, length: int, block: int) -> list[tuple[int, int, int, int]]:
+    """Along one axis: block, first pixel in it, how many, first pixel in the window."""
+    cuts = []
+    at = start
+    while at < start + length:
+        number, within = divmod(at, block)
+        count = min(block - within, start + length - at)
+        cuts.append((number, within, count, at - start))
+        at += count
+    return cuts
+
+
+def _copy(piece: Piece, block: Pixels, out: Pixels) -> None:
+    part = block[piece.row : piece.row + piece.height, piece.col : piece.col + piece.width]
+    for band, into in zip(piece.bands, piece.view(out), strict=True):
+        into[...] = part[..., band]
+
+
+def _check(level: Level, bands: Sequence[int], window: Window) -> None:
+    inside = (
+        window.height > 0
+        and window.width > 0
+        and 0 <= window.row <= level.height - window.height
+        and 0 <= window.col <= level.width - window.width
+    )
+    if not inside:
+        raise ValueError(f"{window} is not within {level.height} rows and {level.width} columns")
+    if not bands or not all(1 <= band <= level.bands for band in bands):
+        raise ValueError(f"there are bands 1 to {level.bands}, not {list(bands)}")
