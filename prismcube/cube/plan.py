@@ -1,7 +1,7 @@
 """The plan of a cube: every file, band and mode, in order, and what it costs. Pure.
 
     make_plan(request, datasets) -> CubePlan      nothing is opened
-    CubePlan.to_json()                            the `f=plan` document
+    plan_document(plan), parse_plan(document)     the `f=plan` document (plan_document.py)
     check_budget(plan, ...)                       before anything is read or allocated
 
 The plan holds all that execution needs; the catalogue is not asked again.
@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from prismcube.cube.mosaic import mosaic_rule
@@ -20,14 +21,18 @@ from prismcube.cube.request import CubeRequest
 from prismcube.errors import LARGEST, BudgetExceeded, InvalidInput
 from prismcube.model.collection import ComputedField, StoredField
 from prismcube.model.cube import CubeHeader, OutputField, Step
-from prismcube.model.entities import Dataset
+from prismcube.model.entities import Dataset, own_etag
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Bounds, Grid, parse_crs, turns
 from prismcube.model.mask import MaskRule
-from prismcube.model.period import format_instant
+from prismcube.tiff.layout import Header, Layout
 
 KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lanczos": 6}
 """Source pixels a side that a resampling looks at, 2 for all others: about how their times compare."""
+
+Headers = Mapping[tuple[str, str], Header]
+"""What is stored of files, by (uri, subdir)."""
+NO_HEADERS: Headers = MappingProxyType({})
 
 QUALITY = "quality:"
 """Prefix of the name under which a mask's field is read by nearest neighbour."""
@@ -64,7 +69,11 @@ class ReadStep:
     read_bytes: int
     """Decoded bytes the visit needs at least."""
     etag: str = ""
-    """What the catalogue knows the state of the file by."""
+    """What the catalogue knows the state of the file by, with that of its sidecars."""
+    layout: Layout | None = None
+    """Where the file's blocks lie, of the state that `etag` names; None: GDAL reads it."""
+    fallback: str = ""
+    """Why, in a few words, where there is no layout."""
     turn: float = 0.0
     """By how much the output must be moved east to lie where the file has it: a file may count 0 to 360 degrees."""
 
@@ -153,26 +162,14 @@ class CubePlan:
             "pixels": min(self.pixels, LARGEST),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """The plan as a document: all that is needed to read the same cube elsewhere."""
-        return {
-            "type": "CubePlan",
-            "grid": self.grid.to_json(),
-            "fields": [_field_json(f) for f in self.fields],
-            "computed": [{"name": c.name, "expression": c.expression.text} for c in self.computed],
-            "masks": {name: str(rule) for name, rule in self.masks.items()},
-            "mosaic": self.mosaic,
-            "cost": self.cost(),
-            "slices": [_slice_json(one) for one in self.slices],
-        }
 
-
-def make_plan(request: CubeRequest, datasets: Sequence[Dataset]) -> CubePlan:
+def make_plan(request: CubeRequest, datasets: Sequence[Dataset], *, headers: Headers = NO_HEADERS) -> CubePlan:
     """The plan of `request` over `datasets` (already those of its fields, time and area; any order).
 
-    Steps without any dataset that touches the grid vanish, as in Geocube; so do datasets beside the grid.
+    Steps without any dataset that touches the grid vanish, as in Geocube; so do datasets beside the grid. `headers` are
+    those stored of the datasets' files; GDAL reads the files of which there is none.
     """
-    planner = _Planner(request, datasets)
+    planner = _Planner(request, datasets, headers)
     return CubePlan(
         grid=request.grid,
         fields=tuple(_output_field(request, request.collection.field(name)) for name in request.fields),
@@ -197,8 +194,9 @@ def _output_field(request: CubeRequest, field: StoredField | ComputedField) -> O
 
 
 class _Planner:
-    def __init__(self, request: CubeRequest, datasets: Sequence[Dataset]) -> None:
+    def __init__(self, request: CubeRequest, datasets: Sequence[Dataset], headers: Headers) -> None:
         self.request = request
+        self.headers = headers
         collection = request.collection
         needed = set(request.fields)
         for one in reversed(collection.fields):
@@ -250,6 +248,7 @@ class _Planner:
         first = wanted[0][0]
         bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
         distinct = len({band.band for band in bands})
+        layout, fallback = self._layout(first, max(band.band for band in bands))
         return ReadStep(
             dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
             uri=first.uri,
@@ -263,7 +262,22 @@ class _Planner:
             offset=place.offset,
             read_bytes=place.pixels * distinct * first.format.itemsize,
             turn=place.turn,
+            layout=layout,
+            fallback=fallback,
         )
+
+    def _layout(self, dataset: Dataset, band: int) -> tuple[Layout | None, str]:
+        """The layout that a file may be read by, or why there is none; `band` is the last one wanted."""
+        header = self.headers.get((dataset.uri, dataset.subdir))
+        if header is None:
+            return None, "no layout is stored"
+        if header.etag != own_etag(dataset.etag):
+            return None, "its layout is that of another state"
+        if header.layout is None:
+            return None, header.reason
+        if not fits(header.layout, dataset.grid, dataset.format, band):
+            return None, "its layout is not that of the dataset"
+        return header.layout, ""
 
     def _placed(self, source: Grid) -> tuple[_Place, ...]:
         """Where a file's grid lies in the output; nowhere when they don't touch.
@@ -296,6 +310,12 @@ class _Planner:
             boxes = [asked.moved(one) for one in turns(source.crs)]
         common = [box.intersection(source.bounds) for box in boxes]
         return sum(source.window(one).pixels for one in common if one)
+
+
+def fits(layout: Layout, grid: Grid, format: DataFormat, band: int) -> bool:
+    """True when a layout may be that of an image on `grid` of this format, with so many bands at least."""
+    image = layout.levels[0]
+    return image.shape == grid.shape and image.dtype == format.dtype and band <= image.bands
 
 
 class _Place(NamedTuple):
@@ -353,52 +373,3 @@ def coarser_advice(grid: Grid, asked: int, allowed: int) -> str:
         f"pixels of {(east - west) / width:.6g} x {(north - south) / height:.6g} in place of {dx:.6g} x {dy:.6g} would "
         f"fit (width={width}&height={height}), as would a smaller area or a shorter datetime"
     )
-
-
-def _field_json(field: OutputField) -> dict[str, Any]:
-    return {"name": field.name, "unit": field.unit, "format": _format_json(field.format)}
-
-
-def _format_json(format: DataFormat) -> dict[str, Any]:
-    nodata = format.nodata
-    return {"dtype": format.dtype, "nodata": "NaN" if nodata is not None and math.isnan(nodata) else nodata}
-
-
-def _slice_json(one: SlicePlan) -> dict[str, Any]:
-    return {
-        "start": format_instant(one.step.start),
-        "end": format_instant(one.step.end),
-        "layers": [
-            {"record": layer.record, "recordId": layer.record_id, "steps": [_step_json(s) for s in layer.steps]}
-            for layer in one.layers
-        ],
-    }
-
-
-def _step_json(step: ReadStep) -> dict[str, Any]:
-    return {
-        "datasetIds": list(step.dataset_ids),
-        "uri": step.uri,
-        "subdir": step.subdir,
-        "grid": step.grid.to_json(),
-        "format": _format_json(step.format),
-        "mode": step.mode,
-        "resampling": step.resampling,
-        "offset": list(step.offset) if step.offset else None,
-        "turn": step.turn,
-        "bands": [
-            {
-                "target": band.target,
-                "band": band.band,
-                "mapping": {
-                    "imin": band.mapping.imin,
-                    "imax": band.mapping.imax,
-                    "emin": band.mapping.emin,
-                    "emax": band.mapping.emax,
-                    "exponent": band.mapping.exponent,
-                },
-            }
-            for band in step.bands
-        ],
-        "readBytes": step.read_bytes,
-    }

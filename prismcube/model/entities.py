@@ -32,6 +32,11 @@ RESAMPLINGS = (
 """All resamplings of rasterio's warper, by its names (`gauss` works for overviews only)."""
 
 
+def own_etag(etag: str) -> str:
+    """That of a file alone, of one that names its sidecars too (`prismcube.storage.versions`)."""
+    return etag.partition(" ")[0]
+
+
 def _no_tags() -> Mapping[str, str]:
     return MappingProxyType({})
 

@@ -137,3 +137,15 @@ class Layout:
         limits = np.iinfo(dtype)
         cut = min(max(nodata, limits.min), limits.max)
         return dtype.type(math.trunc(cut + math.copysign(0.5, cut)) if abs(cut) < limits.max else int(cut))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Header:
+    """What was found out about a file when its header was read."""
+
+    layout: Layout | None
+    """None: GDAL must read it."""
+    reason: str = ""
+    """Why, in a few words."""
+    etag: str
+    """Of the file then, without its sidecars (`FileStatus.etag`): of any other state nothing is known."""

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import orjson
 
 from prismcube.cube.plan import CubePlan
+from prismcube.cube.plan_document import plan_document
 
 VERSION = version("prismcube")
 """Read once: it stands in a file."""
@@ -19,7 +20,9 @@ def tag_of(plan: CubePlan, *more: str) -> str:
     Known before anything is read, so that a client who has the answer costs nothing. `more`: what else decides the
     bytes, such as the format.
     """
-    document = orjson.dumps([VERSION, plan.to_json(), plan.etags, *more], option=orjson.OPT_SORT_KEYS)
+    document = orjson.dumps(
+        [VERSION, plan_document(plan, layouts=False), plan.etags, *more], option=orjson.OPT_SORT_KEYS
+    )
     return f'"{hashlib.blake2b(document, digest_size=16).hexdigest()}"'
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prismcube.cube.plan import CubePlan, coarser_advice
+from prismcube.cube.plan_document import plan_document
 from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
 from prismcube.model.collection import Collection, RGBStyle
@@ -72,7 +73,7 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     if estimate:
         return _estimate(context, plan, format)
     if format == "plan":
-        return json_answer(plan.to_json(), keep=Keep.NEVER)
+        return json_answer(plan_document(plan), keep=Keep.NEVER)
     check_costs(context, plan, format)
     etag = _tag(collection, plan, format, style)
     if has_tag(request.if_none_match, etag):

@@ -14,6 +14,7 @@ from rasterio.warp import reproject
 
 from prismcube.cube.engine import execute
 from prismcube.cube.plan import check_budget
+from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.errors import BudgetExceeded, Cancelled
 from prismcube.model.cube import SliceStatus
 from prismcube.model.entities import RESAMPLINGS
@@ -305,10 +306,25 @@ def test_the_last_of_many_complete_layers_needs_one_file(scenes, monkeypatch):
 def test_the_plan_is_json_and_counts_what_is_read(scenes):
     scenes.add(scenes.write(np.stack([gradient(), gradient()]), transform=HERE), bands=(1, 2))
     plan = scenes.plan({"a": U16, "b": U16, "r": "a + b"})
-    document = json.loads(json.dumps(plan.to_json()))
+    document = json.loads(json.dumps(plan_document(plan)))
     assert document["cost"]["readBytes"] == 40 * 50 * 2 * 2
     assert document["cost"]["outputBytes"] == 40 * 50 * (2 + 2 + 4)
     assert Grid.from_json(document["grid"]) == plan.grid
+
+
+def test_a_plan_is_executed_from_its_document_alone(scenes):
+    path = scenes.write(np.stack([gradient(), gradient() + 1]), transform=HERE)
+    scenes.add(path, bands=(1, 2), mapping=ValueMapping(imin=0, imax=10, emin=-3, emax=17, exponent=2))
+    scenes.add(scenes.write(np.stack([gradient(), gradient()]), transform=HERE), bands=(2, 1), day=1)
+    rule = MaskRule(name="b", field="b", values=frozenset(range(40)), keep=False)
+    plan = scenes.plan({"a": U16, "b": U16, "r": "a + b"}, masks=(rule,), mask="b", group="all", mosaic="mean")
+    again = parse_plan(json.loads(json.dumps(plan_document(plan))))
+    assert plan_document(again) == plan_document(plan)
+    for one, other in zip(execute(plan), execute(again), strict=True):
+        for name in ("data", "valid"):
+            for before, after in zip(getattr(one, name), getattr(other, name), strict=True):
+                np.testing.assert_array_equal(before, after)
+        assert one.status is other.status is SliceStatus.OK
 
 
 def test_a_plan_covers_each_dataset_of_the_request_once(scenes):
