@@ -81,10 +81,16 @@ def explain(uri: str, error: Exception) -> SourceError:
         return SourceError(uri, "access is refused (no or wrong credentials, or the signed URL has expired)")
     if "Range request not supported" in text:
         return SourceError(uri, "its server does not send parts of files (HTTP ranges)")
+    if sent := re.search(r"Requested (\d+\.\.\d+), got (\d+\.\.\d+)", text):
+        return SourceError(uri, f"its server sent bytes {sent[2]} where {sent[1]} were asked for")
+    if "Content-Range header not present" in text:
+        return SourceError(uri, "its server does not say which part of the file it sends")
     if code:
         return SourceError(uri, f"its server answers with status {code}")
     if "error sending request" in text or "timed out" in text.lower() or "TimedOut" in text:
         return Unreachable(uri, "can't be reached: its host does not answer")
+    if "response body error" in text:
+        return SourceError(uri, "its server breaks off in the middle of an answer")
     if "invalid path" in text:
         return SourceError(uri, "holds a key with an empty, . or .. part, which can't be read")
     if "builder error" in text or "BadScheme" in text:

@@ -2,7 +2,7 @@
 
     Ranges.begin(uri, etag, spans) ── Fetch.parts() -> (number of the span, its bytes), ...
         local:  read in the thread that asks for the parts, run by run, into one buffer
-        remote: asked for at once, see prismcube/storage/traffic.py
+        remote: asked for at once, by the threads of a RequestPool; obstore tries again, and waits between
 
 Near spans become one read: a run. A file that has changed raises FileChanged and gives no bytes that were not checked.
 """
@@ -14,11 +14,15 @@ import stat as mode
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
 from prismcube.errors import SourceError
-from prismcube.storage.buckets import Missing
-from prismcube.storage.uri import gdal_path, without_secret
+from prismcube.storage.buckets import Missing, Unreachable
+from prismcube.storage.pool import Limits, Request, RequestPool
+from prismcube.storage.store import read_part, stat
+from prismcube.storage.uri import gdal_path, is_remote, without_secret
 
 LOCAL_GAP = 64 * 2**10
 """Bytes that are read though nobody wants them, so that two spans need one read: local files."""
@@ -26,8 +30,17 @@ LOCAL_GAP = 64 * 2**10
 LOCAL_RUN = 8 * 2**20
 """Bytes of a run, at most, unless a single span has more: local files."""
 
+REMOTE_GAP = 256 * 2**10
+"""The same of remote files, where a request costs as much as some hundred kB."""
+
+REMOTE_RUN = 4 * 2**20
+"""The same of remote files: several requests bring more than a long one."""
+
 KEPT = 16 * 2**20
 """Bytes of the buffer that a thread keeps from one read to the next, at most."""
+
+LOOK_SECONDS = 0.2
+"""How often one who waits looks whether the bytes are still wanted."""
 
 Stop = Callable[[], None]
 """Called now and then; raises what it likes when the bytes are not wanted any more."""
@@ -141,6 +154,130 @@ class LocalFetch:
         return into
 
 
+class RemoteFetch:
+    """Of a remote file: asked for now, taken as it arrives."""
+
+    def __init__(self, pool: RequestPool, uri: str, etag: str, spans: Sequence[Span], *, read: Callable[[int], None]):
+        self._pool = pool
+        self._arrived: SimpleQueue[Request] = SimpleQueue()
+        self._members: dict[Request, Run] = {}
+        for run in runs_of(spans, gap=REMOTE_GAP, most=REMOTE_RUN):
+            request = Request(
+                host="/".join(uri.split("/", 3)[:3]),
+                size=run.span.length,
+                action=partial(_read_version, uri, etag, run.span, read),
+                tell=self._arrived.put,
+            )
+            self._members[request] = run
+        if self._members:
+            pool.add(self._members)
+
+    def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
+        """As `Fetch`; waits for what has not arrived."""
+        if not self._members:
+            return
+        self._pool.hurry(self._members)
+        try:
+            for _ in range(len(self._members)):
+                request = self._next(stop)
+                if request.error is not None:
+                    raise request.error
+                run, data = self._members[request], request.answer
+                for number, span in run.members:
+                    yield number, data[span.start - run.span.start :][: span.length]
+                self._pool.free([request])
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Nobody will ask for the rest."""
+        if self._members:
+            self._pool.free(self._members)
+            self._members = {}
+
+    def __del__(self) -> None:
+        if self._members:
+            self._pool.forget(self._members)
+
+    def _next(self, stop: Stop) -> Request:
+        while True:
+            stop()
+            try:
+                return self._arrived.get(timeout=LOOK_SECONDS)
+            except Empty:
+                continue
+
+
+def _read_version(uri: str, etag: str, span: Span, read: Callable[[int], None]) -> memoryview:
+    """The bytes of a span of this version of a remote file. Raises SourceError.
+
+    Every answer tells its version, so no condition is sent: stores that know none would ignore it (RFC 9110, 13.1.1).
+    """
+    shown = without_secret(uri)
+    if span.end >= 2**63:
+        raise SourceError(shown, f"is truncated: byte {span.end:,} is needed")
+    try:
+        status, data = read_part(uri, span.start, span.length)
+    except (Missing, Unreachable):
+        raise
+    except SourceError as error:
+        if _is_another(uri, etag):  # a smaller one has no such bytes
+            raise FileChanged(uri) from error
+        raise
+    if status.etag != etag:
+        raise FileChanged(uri)
+    if len(data) != span.length:
+        raise SourceError(shown, f"its server sent {len(data):,} bytes where {span.length:,} were asked for")
+    read(span.length)
+    return data
+
+
+def _is_another(uri: str, etag: str) -> bool:
+    try:
+        return stat(uri).etag != etag
+    except SourceError:
+        return False  # then the first error says why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What has been read so far."""
+
+    requests: int = 0
+    """Reads of local files and answered requests to stores."""
+    size: int = 0
+    """Bytes that they brought, gaps too."""
+
+
+class Ranges:
+    """Ranges of any file, and how many there have been; of any thread."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._pool = RequestPool(limits or Limits())
+        self._lock = threading.Lock()
+        self._traffic = Traffic()
+
+    @property
+    def held(self) -> int:
+        """Bytes of remote files that are under way, or have arrived and not been taken."""
+        return self._pool.held
+
+    @property
+    def traffic(self) -> Traffic:
+        """What has been read so far, of all files."""
+        return self._traffic
+
+    def begin(self, uri: str, etag: str, spans: Sequence[Span]) -> Fetch:
+        """Ask for spans of a canonical URI's version `etag`, the file's own without sidecars. Returns at once."""
+        if is_remote(uri):
+            return RemoteFetch(self._pool, uri, etag, spans, read=self._count)
+        return LocalFetch(uri=uri, etag=etag, spans=spans, read=self._count)
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self._traffic = Traffic(requests=self._traffic.requests + 1, size=self._traffic.size + size)
+
+
 class _Buffer(threading.local):
     data = memoryview(b"")
 
@@ -164,34 +301,3 @@ def _opened(uri: str) -> int:
         raise Missing(uri, "not found") from error
     except OSError as error:
         raise SourceError(uri, str(error.strerror or error)) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Traffic:
-    """What has been read so far."""
-
-    requests: int = 0
-    """Reads of local files and answered requests to stores."""
-    size: int = 0
-    """Bytes that they brought, gaps too."""
-
-
-class Ranges:
-    """Ranges of any file, and how many there have been; of any thread. One a process, made after the fork."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._traffic = Traffic()
-
-    @property
-    def traffic(self) -> Traffic:
-        """What has been read so far, of all files."""
-        return self._traffic
-
-    def begin(self, uri: str, etag: str, spans: Sequence[Span]) -> Fetch:
-        """Ask for spans of a canonical URI's version `etag`, the file's own without sidecars. Returns at once."""
-        return LocalFetch(uri=uri, etag=etag, spans=spans, read=self._count)
-
-    def _count(self, size: int) -> None:
-        with self._lock:
-            self._traffic = Traffic(requests=self._traffic.requests + 1, size=self._traffic.size + size)

@@ -132,6 +132,23 @@ def read_start(uri: str, length: int) -> tuple[FileStatus, bytes]:
         raise
 
 
+def read_part(uri: str, start: int, length: int) -> tuple[FileStatus, memoryview]:
+    """Status and bytes `[start, start + length)` of a remote file, by one request; `uri` is canonical.
+
+    A faulty server may send other than it was asked for: look at the number of bytes, of which there are never many
+    more. Raises SourceError, also for a range beyond the end.
+    """
+
+    def get(store: Any, path: str) -> tuple[FileStatus, memoryview]:
+        result = obstore.get(store, path, options={"range": (start, start + length)})
+        chunks = result.stream(length)  # one, if all is well
+        first = memoryview(next(iter(chunks), b""))
+        rest = _take(chunks, length)
+        return _status(result.meta), memoryview(bytes(first) + rest) if rest else first
+
+    return _remotely(uri, get)
+
+
 def list_files(prefix_uri: str) -> Iterator[str]:
     """The URIs of all files below a folder or bucket, by one order everywhere: that of the bytes of their keys.
 

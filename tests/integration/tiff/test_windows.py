@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from prismcube.cube.windows import TiffSource, Windows
 from prismcube.errors import SourceError
+from prismcube.storage import buckets
 from prismcube.storage.buckets import Missing
 from prismcube.storage.ranges import FileChanged, Ranges
 from prismcube.tiff.layout import Window
@@ -266,3 +269,51 @@ def _assert_like_rasterio(path: Path, source: TiffSource, what: str) -> None:
             got = windows.begin(source, 0, bands, window).result()
             assert got.dtype == whole.dtype
             np.testing.assert_array_equal(got, whole[:, row : row + height, col : col + width], err_msg=what)
+
+
+class _Folder(http.server.SimpleHTTPRequestHandler):
+    """Parts of files, and nothing else."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        data = Path(self.translate_path(self.path)).read_bytes()
+        start, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = data[start : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(part)))
+        self.send_header("Content-Range", f"bytes {start}-{start + len(part) - 1}/{len(data)}")
+        self.send_header("ETag", f'"{len(data)}"')
+        self.end_headers()
+        self.wfile.write(part)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    """Of the test's folder."""
+    handler = functools.partial(_Folder, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+    buckets.forget()
+
+
+def test_remote_windows_are_those_of_gdal(tmp_path: Path, make: Make, source_of: SourceOf, url: str) -> None:
+    path = tmp_path / "a.tif"
+    make(path, shape=(600, 500), bands=2, interleave="band", blockxsize=64, blockysize=64, tiled=True, compress="zstd")
+    source = replace(source_of(path), uri=f"{url}/a.tif", etag=str(path.stat().st_size))
+    _assert_like_rasterio(path, source, "remote")
+    ranges = Ranges()
+    windows = Windows(ranges, cache_bytes=2**20)
+    many = [windows.begin(source, 0, [1], Window(row, row, 1, 1)) for row in range(40)]
+    for row, pending in enumerate(many):
+        with rasterio.open(path) as file:
+            assert pending.result() == file.read(1, window=((row, row + 1), (row, row + 1)))
+    assert ranges.traffic.requests == 40
+    with pytest.raises(FileChanged):
+        windows.begin(replace(source, etag="another"), 0, [1], Window(0, 0, 1, 1)).result()
+    windows.begin(source, 0, [1], Window(500, 0, 1, 1)).cancel()
