@@ -13,6 +13,7 @@ from providers.catalogue.filters import DESCRIPTIONS
 from providers.catalogue.resource import Resource
 from providers.catalogue.resources import RESOURCES
 from server.examples_catalogue import CatalogueExamples
+from server.merge_patch import merge_patch
 from server.problems import MEDIA_TYPE as PROBLEM
 
 JSON = "application/json"
@@ -20,6 +21,8 @@ TEXT = {"type": "string"}
 REFERENCE = "#/components/schemas/{model}"
 STORED = "Stored"
 """Begins the names of schemas of what is read."""
+CHANGE = "Change"
+"""Ends the names of schemas of merge patches."""
 
 ETAG = {"ETag": {"description": "Send it as If-Match to change only what you have seen.", "schema": TEXT}}
 IF_MATCH = {
@@ -88,9 +91,13 @@ def catalogue_schemas() -> dict[str, Any]:
     models += [operations.DeleteMany, operations.Tiles, *(model for model, _ in operations.OPERATIONS.values())]
     _, document = models_json_schema([(one, "validation") for one in models], ref_template=REFERENCE)
     schemas = {name: _for_openapi(schema) for name, schema in document["$defs"].items()}
-    return schemas | {
-        f"{STORED}{one.model.__name__}": _stored(schemas[one.model.__name__]) for one in RESOURCES.values()
+    stored = {f"{STORED}{one.model.__name__}": _stored(schemas[one.model.__name__]) for one in RESOURCES.values()}
+    changes = {
+        f"{one.model.__name__}{CHANGE}": merge_patch(schemas[one.model.__name__], schemas)
+        for one in RESOURCES.values()
+        if one.changeable
     }
+    return schemas | stored | changes
 
 
 def _stored(schema: dict[str, Any]) -> dict[str, Any]:
@@ -113,9 +120,9 @@ def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dic
         paths[own]["post"] = _operation(
             f"Store a new {one.kind}",
             [],
-            document,
+            _or_ids(document) if one.creates_many else document,
             body=_reference(one.model),
-            many=one.name == "records",
+            many=one.creates_many,
             status="201",
             headers={**ETAG, "Location": {"schema": TEXT}},
             refusals=("400", "403", "404", "409", "415"),
@@ -146,7 +153,7 @@ def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dic
             f"Change some members of the {one.kind} (RFC 7396)",
             parameters,
             document,
-            body={"type": "object"},
+            body={"$ref": REFERENCE.format(model=f"{one.model.__name__}{CHANGE}")},
             body_type=handlers.MERGE_PATCH,
             headers=ETAG,
             refusals=refusals,
@@ -179,6 +186,13 @@ def _operation(
         schema = {"oneOf": [body, {"type": "array", "items": body}]} if many else body
         operation["requestBody"] = {"required": True, "content": {body_type: {"schema": schema}}}
     return {**operation, "responses": responses}
+
+
+def _or_ids(document: dict[str, Any]) -> dict[str, Any]:
+    """What is answered where a list is stored too: the ids of the list."""
+    ids = {"type": "array", "items": {"type": "integer"}}
+    listed = {"type": "object", "required": ["ids"], "properties": {"ids": ids}, "additionalProperties": False}
+    return {JSON: {"schema": {"anyOf": [document[JSON]["schema"], listed]}}}
 
 
 def _summary(model: type[BaseModel]) -> str:
@@ -221,7 +235,7 @@ def _paging(examples: CatalogueExamples) -> list[dict[str, Any]]:
 
 
 def _query(name: str, description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    found = {"name": name, "in": "query", "description": description, "schema": schema}
+    found: dict[str, Any] = {"name": name, "in": "query", "description": description, "schema": schema}
     if name == "bbox":
         found |= {"style": "form", "explode": False}
     return found if example is None else {**found, "example": example}

@@ -13,22 +13,26 @@ from prismcube.model.collection import Collection, ComputedField, RGBStyle, Stor
 from prismcube.model.consolidation import Compression, StorageClass, format_to_json
 from prismcube.model.entities import RESAMPLINGS, DatasetStatus, Variable
 from prismcube.model.formats import DTYPES, DataFormat, ValueMapping
-from prismcube.model.layout import MUCOG
+from prismcube.model.layout import MAX_CELL, MUCOG
+from providers.catalogue.texts import Name, Slug, Tags, Text, Word
 
 Geometry = Annotated[
     dict[str, Any],
     Field(
         description="GeoJSON Polygon or MultiPolygon; longitudes beyond 180 come round from the other side.",
-        json_schema_extra={"example": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}},
+        json_schema_extra={
+            "required": ["type", "coordinates"],
+            "properties": {
+                "type": {"type": "string", "enum": ["Polygon", "MultiPolygon"]},
+                "coordinates": {"type": "array", "items": {"type": "array", "items": {"type": "array"}}},
+            },
+            "example": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]},
+        },
     ),
 ]
 Special = Literal["nan", "inf", "-inf"]
 Number = float | Special
 """JSON has no word for these three."""
-Tags = Annotated[dict[str, str], Field(description="Texts by key.")]
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-
-
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -49,7 +53,7 @@ class AOI(Document):
 class Record(Document):
     """One acquisition; name, time and tags together are unique. The time never changes."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[Text, Field(min_length=1)]
     time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """RFC 3339; a date alone is its first moment, UTC."""
     tags: Tags = {}
@@ -96,17 +100,17 @@ class VariableDocument(Document):
 
     model_config = ConfigDict(title="Variable")
 
-    name: str
-    bands: Annotated[list[str], Field(min_length=1)]
+    name: Name
+    bands: Annotated[list[Name], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
     """Names of the bands, in order; a dataset has one file band for each."""
     format: Format
     """In which values are handed out."""
-    unit: str = ""
+    unit: Word = ""
     """UCUM symbol; empty for pure numbers."""
-    description: str = ""
+    description: Text = ""
     resampling: Literal[RESAMPLINGS] = "nearest"  # type: ignore[valid-type]  # the tuple is the one list of them
     """Used when a request names none."""
-    palette: str = ""
+    palette: Word = ""
     """Name of a palette; empty for shades of grey."""
 
     @staticmethod
@@ -127,7 +131,7 @@ class Instance(Document):
 
     variable: Id
     """Id of the variable; never changes."""
-    name: str
+    name: Name
     metadata: Tags = {}
 
 
@@ -138,8 +142,8 @@ class Container(Document):
     """Of a file that is there: file, s3, gs, az or http."""
     managed: bool = False
     """True: the file is ours, and goes with its container."""
-    storage_class: str = ""
-    etag: str = ""
+    storage_class: Word = ""
+    etag: Text = ""
     """What tells a changed file; by default what the storage says."""
     layout: Slug | None = None
     """Name of the layout in which it was written."""
@@ -200,8 +204,8 @@ class Style(Document):
     kind: Literal["rgb", "palette"]
     channels: list[Channel]
     palette: str = ""
-    title: str = ""
-    description: str = ""
+    title: Text = ""
+    description: Text = ""
 
 
 class RegularGrid(Document):
@@ -245,16 +249,20 @@ class CustomGrid(Document):
     sub_grid: SubGrid | None = None
 
 
+Block = Annotated[int, Field(json_schema_extra={"minimum": 16, "maximum": MAX_CELL, "multipleOf": 16})]
+"""Pixels along a side of a block."""
+
+
 class Layout(Document):
     """How consolidated files are cut and written. Stays as it is once files are written in it."""
 
     name: Slug
     grid: Annotated[RegularGrid | SingleCell | CustomGrid, Field(discriminator="kind")]
-    max_records: Annotated[int, Field(ge=1)]
+    max_records: Annotated[int, Field(ge=1, json_schema_extra={"maximum": 2**31 - 1})]
     """In one file."""
-    block_width: int = 256
-    block_height: int = 256
-    overviews_min_size: Annotated[int, Field(ge=-1)] = -1
+    block_width: Block = 256
+    block_height: Block = 256
+    overviews_min_size: Annotated[int, Field(ge=-1, json_schema_extra={"maximum": MAX_CELL})] = -1
     """Longer side of the smallest overview in pixels; 0: none, -1: 256."""
     interlacing_pattern: str = MUCOG
 
@@ -270,7 +278,7 @@ class Grid(Document):
     """Cells by name, such as MGRS, each with its own CRS."""
 
     name: Slug
-    description: str = ""
+    description: Text = ""
     cells: Cells | None = None
     """Given when the grid is made; they never change."""
     id_property: str = "id"
@@ -292,7 +300,7 @@ class Consolidation(Document):
     """Of the stored values; its range stands for the variable's."""
     exponent: Annotated[float, Field(gt=0)] = 1.0
     resampling: Literal[RESAMPLINGS] = "nearest"  # type: ignore[valid-type]  # the tuple is the one list of them
-    overview_resampling: str = ""
+    overview_resampling: Annotated[str, Field(json_schema_extra={"enum": ["", *RESAMPLINGS]})] = ""
     """Empty: the average for smooth kernels, else the same as `resampling`."""
     compression: Compression = Field(Compression.LOSSLESS, strict=False)
     max_error: Annotated[float, Field(gt=0, lt=1)] = 0.001
@@ -344,11 +352,11 @@ class CollectionDocument(Document):
     model_config = ConfigDict(title="Collection")
 
     name: Slug
-    title: str = ""
-    description: str = ""
-    attribution: str = ""
-    license: str = ""
-    keywords: list[str] = []
+    title: Text = ""
+    description: Text = ""
+    attribution: Text = ""
+    license: Text = ""
+    keywords: list[Text] = []
     fields: list[FieldDocument] = []
     masks: list[Mask] = []
     record_tags: Tags = {}

@@ -17,6 +17,7 @@ from providers.catalogue import documents as doc
 from providers.catalogue import geojson, handlers
 from providers.catalogue.filters import Filters
 from providers.catalogue.resources import Containers
+from providers.catalogue.texts import Slug, Tags
 from providers.ogc.answer import JSON, Answer, json_answer
 from providers.ogc.params import Query, renamed
 
@@ -44,7 +45,7 @@ class Retag(doc.Document):
     """Give tags to records, in place of those of the same key, and take tags from them."""
 
     ids: Ids
-    add: doc.Tags = Field({})
+    add: Tags = Field({})
     remove: list[str] = Field([])
     """Keys."""
 
@@ -86,7 +87,7 @@ class Remap(doc.Document):
 class Tidy(doc.Document):
     """Remove what nothing refers to."""
 
-    kinds: list[str] = Field(list(KINDS))
+    kinds: list[Annotated[str, Field(json_schema_extra={"enum": list(KINDS)})]] = Field(list(KINDS))
     simulate: bool = False
     """True: only say how many would go."""
 
@@ -94,7 +95,7 @@ class Tidy(doc.Document):
 class Tiles(doc.Document):
     """The tiles of a layout that an area touches."""
 
-    layout: doc.Slug
+    layout: Slug
     """Name."""
     geometry: doc.Geometry
 

@@ -292,6 +292,11 @@ MADE = {
 
 
 @pytest.fixture(scope="session")
+def lacking() -> dict[str, dict[str, Any]]:
+    return MADE
+
+
+@pytest.fixture(scope="session")
 def furnish() -> Callable[[str], list[str]]:
     """Gives a demo one entity of each kind that it lacks: their addresses, to be removed in this order."""
 
