@@ -270,7 +270,7 @@ class Writing:
     def _consolidation(body: dict) -> dict:
         dtype = (body.get("format") or {}).get("dtype", "uint8")
         compression = "lossless" if body.get("compression") == "custom" else body.get("compression", "lossless")
-        format = {"dtype": dtype, "nodata": None, "minimum": None, "maximum": None}
+        format = {"dtype": dtype, "nodata": None, "minimum": 0, "maximum": 100}
         return {"format": format, "creation_options": {}, "compression": compression}
 
     def _style(self, body: dict) -> dict:
