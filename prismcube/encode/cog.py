@@ -19,12 +19,13 @@ from xml.etree import ElementTree
 import rasterio
 import rasterio.shutil
 
-from prismcube.encode.geotiff import MAX_BANDS, can_name
+from prismcube.encode.geotiff import MAX_BANDS
 from prismcube.encode.room import check_room, writing
 from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.cube import CubeHeader, OutputField, Slice, Step, common_format
 from prismcube.model.formats import DataFormat, cast
 from prismcube.model.period import format_instant
+from prismcube.raster.geokeys import can_name
 
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 EXTENSION = "tif"

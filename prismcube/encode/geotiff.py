@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from xml.sax.saxutils import escape, quoteattr
+from functools import cached_property
 
 import numpy as np
-import rasterio
 
-from prismcube.encode.tiff import Layout, Tag, doubles, read_tags, short, text
+from prismcube.encode.tiff import Layout
 from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus, common_format
 from prismcube.model.formats import DataFormat, cast
 from prismcube.model.period import format_instant
-from prismcube.raster.quiet import ignore_missing_georeference
+from prismcube.raster.geokeys import can_name, georeference
+from prismcube.tiff.fields import short
+from prismcube.tiff.metadata import item, metadata_tag, nodata_tag
 
 MEDIA_TYPE = "image/tiff; application=geotiff"
 """The media type GDAL's OGCAPI driver looks for (OSGeo/gdal, frmts/ogcapi)."""
@@ -30,7 +30,6 @@ MAX_BANDS = 65535
 
 CHUNK_BYTES = 1 << 20
 
-_GEO_KEYS = frozenset({34735, 34736, 34737})
 _SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
 
 STATUS_BYTES = max(len(one.value) for one in SliceStatus)
@@ -49,14 +48,6 @@ def check(header: CubeHeader) -> None:
         )
     if not can_name(header.grid.crs):
         raise InvalidInput("crs", "can't be written into a GeoTIFF; ask for another, or for f=covjson")
-
-
-@lru_cache(maxsize=256)
-def can_name(crs: str) -> bool:
-    """True when GeoTIFF has a place for this CRS; some that PROJ knows it can't say."""
-    content = _empty(crs)
-    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile(content) as memory, memory.open() as file:
-        return file.crs is not None
 
 
 @dataclass(frozen=True)
@@ -81,17 +72,14 @@ class Writer:
     @cached_property
     def _head(self) -> bytes:
         format = self._format
-        scale, (west, north) = self.header.grid.resolution, self.header.grid.transform @ (0, 0)
         kind = _SAMPLE_FORMATS[np.dtype(format.dtype).kind]
         tags = [
-            *_geo_keys(self.header.grid.crs),
+            *georeference(self.header.grid.crs, self.header.grid.transform),
             short(339, *[kind] * self._layout.bands),
-            doubles(33550, *scale, 0),
-            doubles(33922, 0, 0, 0, west, north, 0),
-            text(42112, self._metadata()),
+            metadata_tag(self._metadata()),
         ]
         if format.nodata is not None:
-            tags.append(text(42113, _number(format.nodata)))
+            tags.append(nodata_tag(format.nodata))
         return self._layout.head(tags)
 
     def part(self, row: int, one: Slice) -> Iterator[bytes]:
@@ -129,9 +117,9 @@ class Writer:
             tail=tail if self.status is None else 0,
         )
 
-    def _metadata(self) -> str:
-        """GDAL's own XML: description, time, field, unit, records and, when known, status of each band."""
-        lines = ["<GDALMetadata>"]
+    def _metadata(self) -> list[str]:
+        """Items of GDAL's XML: description, time, field, unit, records and, when known, status of each band."""
+        lines = []
         band = 0
         for index, step in enumerate(self.header.steps):
             time = format_instant(step.start)
@@ -140,37 +128,8 @@ class Writer:
                 status, message = self.status[index]
                 items |= {"status": status.value} | ({"message": message} if message else {})
             for field in self.header.fields:
-                lines.append(_item("DESCRIPTION", f"{time} {field.name}", band, role="description"))
+                lines.append(item("DESCRIPTION", f"{time} {field.name}", band, role="description"))
                 own = items | {"field": field.name} | ({"unit": field.unit} if field.unit else {})
-                lines += [_item(name, value, band) for name, value in own.items()]
+                lines += [item(name, value, band) for name, value in own.items()]
                 band += 1
-        return "\n".join([*lines, "</GDALMetadata>"])
-
-
-def _item(name: str, value: str, band: int, *, role: str = "") -> str:
-    more = f' role="{role}"' if role else ""
-    plain = "".join(one if one.isprintable() else " " for one in value)  # XML has no place for most control characters
-    return f'<Item name={quoteattr(name)} sample="{band}"{more}>{escape(plain)}</Item>'
-
-
-def _number(value: float) -> str:
-    """A nodata value as GDAL writes it."""
-    return "nan" if np.isnan(value) else f"{value:.17g}"
-
-
-@lru_cache(maxsize=256)
-def _geo_keys(crs: str) -> tuple[Tag, ...]:
-    """The GeoKeys of a CRS (OGC 19-008r4), as GDAL writes them."""
-    return tuple(read_tags(_empty(crs), _GEO_KEYS))
-
-
-@lru_cache(maxsize=256)
-def _empty(crs: str) -> bytes:
-    """A GeoTIFF of one pixel in this CRS."""
-    ignore_missing_georeference()
-    transform = rasterio.Affine(1, 0, 0, 0, -1, 0)
-    shape = {"driver": "GTiff", "width": 1, "height": 1, "count": 1, "dtype": "uint8"}
-    with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
-        with memory.open(**shape, crs=crs, transform=transform):
-            pass
-        return bytes(memory.read())
+        return lines

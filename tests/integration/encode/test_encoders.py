@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prismcube.encode import covjson, table
-from prismcube.encode.geotiff import Writer, can_name, check
+from prismcube.encode.geotiff import Writer, check
 from prismcube.errors import BudgetExceeded
 from prismcube.model.cube import CubeHeader, OutputField, Slice, SliceStatus, Step, common_format
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
+from prismcube.raster.geokeys import can_name
 
 GRID = Grid("EPSG:32632", Affine(10, 0, 500000, 0, -10, 5000000), 3, 4)
 U8 = DataFormat(dtype="uint8", nodata=0)

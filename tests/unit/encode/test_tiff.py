@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismcube.encode.tiff import Layout, long, text
+from prismcube.encode.tiff import Layout
+from prismcube.tiff.fields import long, text
 
 LAYOUTS = st.builds(
     lambda width, height, slices, fields, itemsize, rows, tail: Layout(
