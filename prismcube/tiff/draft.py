@@ -78,7 +78,7 @@ class Draft:
         image, index = self.image, band - 1
         if not 0 <= index < image.bands:
             raise ValueError(f"band {band} of {image.bands}")
-        if rows.ndim != 2 or rows.shape[1] != image.width or rows.dtype != image.dtype:
+        if rows.ndim != 2 or rows.shape[1] != image.width or rows.dtype.newbyteorder("=") != image.dtype:
             raise ValueError(f"rows of {image.width} {image.dtype} were expected, got {rows.shape} {rows.dtype}")
         if self._given[index] + len(rows) > image.height:
             raise ValueError(f"band {band} has {image.height} rows, {self._given[index] + len(rows)} were given")

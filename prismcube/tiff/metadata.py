@@ -14,7 +14,8 @@ def item(name: str, value: str, band: int | None = None, *, role: str = "") -> s
     sample = "" if band is None else f' sample="{band}"'
     more = f' role="{role}"' if role else ""
     plain = "".join(one if one.isprintable() else " " for one in value)  # XML has no place for most control characters
-    return f"<Item name={quoteattr(name)}{sample}{more}>{escape(plain)}</Item>"
+    # GDAL undoes the escaping of values twice, since it always wrote it twice.
+    return f"<Item name={quoteattr(name)}{sample}{more}>{escape(escape(plain))}</Item>"
 
 
 def metadata_tag(items: Iterable[str]) -> Tag:
