@@ -20,6 +20,8 @@ PRISMCUBE_HOME ?= .prismcube
 PORT ?= 5000
 # ARGS="-k settings -x" make test       is handed to pytest (or to the benchmarks).
 ARGS ?=
+# JOBS=0 make test                      runs the tests in one process, as a debugger needs it.
+JOBS ?= 2
 
 .PHONY: env demo test check bench docs lock web clean help
 
@@ -28,8 +30,9 @@ env: $(STAMP)  ## install everything into .venv (again only when the lock or pyp
 demo: $(STAMP)  ## index the demo images and serve them (PRISMCUBE_HOME, PORT)
 	$(BIN)/prismcube demo --home $(PRISMCUBE_HOME) --port $(PORT)
 
-test: $(STAMP)  ## run all tests (ARGS goes to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+# A file's tests stay together; the order of files is kept, so that the quick ones come last and both end at once.
+test: $(STAMP)  ## run all tests (ARGS goes to pytest; JOBS says in how many processes)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)  ## lint, format, types, import contracts, docs
 	$(BIN)/ruff check .

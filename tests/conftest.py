@@ -10,6 +10,7 @@ These are environment variables.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -17,7 +18,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,8 @@ hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 TIERS = ("unit", "integration", "http")
+LOCKS = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+"""The folder of the locks of this run."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +49,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(parts[0])
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker("shared_data")
+
+
+@contextmanager
+def _held(path: Path, *, alone: bool) -> Iterator[None]:
+    """A lock on a file, shared with others or not; the file is made if need be."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # also for processes that were forked from this one
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where several processes run the tests, those marked `alone` run while the others wait.
+
+    All are in the room together; who will be alone in it closes the door first, so that none come in while it empties.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    folder = Path(item.config.workerinput["locks"])
+    alone = item.get_closest_marker("alone") is not None
+    with ExitStack() as door:
+        door.enter_context(_held(folder / "door", alone=True))
+        with _held(folder / "room", alone=alone):
+            if not alone:
+                door.close()
+            return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that runs tests where the locks of this run are."""
+    stash = node.config.stash
+    if LOCKS not in stash:
+        stash[LOCKS] = tempfile.TemporaryDirectory(prefix="prismcube-tests-")
+        node.config.add_cleanup(stash[LOCKS].cleanup)
+    node.workerinput["locks"] = stash[LOCKS].name
 
 
 @pytest.fixture(scope="session")

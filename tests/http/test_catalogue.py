@@ -626,6 +626,7 @@ def asleep(*pids):
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.alone
 def test_collections_come_change_and_go_on_every_worker_within_a_second(server, client, examples):
     """One worker makes the change, each of the others must tell of it; no restart."""
     document = examples["collections"][0]()

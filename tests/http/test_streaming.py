@@ -123,6 +123,7 @@ def begun(server, path):
     return connection
 
 
+@pytest.mark.alone
 def test_reads_stop_when_the_client_goes(large):
     at_first = visits(large)
     with begun(large, "/collections/series/coverage") as connection:
@@ -137,6 +138,7 @@ def test_reads_stop_when_the_client_goes(large):
     assert settled - at_first < DATES * SIDE // 1024
 
 
+@pytest.mark.alone
 def test_who_takes_nothing_makes_nothing_be_read(large):
     at_first = visits(large)
     with begun(large, "/collections/series/coverage"):
