@@ -11,6 +11,7 @@ from prismcube.errors import InvalidInput
 from prismcube.model.grid import CRS84
 from providers.ogc.search_box import parse_search_box
 
+TO_GLOBE = Transformer.from_crs("EPSG:3035", CRS84, always_xy=True)
 LON, LAT = st.floats(-180, 180), st.floats(-90, 90)
 
 
@@ -27,12 +28,11 @@ def test_a_box_in_degrees_holds_what_lies_in_it(lon, lat, at):
 def test_a_projected_box_holds_what_lies_in_it(x, y, side):
     """EPSG:3035, northing first; corners and middles of edges belong to it, what is well beyond does not."""
     area = parse_search_box(f"{y!r},{x!r},{y + side!r},{x + side!r}", crs="EPSG:3035")
-    to_globe = Transformer.from_crs("EPSG:3035", CRS84, always_xy=True)
     for dx, dy in ((0, 0), (side, 0), (0, side), (side, side), (side / 2, side / 2)):
-        assert area.intersects(Point(*to_globe.transform(x + dx, y + dy)))
+        assert area.intersects(Point(*TO_GLOBE.transform(x + dx, y + dy)))
     beyond = 1 + side / 100
     for dx, dy in ((-beyond, side / 2), (side + beyond, side / 2), (side / 2, -beyond), (side / 2, side + beyond)):
-        assert not area.intersects(Point(*to_globe.transform(x + dx, y + dy)))
+        assert not area.intersects(Point(*TO_GLOBE.transform(x + dx, y + dy)))
 
 
 @pytest.mark.parametrize(
