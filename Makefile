@@ -20,8 +20,8 @@ PRISMCUBE_HOME ?= .prismcube
 PORT ?= 5000
 # ARGS="-k settings -x" make test       is handed to pytest (or to the benchmarks).
 ARGS ?=
-# JOBS=0 make test                      runs the tests in one process, as a debugger needs it.
-JOBS ?= 2
+# JOBS=2 make test                      runs them in two processes, each file in one.
+JOBS ?= 0
 
 .PHONY: env demo test check bench docs lock web clean help
 
