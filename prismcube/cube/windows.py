@@ -21,8 +21,8 @@ from prismcube.cube.gate import Stop, never
 from prismcube.errors import SourceError
 from prismcube.storage.ranges import Ranges, Span
 from prismcube.storage.uri import without_secret
-from prismcube.tiff.decode import PARTIAL, DecodeError, decode_block, scatter_block
-from prismcube.tiff.layout import Layout, Level, Window
+from prismcube.tiff.decode import PARTIAL, DecodeError, bytes_of_row, decode_block, scatter_block
+from prismcube.tiff.layout import Layout, Level, NotUnderstood, Window, check_level
 
 Pixels = npt.NDArray[Any]
 
@@ -148,6 +148,7 @@ class Pending:
         self._wanted: list[Piece] = []
         spans: list[Span] = []
         try:
+            check_level(self._level)
             for piece in pieces_of(self._level, bands, window):
                 stored = self._stored(piece)
                 if stored is None:
@@ -157,6 +158,8 @@ class Pending:
                 else:
                     self._wanted.append(piece)
                     spans.append(stored)
+        except NotUnderstood as error:
+            self._failure, spans = SourceError(without_secret(source.uri), f"has {error}"), []
         except SourceError as error:
             self._failure, spans = error, []
         # Without spans too: a local file that has changed is noticed even when all its blocks are kept.
@@ -197,7 +200,7 @@ class Pending:
         start, length = int(level.offsets[place]), int(level.counts[place])
         if length == 0:
             return None
-        row_bytes = level.block_width * level.samples * np.dtype(level.dtype).itemsize
+        row_bytes = bytes_of_row(level)
         if level.codec == "none":
             needed = Span(start + piece.row * row_bytes, piece.height * row_bytes)
             if needed.end > start + length:

@@ -4,8 +4,8 @@
           │                     into a buffer of the thread
           └── kernels.sum_up, kernels.join_bytes, or numpy: into any view of the answer
 
-Everything heavy runs without the interpreter's lock. Stored bytes may be anything: what does not decode raises
-DecodeError, and nothing larger than one block is ever made.
+Everything heavy runs without the interpreter's lock. Levels have passed `check_level`; stored bytes may be anything:
+what does not decode raises DecodeError, and nothing larger than one block is ever made.
 """
 
 from __future__ import annotations
@@ -25,14 +25,8 @@ from prismcube.tiff.layout import Level
 Pixels = npt.NDArray[Any]
 Data = bytes | bytearray | memoryview
 
-LARGEST_BLOCK = 2**29
-"""Bytes of a block that is decoded, at most. Of what is stored without a codec, rows are read one by one."""
-
 PARTIAL = 0.7
 """Share of a block's rows from which on inflating it whole is faster than stopping at the last row that is needed."""
-
-KEPT = 2**24
-"""Bytes of the buffer that a thread keeps from one block to the next, at most."""
 
 _codecs: Any = imagecodecs  # whose types know no arrays to decode into
 
@@ -53,8 +47,6 @@ class _Scratch(threading.local):
 
     def take(self, size: int) -> npt.NDArray[np.uint8]:
         """Bytes that the thread's next call may overwrite."""
-        if size > KEPT:
-            return np.empty(size, np.uint8)
         if len(self.buffer) < size:
             self.buffer = np.empty(size, np.uint8)
         return self.buffer[:size]
@@ -102,10 +94,8 @@ def inflate(level: Level, data: Data, rows: int) -> npt.NDArray[np.uint8]:
 
     Raises DecodeError.
     """
-    row_bytes = level.block_width * level.samples * np.dtype(level.dtype).itemsize
-    needed, whole = rows * row_bytes, level.block_height * row_bytes
-    if whole > LARGEST_BLOCK and level.codec != "none":
-        raise DecodeError(f"has {whole:,} bytes of pixels, more than the {LARGEST_BLOCK:,} that are decoded")
+    row_bytes = bytes_of_row(level)
+    needed, whole = rows * row_bytes, level.rows_of(0) * row_bytes
     try:
         raw = _INFLATE[level.codec](data, needed, whole)
     except _ERRORS as error:
@@ -113,6 +103,11 @@ def inflate(level: Level, data: Data, rows: int) -> npt.NDArray[np.uint8]:
     if len(raw) < needed:
         raise DecodeError(f"ends after {len(raw):,} of {needed:,} bytes")
     return raw[:needed]
+
+
+def bytes_of_row(level: Level) -> int:
+    """Of one row of a block, before the codec."""
+    return level.block_width * level.samples * np.dtype(level.dtype).itemsize
 
 
 def _plain(data: Data, needed: int, whole: int) -> npt.NDArray[np.uint8]:

@@ -34,13 +34,14 @@ CODECS = ("none", "lzw", "deflate", "zstd")
 STORAGES: dict[str, dict[str, Any]] = {
     "tiles": {"tiled": True, "blockxsize": 64, "blockysize": 32},
     "strips": {"tiled": False, "blockysize": 16},
-    "one strip": {"tiled": False, "blockysize": 150},
-    "pixel": {"tiled": True, "blockxsize": 32, "blockysize": 64, "bands": 3, "interleave": "pixel"},
-    "band": {"tiled": True, "blockxsize": 64, "blockysize": 64, "bands": 3, "interleave": "band"},
+    "one strip": {"tiled": False, "blockysize": 72},
+    "pixel": {"tiled": True, "blockxsize": 32, "blockysize": 48, "bands": 3, "interleave": "pixel"},
+    "band": {"tiled": True, "blockxsize": 48, "blockysize": 32, "bands": 3, "interleave": "band"},
     "pixel strips": {"tiled": False, "blockysize": 16, "bands": 2, "interleave": "pixel"},
     "band strips": {"tiled": False, "blockysize": 16, "bands": 2, "interleave": "band"},
 }
-WINDOWS = (Window(0, 0, 150, 131), Window(20, 50, 60, 80), Window(149, 130, 1, 1), Window(33, 3, 1, 128))
+SHAPE = (72, 83)
+WINDOWS = (Window(0, 0, *SHAPE), Window(20, 30, 40, 41), Window(71, 82, 1, 1), Window(33, 3, 1, 78))
 
 
 def test_windows_are_those_of_gdal_whatever_the_storage(tmp_path: Path, make: Make, source_of: SourceOf) -> None:
@@ -51,7 +52,7 @@ def test_windows_are_those_of_gdal_whatever_the_storage(tmp_path: Path, make: Ma
                 continue
             options = storage if codec == "none" else {**storage, "compress": codec, "predictor": predictor}
             for endianness in ("little", "big"):
-                make(path, dtype=dtype, endianness=endianness, **options)
+                make(path, dtype=dtype, shape=SHAPE, endianness=endianness, **options)
                 source = source_of(path)
                 level = source.layout.levels[0]
                 assert (level.codec, level.predictor, level.big_endian) == (codec, predictor, endianness == "big")
@@ -233,6 +234,21 @@ def test_wrong_places_of_blocks_are_told(
     with pytest.raises(SourceError, match=rf"a\.tif: .*{reason}"):
         windows.begin(source, 0, [1], Window(0, 0, 150, 64)).result()
     windows.begin(source, 0, [1], Window(0, 64, 150, 64)).result()  # the others are as good as before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"block_height": 2**20, "block_width": 2**20}, "blocks of .* MB"), ({"predictor": 3}, "predictor 3 with uint16")],
+)
+def test_levels_that_can_not_be_decoded_are_told(
+    tmp_path: Path, make: Make, source_of: SourceOf, wrong: dict[str, Any], reason: str
+) -> None:
+    path = tmp_path / "a.tif"
+    make(path, compress="deflate")
+    source = source_of(path)
+    source = replace(source, layout=replace(source.layout, levels=(replace(source.layout.levels[0], **wrong),)))
+    with pytest.raises(SourceError, match=rf"a\.tif: has {reason}"):
+        Windows(Ranges(), cache_bytes=0).begin(source, 0, [1], Window(0, 0, 1, 1)).result()
 
 
 @pytest.mark.parametrize(
