@@ -18,6 +18,8 @@ export NO_MKDOCS_2_WARNING := 1
 PYTHON ?=
 PRISMCUBE_HOME ?= .prismcube
 PORT ?= 5000
+# How large the cubes of "make bench" are: full (3 GB of images, made once) or small.
+SIZE ?= full
 # ARGS="-k settings -x" make test       is handed to pytest (or to the benchmarks).
 ARGS ?=
 # JOBS=2 make test                      runs them in two processes, each file in one.
@@ -43,6 +45,7 @@ check: $(STAMP)  ## lint, format, types, import contracts, docs
 
 bench: $(STAMP)  ## measure speed beside the peers (ARGS goes to the benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/prismcube bench cube --size $(SIZE)
 
 docs: $(STAMP)  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

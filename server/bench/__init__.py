@@ -1,4 +1,4 @@
-"""Measures the catalogue: `prismcube bench`.
+"""Measures the catalogue: `prismcube bench`. The pixel engine is measured in `cube`.
 
 server/cli/bench.py          parses and prints
   -> catalogue.measure       one database: index, search, load

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from prismcube.errors import ConfigurationError, PrismcubeError
-from server.cli import bench, catalogue, check, demo, entities, keys, register, serve
+from server.cli import bench, bench_cube, catalogue, check, demo, entities, keys, register, serve
 
 typer_app = typer.Typer(
     name="prismcube",
@@ -27,6 +27,7 @@ typer_app.add_typer(entities.entities, name="catalogue")
 typer_app.add_typer(keys.keys, name="key")
 typer_app.command("tidy")(entities.tidy)
 typer_app.add_typer(bench.bench, name="bench")
+bench.bench.command("cube")(bench_cube.measure_cube)
 typer_app.command("check-config")(check.check_config)
 
 

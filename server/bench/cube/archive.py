@@ -1,0 +1,127 @@
+"""The images as others know them: STAC items for the peers, a catalogue for us. On a disk or behind a URL."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.settings import Settings, load
+from ingester.index import Options
+from prismcube.errors import PrismcubeError
+from prismcube.model.grid import CRS84, parse_crs
+from server import operations
+from server.bench.cube.scenes import BANDS, NODATA, ZONES, SceneFile, Size, scene_files, scene_grid
+
+CONFIGURATION = Path(__file__).resolve().parents[3] / "pygeoapi-config.yml"
+"""That of the program: what is configured here is no matter."""
+
+COLLECTION = "bench"
+"""All images; `bench-32` and `bench-31` are those of one zone."""
+
+
+def location(base: str, one: SceneFile) -> str:
+    """A path or URL; `base` is a folder or ends in a slash likewise."""
+    return f"{base.rstrip('/')}/{one.name}"
+
+
+def zone_collection(crs: str) -> str:
+    return f"{COLLECTION}-{crs[-2:]}"
+
+
+def stac_items(size: Size, base: str) -> list[dict[str, Any]]:
+    """One item a date, or two where it comes in parts; with the properties that spare a reader the files' headers."""
+    by_item: dict[str, list[SceneFile]] = {}
+    for one in scene_files(size):
+        by_item.setdefault(one.item, []).append(one)
+    return [_item(size, base, files) for files in by_item.values()]
+
+
+def _item(size: Size, base: str, files: list[SceneFile]) -> dict[str, Any]:
+    first = files[0]
+    grid = scene_grid(size, first.crs)
+    west, south, east, north = grid.bounds.to_crs(grid.crs, CRS84).as_tuple()
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    placed = {
+        "proj:code": first.crs,
+        "proj:epsg": parse_crs(first.crs).to_epsg(),
+        "proj:shape": list(grid.shape),
+        "proj:transform": list(grid.transform)[:6],
+    }
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "stac_extensions": ["https://stac-extensions.github.io/projection/v1.1.0/schema.json"],
+        "id": first.item,
+        "collection": COLLECTION,
+        "bbox": [west, south, east, north],
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {
+            "datetime": first.time.isoformat().replace("+00:00", "Z"),
+            "scene": first.item.removesuffix(first.part),
+            "zone": first.crs[-2:],
+            **placed,
+        },
+        "links": [],
+        "assets": {
+            one.band: {
+                "href": location(base, one),
+                "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+                "roles": ["data"],
+                **placed,
+            }
+            for one in files
+        },
+    }
+
+
+def settings_of(home: Path) -> Settings:
+    """Settings of a home folder with a catalogue in it, whatever files and the environment say of another."""
+    overrides = {"prismcube.home": str(home), "prismcube.catalogue.url": f"sqlite:///{home}/catalogue.sqlite"}
+    return load(CONFIGURATION, overrides=overrides)
+
+
+def catalogue(home: Path, size: Size, base: str) -> None:
+    """Register the images in a new catalogue. Raises PrismcubeError when one of them was not taken."""
+    home.mkdir(parents=True)
+    settings = settings_of(home)
+    mapping, items = settings.home / "mapping.yml", settings.home / "items.json"
+    mapping.write_text(yaml.safe_dump(_mapping()))
+    items.write_text(json.dumps({"type": "FeatureCollection", "features": stac_items(size, base)}))
+    failed: list[str] = []
+    summary = operations.register(
+        settings,
+        [str(items)],
+        mapping=mapping,
+        collection=None,
+        assets=(),
+        options=Options(threads=4),
+        progress=lambda outcome: failed.append(outcome.reason) if outcome.status.value == "failed" else None,
+    )
+    if summary.failed:
+        raise PrismcubeError(f"{summary.failed} images were not registered: {failed[:3]}")
+
+
+def _mapping() -> dict[str, Any]:
+    fields = {band: {"instance": f"bench-{band}/made"} for band in BANDS}
+    collections: dict[str, Any] = {COLLECTION: {"fields": fields}}
+    for crs in ZONES:
+        collections[zone_collection(crs)] = {"fields": fields, "record_tags": {"zone": crs[-2:]}}
+    return {
+        "variables": {
+            f"bench-{band}": {"bands": [band], "dtype": "uint16", "nodata": NODATA, "resampling": "bilinear"}
+            for band in BANDS
+        },
+        "items": [
+            {
+                "record": "{properties.scene}",
+                "tags": {"zone": "{properties.zone}"},
+                "assets": [
+                    {"key": band, "datasets": [{"instance": f"bench-{band}/made", "bands": [1]}]} for band in BANDS
+                ],
+            }
+        ],
+        "collections": collections,
+    }

@@ -1,0 +1,200 @@
+"""What is asked of the images: the table of cases, and the bars that we hold ourselves to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from affine import Affine
+
+from prismcube.model.grid import Grid, transformer
+from server.bench.cube.archive import COLLECTION, zone_collection
+from server.bench.cube.scenes import BANDS, CENTRE_X, CENTRE_Y, PIXEL, ZONES, SceneFile, Size, scene_files, scene_grid
+
+OURS = "Prismcube"
+MERCATOR, MERCATOR_PIXEL = "EPSG:3857", 27.0
+"""About as fine as the images: 27 m there are 19 m on the ground."""
+LATENCY = 0.03
+"""Seconds that the slow server waits before each answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One request: a cube of some dates on one grid."""
+
+    collection: str
+    """Of our catalogue."""
+    files: tuple[SceneFile, ...]
+    """All that it takes, by date, band and part."""
+    bands: tuple[str, ...]
+    grid: Grid
+    resampling: Literal["nearest", "bilinear"]
+
+    @property
+    def dates(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(one.date for one in self.files))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(dates, bands, height, width)"""
+        return len(self.dates), len(self.bands), *self.grid.shape
+
+    def planes(self) -> dict[tuple[int, int], list[SceneFile]]:
+        """The files of each plane of the cube, the one on top last; by (position of the date, of the band)."""
+        found: dict[tuple[int, int], list[SceneFile]] = {}
+        for one in self.files:
+            found.setdefault((self.dates.index(one.date), self.bands.index(one.band)), []).append(one)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is timed as one."""
+
+    name: str
+    title: str
+    parts: tuple[Part, ...]
+    """Requests, one after the other."""
+    source: Literal["disk", "http"] = "disk"
+    threads: int = 2
+    """Of each peer; ours has a thread a core for the CPU, and its own for remote reading."""
+    is_point: bool = False
+    bars: Mapping[str, float] = field(default_factory=dict)
+    """By engine: how many times faster we mean to be."""
+    limit_bar: float | None = None
+    """Share of the limit (see `limits`) that we mean to reach."""
+    seconds_bar: float | None = None
+    """At most so long."""
+    counts_bar: bool = False
+    """Whether we mean to ask the server once for each file's pixels and never for a header."""
+
+    @property
+    def output_bytes(self) -> int:
+        size = 0
+        for part in self.parts:
+            dates, bands, height, width = part.shape
+            size += dates * bands * height * width * 2
+        return size
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "title": self.title,
+            "source": self.source,
+            "threads": self.threads,
+            "shapes": [list(part.shape) for part in self.parts],
+            "grids": [part.grid.to_json() for part in self.parts],
+            "files": sum(len(part.files) for part in self.parts),
+            "output_bytes": self.output_bytes,
+            "bars": dict(self.bars),
+            "limit_bar": self.limit_bar,
+            "seconds_bar": self.seconds_bar,
+        }
+
+
+def cases(size: Size) -> tuple[Case, ...]:
+    """Every case. Those of consolidated files (MUCOG zstd-1) have their place at the end, once there are such files."""
+    window, large, dates = size.window, size.large, size.dates
+    small_title, large_title = f"{window}²×{dates}", f"{large}²×{size.large_dates * len(BANDS)}"
+    mixed = (_window(size),)
+    usual = {"odc-stac": 4.0, "WarpedVRT": 3.5}
+    return (
+        Case(
+            name="same-grid",
+            title=f"{small_title}, each zone on its own grid",
+            parts=tuple(_window(size, crs=crs, of_zone=True) for crs in ZONES),
+            bars=usual,
+            limit_bar=0.8,
+        ),
+        Case(
+            name="mixed", title=f"{small_title}, zones 31 and 32 on 32's grid", parts=mixed, bars=usual, limit_bar=0.8
+        ),
+        Case(
+            name="mercator",
+            title=f"{large_title} to EPSG:3857 at 27 m",
+            parts=(_large(size, mercator=True),),
+            bars=usual,
+            limit_bar=0.8,
+        ),
+        Case(
+            name="utm",
+            title=f"{large_title}, zones 31 and 32 to 32 at 20 m",
+            parts=(_large(size, mercator=False),),
+            bars={"odc-stac": 5.0},
+        ),
+        Case(
+            name="overview",
+            title=f"{small_title}, the whole scene",
+            parts=(_overview(size),),
+            bars={"odc-stac": 5.0},
+            limit_bar=0.5,
+        ),
+        Case(name="point", title=f"one pixel ×{dates}", parts=(_point(size),), is_point=True),
+        Case(
+            name="http-mixed",
+            title=f"{small_title}, zones 31 and 32, HTTP with {1e3 * LATENCY:.0f} ms a request",
+            parts=mixed,
+            source="http",
+            threads=16,
+            bars={"WarpedVRT": 2.5},
+        ),
+        Case(
+            name="http-point",
+            title=f"one pixel ×{dates}, HTTP with {1e3 * LATENCY:.0f} ms a request",
+            parts=(_point(size),),
+            source="http",
+            threads=16,
+            is_point=True,
+            seconds_bar=0.1,
+            counts_bar=True,
+        ),
+    )
+
+
+def _files(size: Size, *, bands: tuple[str, ...], dates: int | None = None, crs: str = "") -> tuple[SceneFile, ...]:
+    return tuple(
+        one
+        for one in scene_files(size)
+        if one.band in bands and (dates is None or one.date < dates) and (not crs or one.crs == crs)
+    )
+
+
+def _window(size: Size, *, crs: str = ZONES[0], of_zone: bool = False) -> Part:
+    """A window near the middle that begins within a block."""
+    start = int(size.pixels * 0.4534)
+    return Part(
+        collection=zone_collection(crs) if of_zone else COLLECTION,
+        files=_files(size, bands=BANDS[:1], crs=crs if of_zone else ""),
+        bands=BANDS[:1],
+        grid=scene_grid(size, crs).shifted(start, start, height=size.window, width=size.window),
+        resampling="bilinear",
+    )
+
+
+def _large(size: Size, *, mercator: bool) -> Part:
+    side = size.large
+    start = (size.pixels - side) // 2
+    grid = scene_grid(size, ZONES[0]).shifted(start, start, height=side, width=side)
+    if mercator:
+        x, y = transformer(ZONES[0], MERCATOR).transform(CENTRE_X[ZONES[0]], CENTRE_Y)
+        half = MERCATOR_PIXEL * side / 2
+        grid = Grid(MERCATOR, Affine(MERCATOR_PIXEL, 0, x - half, 0, -MERCATOR_PIXEL, y + half), side, side)
+    files = _files(size, bands=BANDS, dates=size.large_dates)
+    return Part(collection=COLLECTION, files=files, bands=BANDS, grid=grid, resampling="bilinear")
+
+
+def _overview(size: Size) -> Part:
+    whole = scene_grid(size, ZONES[0])
+    side = size.window  # a pixel is 10.7 of the images wide, between overviews 8 and 16
+    pixel = PIXEL * size.pixels / side
+    grid = Grid(whole.crs, Affine(pixel, 0, whole.transform.c, 0, -pixel, whole.transform.f), side, side)
+    files = _files(size, bands=BANDS[:1])
+    return Part(collection=COLLECTION, files=files, bands=BANDS[:1], grid=grid, resampling="bilinear")
+
+
+def _point(size: Size) -> Part:
+    row, col = int(size.pixels * 0.41), int(size.pixels * 0.57)
+    grid = scene_grid(size, ZONES[0]).shifted(row, col, height=1, width=1)
+    files = _files(size, bands=BANDS[:1])
+    return Part(collection=COLLECTION, files=files, bands=BANDS[:1], grid=grid, resampling="nearest")

@@ -1,0 +1,160 @@
+"""The sum of parts: what a case would take if nothing but decoding, warping and copying cost time.
+
+    limit = (decoded MB / decode MB/s + warped MPix / warp MPix/s) / cores + output MB / copy MB/s
+
+Speeds are those of one thread, measured here, on blocks of the case itself.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from prismcube.model.grid import Grid
+from server.bench.cube.blocks import Block, blocks_of
+from server.bench.cube.cases import Case, Part
+from server.bench.cube.placing import placed
+from server.bench.cube.scenes import SceneFile, Size, scene_grid
+
+SAMPLE = 100
+"""Blocks that are decoded to measure."""
+REPEATS = 3
+WARPED = 1024
+"""Pixels a side that are warped to measure."""
+COPIED = 64 * 2**20
+"""Bytes copied to measure: more than any cache holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a case needs at least, and what that costs on this machine."""
+
+    blocks: int
+    stored_bytes: int
+    """Of the blocks, compressed."""
+    decoded_bytes: int
+    warped_pixels: int
+    """Pixels of the output that are resampled, once for each plane."""
+    output_bytes: int
+    cores: int
+    decode_rate: float
+    """Bytes a second of one thread, by imagecodecs' deflate."""
+    predictor_rate: float
+    """Bytes a second of one thread at which imagecodecs undoes predictor 2: told, and no part of the limit."""
+    warp_rate: float | None
+    """Pixels a second of one thread of our bilinear kernel; None while there is none."""
+    copy_rate: float
+    """Bytes a second of one thread."""
+
+    @property
+    def seconds(self) -> float | None:
+        """None when a part of the sum is not known."""
+        if self.warped_pixels and self.warp_rate is None:
+            return None
+        warp = self.warped_pixels / self.warp_rate if self.warp_rate else 0.0
+        work = self.decoded_bytes / self.decode_rate + warp
+        return work / self.cores + self.output_bytes / self.copy_rate
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"seconds": self.seconds}
+
+
+def limit_of(case: Case, size: Size, folder: Path) -> Limit:
+    """Count what a case needs, and measure."""
+    needed = [
+        (folder / one.name, block)
+        for part in case.parts
+        for one in part.files
+        for block in _blocks(part, one, size, folder)
+    ]
+    sample = needed[:: max(1, len(needed) // SAMPLE)][:SAMPLE]
+    decoded = size.block * size.block * 2
+    encoded = [_read(path, block) for path, block in sample]
+    raw = [np.frombuffer(imagecodecs.deflate_decode(one), "<u2").reshape(size.block, size.block) for one in encoded]
+    room = bytearray(decoded)
+    total = len(sample) * decoded
+    source, copy = np.ones(COPIED, np.uint8), np.empty(COPIED, np.uint8)
+    return Limit(
+        blocks=len(needed),
+        stored_bytes=sum(block.length for _, block in needed),
+        decoded_bytes=len(needed) * decoded,
+        warped_pixels=sum(_warped(part, size) for part in case.parts),
+        output_bytes=case.output_bytes,
+        cores=os.cpu_count() or 1,
+        decode_rate=total / _seconds(lambda: [imagecodecs.deflate_decode(one, out=room) for one in encoded]),
+        predictor_rate=total / _seconds(lambda: [imagecodecs.delta_decode(one, axis=-1) for one in raw]),
+        warp_rate=warp_rate(),
+        copy_rate=COPIED / _seconds(lambda: np.copyto(copy, source)),
+    )
+
+
+def warp_rate() -> float | None:
+    """Pixels a second of one thread of our own bilinear kernel, on a window turned by two degrees without gaps.
+
+    None where pixels are warped by GDAL alone: its speed is no limit to hold ourselves to.
+    """
+    try:
+        kernel = import_module("prismcube.cube.kernels").compiled("bilinear", "uint16")
+    except ImportError:
+        return None
+    source = np.random.default_rng(0).integers(1, 10_000, (WARPED + 100, WARPED + 100), np.uint16)
+    out, valid = np.zeros((WARPED, WARPED), np.uint16), np.zeros((WARPED, WARPED), bool)
+    at = np.array([0.0, WARPED])
+    x, y = 50 + at[None, :] - 0.035 * at[:, None], 10 + at[:, None] + 0.035 * at[None, :]
+    step = (0.5 / WARPED, 1 / WARPED)
+    zero = np.uint16(0)
+
+    def warp() -> None:
+        valid[...] = False
+        kernel(source, zero, True, x, y, step, step, out, valid, True, 0.0, np.uint16(1))
+
+    warp()
+    return float(out.size / _seconds(warp))
+
+
+def _blocks(part: Part, one: SceneFile, size: Size, folder: Path) -> Sequence[Block]:
+    grid = scene_grid(size, one.crs)
+    offset = grid.pixel_offset(part.grid)
+    if offset is not None:
+        row, col = offset
+        level, rows, cols = 0, slice(row, row + part.grid.height), slice(col, col + part.grid.width)
+    else:
+        where = placed(grid, part.grid, margin=1)
+        if where.is_empty:
+            return ()
+        level, rows, cols = where.level, where.rows, where.cols
+    return tuple(blocks_of(folder / one.name, level=level, rows=rows, cols=cols))
+
+
+def _warped(part: Part, size: Size) -> int:
+    """Pixels that some file has and that lie on no lattice of it."""
+    total = 0.0
+    for files in part.planes().values():
+        grid: Grid = scene_grid(size, files[0].crs)
+        if grid.pixel_offset(part.grid) is None:
+            total += placed(grid, part.grid).share * part.grid.pixels
+    return round(total)
+
+
+def _read(path: Path, block: Block) -> bytes:
+    with path.open("rb") as file:
+        file.seek(block.start)
+        return file.read(block.length)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Of this thread's CPU, the best of some repeats: what neighbours on a busy machine take does not count."""
+    taken = []
+    for _ in range(REPEATS):
+        start = time.thread_time()
+        work()
+        taken.append(time.thread_time() - start)
+    return min(taken)

@@ -1,0 +1,174 @@
+"""Each engine in a process of its own, which runs a case when told to: so it has its own memory, caches and threads.
+
+Worker(name, setup, start) ─ pipe ─ _work ─ prepare, first, run
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+import traceback
+from dataclasses import dataclass, replace
+from importlib import import_module
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from server.bench.cube.cases import Part
+from server.bench.cube.engines import ENGINES, Engine, Setup
+from server.bench.cube.judge import Difference, difference, together
+
+PATIENCE = 900.0
+"""Seconds for one run."""
+TINY = 16
+"""Pixels a side of the warm-up."""
+
+
+class Unable(Exception):
+    """An engine is not installed, or failed; says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a case."""
+
+    seconds: float
+    cpu: float
+    """Seconds of the process's threads."""
+    growth: int | None = None
+    """Bytes by which memory grew at most, the cube included; of the first run, where the system tells."""
+    difference: Difference | None = None
+    """From the judge, of the first run."""
+
+
+def environment(setup: Setup) -> dict[str, str]:
+    """Settings of GDAL for whoever uses it: its usual advice for COGs, and nothing kept between runs."""
+    told = {
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_NUM_THREADS": "1",  # the threads are the engine's
+        "GDAL_CACHEMAX": "512",
+        "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+        "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+        "CPL_VSIL_CURL_USE_HEAD": "NO",
+        "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif",
+    }
+    return told | ({"CPL_VSIL_CURL_NON_CACHED": f"/vsicurl/{setup.base}"} if setup.case.source == "http" else {})
+
+
+class Worker:
+    """The process of an engine. Raises Unable when it is not there."""
+
+    def __init__(self, name: str, setup: Setup, start: ForkServerContext) -> None:
+        self._here, there = start.Pipe()
+        self._process = start.Process(target=_work, args=(name, setup, there), daemon=True)
+        self._process.start()
+        there.close()
+        try:
+            self._answer()
+        except Unable:
+            self.close()
+            raise
+
+    def first(self, truth: list[Path]) -> Run:
+        """Run, and compare with the judge's cubes, a file a part. Raises Unable when it fails."""
+        self._here.send(truth)
+        return self._run()
+
+    def run(self) -> Run:
+        """Run once more. Raises Unable when it fails."""
+        self._here.send(None)
+        return self._run()
+
+    def close(self) -> None:
+        self._here.close()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _run(self) -> Run:
+        found: Run = self._answer()
+        return found
+
+    def _answer(self) -> Any:
+        if not self._here.poll(PATIENCE):
+            raise Unable(f"took more than {PATIENCE:.0f} s")
+        try:
+            told = self._here.recv()
+        except EOFError:
+            raise Unable("its process ended") from None
+        if isinstance(told, Unable):
+            raise told
+        return told
+
+
+def _work(name: str, setup: Setup, pipe: Connection) -> None:
+    os.environ.update(environment(setup))
+    try:
+        engine: Engine = import_module(f"server.bench.cube.engines.{ENGINES[name].module}").make(setup)
+        for part in setup.case.parts:
+            engine.run(_tiny(part))
+        pipe.send(True)
+        while True:
+            truth = pipe.recv()
+            pipe.send(_timed(engine, setup) if truth is None else _first(engine, setup, truth))
+    except EOFError:
+        return
+    except ImportError as error:
+        pipe.send(Unable(f"not installed ({error})"))
+    except Exception as error:  # what peers raise is not ours to know: it is told in the table
+        traceback.print_exc()
+        pipe.send(Unable(f"{type(error).__name__}: {str(error)[:300]}"))
+
+
+def _tiny(part: Part) -> Part:
+    """A corner of the first dates: what is loaded or compiled at first use is there then."""
+    side = min(TINY, *part.grid.shape)
+    files = tuple(one for one in part.files if one.date in part.dates[:2])
+    return replace(part, files=files, grid=part.grid.shifted(0, 0, height=side, width=side))
+
+
+def _timed(engine: Engine, setup: Setup) -> Run:
+    engine.forget()
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for part in setup.case.parts:
+        engine.run(part)
+    return Run(seconds=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+
+
+def _first(engine: Engine, setup: Setup, truth: list[Path]) -> Run:
+    engine.forget()
+    gc.collect()
+    before = _begin_memory()
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = [engine.run(part) for part in setup.case.parts]
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    growth = None if before is None else _memory("VmHWM") - before
+    found = [
+        difference(engine.cube(part, one), np.load(path, mmap_mode="r"))
+        for part, one, path in zip(setup.case.parts, made, truth, strict=True)
+    ]
+    return Run(seconds=wall, cpu=cpu, growth=growth, difference=together(found))
+
+
+def _begin_memory() -> int | None:
+    """Bytes in memory, from which on the largest is kept anew (proc(5), clear_refs); None where there is no /proc."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+        return _memory("VmRSS")
+    except (OSError, AttributeError):
+        return None
+
+
+def _memory(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"no {name}")

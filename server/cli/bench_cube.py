@@ -1,0 +1,145 @@
+"""`prismcube bench cube`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from server.cli.bench import SizeName
+
+if TYPE_CHECKING:
+    from server.bench.cube.limits import Limit
+    from server.bench.cube.report import CaseResult, Measured, Report
+
+DATA = Path("~/.cache/prismcube/bench")
+
+
+def measure_cube(
+    size: Annotated[
+        SizeName, typer.Option(help="small: shows that all pixels are right, in a minute. full: the bars hold there.")
+    ] = SizeName.SMALL,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder for the images, made once: 30 MB for small, 3 GB for full.", show_default=str(DATA)),
+    ] = DATA,
+    engine: Annotated[list[str] | None, typer.Option(help="Only this engine; may be repeated.")] = None,
+    case: Annotated[list[str] | None, typer.Option(help="Only this case; may be repeated.")] = None,
+    runs: Annotated[int | None, typer.Option(help="Timed runs of each engine and case.", min=1)] = None,
+) -> None:
+    """Make cubes with our engine and its peers in turns, compare their pixels, and print medians beside the bars.
+
+    The exit code is 1 when our engine failed in a case; a missed bar is no failure.
+
+    Example: prismcube bench cube --size full --json figures.json
+    """
+    from server.bench.cube.cases import OURS, cases
+    from server.bench.cube.engines import ENGINES
+    from server.bench.cube.measure import Wanted, measure
+    from server.bench.cube.scenes import SIZES
+
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{json_file.parent} is not a folder", param_hint="--json")
+    chosen = SIZES[size]
+    _check(engine, list(ENGINES), "--engine")
+    _check(case, [one.name for one in cases(chosen)], "--case")
+    wanted = Wanted(
+        size=chosen,
+        data=data.expanduser().absolute(),
+        engines=[name for name in ENGINES if not engine or name in (OURS, *engine)],
+        only=case or (),
+        runs=runs,
+    )
+    console = Console(highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(told: str, total: int | None, done: int) -> None:
+            if total is not None:
+                bar.reset(task, description=escape(told), total=total)
+            bar.advance(task, done)
+
+        report = measure(wanted, progress=advance)
+    _print(console, report)
+    if json_file is not None:
+        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n")
+    if any(one.ours is None or one.ours.failed for one in report.results):
+        raise typer.Exit(1)
+
+
+def _check(given: list[str] | None, known: list[str], option: str) -> None:
+    for one in given or ():
+        if one not in known:
+            raise typer.BadParameter(f"{one!r} is not one of {', '.join(known)}", param_hint=option)
+
+
+def _print(console: Console, report: Report) -> None:
+    from server.bench.cube.engines import ENGINES
+
+    for result in report.results:
+        _print_case(console, result)
+    for name in report.engines:
+        console.print(f"[bold]{escape(name)}[/] {escape(ENGINES[name].how)}")
+
+
+def _print_case(console: Console, result: CaseResult) -> None:
+    case = result.case
+    remote = case.source == "http"
+    title = f"{case.title} ({case.threads} threads)"
+    heads = [
+        "",
+        "s",
+        "CPU s",
+        "ratio",
+        "largest",
+        "> 1",
+        "mask",
+        "MB",
+        *(["data", "header", "other"] if remote else []),
+    ]
+    table = Table(*heads, box=None, header_style="bold", title=escape(title), title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in result.engines:
+        table.add_row(*_row(result, one))
+    console.print(table)
+    for bar in result.bars():
+        sign = "≥" if bar.least else "≤"
+        colour = "green" if bar.passes else "bold red"
+        console.print(f" [{colour}]{escape(bar.what)} {bar.value:.2f}[/] ({sign} {bar.wanted:g})")
+    if result.limit:
+        console.print(escape(_told(result.limit)))
+    console.print()
+
+
+def _row(result: CaseResult, one: Measured) -> list[str]:
+    if one.median is None:
+        return [escape(one.engine), escape(one.failed)]
+    ratio, found, counts = result.ratio(one), one.difference, one.counts
+    return [
+        escape(one.engine),
+        f"{one.median:.3f}",
+        f"{one.cpu:.3f}",
+        "" if ratio is None else f"{ratio:.2f}",
+        *(["", "", ""] if found is None else [f"{found.largest}", f"{found.more_than_one}", f"{found.masks}"]),
+        "" if one.growth is None else f"{one.growth / 1e6:.0f}",
+        *([] if counts is None else [f"{counts.data}", f"{counts.header}", f"{counts.other}"]),
+    ]
+
+
+def _told(limit: Limit) -> str:
+    warp = "no own kernel" if limit.warp_rate is None else f"{limit.warp_rate / 1e6:.0f} MPix/s"
+    seconds = "not known" if limit.seconds is None else f"{limit.seconds:.3f} s"
+    return (
+        f" limit {seconds}: decode {limit.decoded_bytes / 1e6:.0f} MB in {limit.blocks} blocks at "
+        f"{limit.decode_rate / 1e6:.0f} MB/s, warp {limit.warped_pixels / 1e6:.1f} MPix at {warp}, "
+        f"copy {limit.output_bytes / 1e6:.0f} MB at {limit.copy_rate / 1e6:.0f} MB/s; {limit.cores} cores"
+    )

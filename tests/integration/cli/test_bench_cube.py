@@ -1,0 +1,196 @@
+"""`prismcube bench cube`: its pixels are right and everything in it runs. Nothing here looks at a time."""
+
+import json
+import multiprocessing
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rio_cogeo import cog_validate
+
+from server.bench.cube import cases, judge, measure, scenes
+from server.bench.cube.blocks import blocks_of, first_pixels
+from server.bench.cube.engines import ENGINES
+from server.bench.cube.placing import placed
+from server.bench.cube.slow_server import slow_server
+from server.cli import bench_cube
+
+ROOT = Path(__file__).resolve().parents[3]
+TINY = scenes.Size(
+    name="tiny", pixels=549, block=64, dates=4, colour_dates=2, window=51, large=205, large_dates=2, runs=1
+)  # fmt: skip
+EXACT = ("same-grid", "mercator", "point", "http-point")
+"""Cases in which our pixels are the judge's. In the others GDAL still widens kernels by its own rule."""
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="session")
+def start():
+    return multiprocessing.get_context("forkserver")
+
+
+@pytest.fixture(scope="session")
+def images(data, start):
+    told = []
+    folder = scenes.make(data, TINY, start, progress=lambda *one: told.append(one))
+    assert sum(done for _, _, done in told) == len(scenes.scene_files(TINY))
+    return folder
+
+
+def test_images_are_cogs_and_alike_where_they_overlap(images):
+    files = scenes.scene_files(TINY)
+    assert {one.name for one in files} == {path.name for path in images.glob("*.tif")}
+    assert [one.part for one in files if one.date == 3] == ["a", "b"]
+    valid, errors, _ = cog_validate(images / files[0].name, quiet=True)
+    assert valid, errors
+    with rasterio.open(images / files[0].name) as one:
+        assert (one.dtypes, one.nodata, one.compression.name) == (("uint16",), 0, "deflate")
+        assert one.block_shapes == [(64, 64)]
+        assert one.overviews(1) == [2, 4, 8, 16]
+        assert one.transform == scenes.scene_grid(TINY, files[0].crs).transform
+    a, b = (rasterio.open(images / one.name).read(1) for one in files if one.date == 3)
+    both = (a != 0) & (b != 0)
+    assert both.mean() > 0.04
+    assert (a[both] == b[both]).all()
+
+
+def test_images_are_made_once_and_again_after_another_recipe(images, data, start):
+    times = {path: path.stat().st_mtime_ns for path in images.glob("*.tif")}
+    assert scenes.make(data, TINY, start, progress=lambda *_: pytest.fail("nothing to make")) == images
+    assert {path: path.stat().st_mtime_ns for path in images.glob("*.tif")} == times
+    path = images / scenes.scene_files(TINY)[0].name
+    before = path.read_bytes()
+    path.unlink()
+    scenes.make(data, TINY, start, progress=lambda *_: None)
+    assert path.read_bytes() == before
+
+
+def test_every_case_by_our_engine_is_right(images, data):
+    report = measure.measure(
+        measure.Wanted(size=TINY, data=data, engines=["Prismcube"]), progress=lambda *_: None
+    )  # fmt: skip
+    assert [one.case.name for one in report.results] == [one.name for one in cases.cases(TINY)]
+    for result in report.results:
+        assert not result.ours.failed, result.ours.failed
+        found = result.ours.difference
+        assert result.ours.median > 0
+        assert result.bars() == []  # they hold at the full size
+        if result.case.name in EXACT:
+            assert found.largest <= 1, result.case.name
+        if result.case.name != "overview":
+            assert found.masks == 0, result.case.name
+    json.dumps(report.to_json())
+
+
+def test_every_engine_makes_the_same_cube(images, data):
+    report = measure.measure(
+        measure.Wanted(size=TINY, data=data, only=["same-grid", "overview", "http-point"]), progress=lambda *_: None
+    )
+    for result in report.results:
+        assert [one.engine for one in result.engines] == list(ENGINES)
+        for one in result.engines:
+            assert not one.failed, f"{one.engine} in {result.case.name}: {one.failed}"
+            # Each takes overviews by a rule of its own; two by the judge's.
+            if result.case.name != "overview" or one.engine in ("reproject", "async-geotiff"):
+                assert (one.difference.largest, one.difference.masks) == (0, 0), one.engine
+    counts = {one.engine: one.counts for one in report.results[-1].engines}
+    assert all(one.data >= TINY.dates for one in counts.values()), counts
+
+
+def test_the_slow_server_tells_pixels_from_headers(images, start):
+    import httpx
+
+    path = images / scenes.scene_files(TINY)[0].name
+    begin = first_pixels(path)
+    assert path.read_bytes()[:2] == b"II"
+    with slow_server(images, start) as server, httpx.Client(base_url=server.url) as client:
+        answer = client.get(path.name, headers={"Range": f"bytes={begin}-{begin + 9}"})
+        assert (answer.status_code, answer.content) == (206, path.read_bytes()[begin : begin + 10])
+        assert client.get(path.name, headers={"Range": "bytes=0-99"}).headers["content-range"].startswith("bytes 0-99/")
+        assert client.get(path.name, headers={"Range": "bytes=-4"}).content == path.read_bytes()[-4:]
+        assert client.head(path.name).headers["content-length"] == str(path.stat().st_size)
+        assert client.get("none.tif").status_code == 404
+        counts = server.counts()
+        assert (counts.data, counts.header, counts.other, counts.bytes) == (2, 1, 2, 114)
+        assert server.counts().requests == 0
+
+
+def test_blocks_are_those_that_a_window_needs(images):
+    path = images / scenes.scene_files(TINY)[0].name
+    assert len(list(blocks_of(path, level=0, rows=slice(60, 70), cols=slice(0, 64)))) == 2
+    assert len(list(blocks_of(path, level=0, rows=slice(0, 549), cols=slice(0, 549)))) == 81
+    [one] = blocks_of(path, level=4, rows=slice(0, 34), cols=slice(0, 34))
+    assert one.start == first_pixels(path)
+    stored = path.read_bytes()[one.start : one.start + one.length]
+    with rasterio.open(path, OVERVIEW_LEVEL=3) as source:
+        steps = np.frombuffer(zlib.decompress(stored), "<u2").reshape(64, 64)  # predictor 2: each from the one before
+        assert (np.cumsum(steps, axis=1, dtype=np.uint16)[:34, :34] == source.read(1)).all()
+
+
+@pytest.mark.parametrize(("name", "level", "scale"), [("mixed", 0, 1.0), ("mercator", 0, 0.95), ("overview", 3, 1.35)])
+def test_windows_hold_all_that_is_asked_for(name, level, scale):
+    [part] = next(one.parts for one in cases.cases(TINY) if one.name == name)
+    for one in part.files:
+        found = placed(scenes.scene_grid(TINY, one.crs), part.grid)
+        assert found.level == level
+        assert found.scale == pytest.approx(scale, abs=0.02)
+        assert found.share == 1 or (0.5 < found.share < 1 and one.date % 2)  # zones lie 5 km apart
+        assert 0 <= found.rows.start < found.rows.stop <= 549
+        assert not found.is_empty
+
+
+def test_differences_count_values_and_masks():
+    truth = np.array([[[[5, 5, 0, 9]]]], np.uint16)
+    found = judge.difference(np.array([[[[6, 8, 1, 0]]]], np.uint16), truth)
+    assert found == judge.Difference(pixels=4, largest=3, more_than_one=1, masks=2)
+    with pytest.raises(ValueError, match="wanted"):
+        judge.difference(truth[0:0], truth)
+
+
+def prismcube(*words):
+    """(exit code, everything it printed)"""
+    command = [sys.executable, "-m", "server.cli", "bench", "cube", *map(str, words)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path):
+    words = ("--case", "point", "--engine", "reproject", "--runs", 2, "--data", tmp_path, "--json", tmp_path / "f.json")
+    code, text = prismcube("--size", "small", *words)
+    assert code == 0, text
+    told = json.loads((tmp_path / "f.json").read_text())
+    assert {"machine", "versions", "size", "engines", "cases"} <= told.keys()
+    [case] = told["cases"]
+    assert case["case"]["name"] == "point"
+    assert [one["engine"] for one in case["engines"]] == ["Prismcube", "reproject"]
+    assert all(len(one["seconds"]) == 2 and one["difference"]["masks"] == 0 for one in case["engines"])
+    assert case["engines"][0]["ratio"] == 1
+    assert "Prismcube" in text
+    assert "reproject" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--case", "huge"), "--case"),
+        (("--engine", "gdal"), "--engine"),
+        (("--json", "/no/such/folder/figures.json"), "--json"),
+    ],
+)
+def test_mistakes_are_told(words, told):
+    code, text = prismcube(*words)
+    assert code == 2
+    assert told in text
+    assert "Traceback" not in text
+
+
+def test_images_are_kept_below_the_home():
+    assert bench_cube.DATA.expanduser().is_relative_to(Path.home())
