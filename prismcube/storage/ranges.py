@@ -14,7 +14,7 @@ import stat as mode
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
@@ -293,10 +293,14 @@ class _Buffer(threading.local):
 _buffer = _Buffer()
 
 
+_path = lru_cache(maxsize=4096)(gdal_path)
+"""Taking a URI apart takes as long as opening its file."""
+
+
 def _opened(uri: str) -> int:
     try:
         # A pipe in the file's place must not be waited for; of files, O_NONBLOCK means nothing.
-        return os.open(gdal_path(uri), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.open(_path(uri), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise Missing(uri, "not found") from error
     except OSError as error:
