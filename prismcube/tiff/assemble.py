@@ -2,10 +2,10 @@
 
     header │ GDAL's note │ directories of dates, then of overviews │ offsets and counts, date by date │ blocks
 
-All sizes are known before the first byte is written. A file of one date is a COG (OGC 21-026): its overviews follow in
-the chain of directories, their blocks come before those of full resolution, the coarsest first. In a file of several
-dates (MUCOG) the chain has a directory for each date, and each date's overviews hang below it (SubIFDs), so GDAL opens
-one date by `GTIFF_DIR:<number>:<file>`, overviews included; blocks lie as the interlacing pattern says.
+All sizes are known before the first byte is written. The chain of directories has one for each date, and each date's
+overviews hang below it (SubIFDs), so GDAL opens one date by `GTIFF_DIR:<number>:<file>`, overviews included; blocks lie
+as the interlacing pattern says. A file of one date is a COG (OGC 21-026): the blocks of its overviews come before those
+of full resolution, the coarsest first; and where no dates will be added, its overviews follow in the chain.
 """
 
 from __future__ import annotations
@@ -30,17 +30,26 @@ _FAR = frozenset({324, 325})
 
 
 def assemble(
-    path: Path, pages: Sequence[Page], *, pattern: InterlacingPattern, big: bool = False, sync: bool = True
+    path: Path,
+    pages: Sequence[Page],
+    *,
+    pattern: InterlacingPattern,
+    chained: bool = False,
+    big: bool = False,
+    sync: bool = True,
 ) -> None:
     """Write `pages`, one date each, to `path` in this order. The files of the pages are open, and may be `path`.
 
+    With `chained`, of one page only, overviews follow in the chain of directories, as in a COG of GDAL's.
     The file is a BigTIFF when it is larger than 4 GiB, or with `big`. See `publishing` for `sync`.
 
     Raises InvalidInput for pages that differ in size, blocks, overviews, bands, type or place; SourceError when a page
     is shorter than its directory says; and what `publishing` does.
     """
     check_alike(pages)
-    plan = plan_file(pages, pattern=pattern, big=big)
+    if chained and len(pages) > 1:
+        raise InvalidInput("chained", "overviews can follow in the chain in files of one date only")
+    plan = plan_file(pages, pattern=pattern, chained=chained, big=big)
     with publishing(path, sync=sync) as file, writing_to(path):
         reserve(file, plan.size)
         write_all(file, plan.head, at=0)
@@ -112,7 +121,9 @@ class FilePlan:
         ]
 
 
-def plan_file(pages: Sequence[Page], *, pattern: InterlacingPattern, big: bool = False) -> FilePlan:
+def plan_file(
+    pages: Sequence[Page], *, pattern: InterlacingPattern, chained: bool = False, big: bool = False
+) -> FilePlan:
     """Where everything of a file of these pages lies; they are alike (see `check_alike`)."""
     parts = [part for page in pages for part in page.parts]
     zooms = len(pages[0].parts)
@@ -125,7 +136,7 @@ def plan_file(pages: Sequence[Page], *, pattern: InterlacingPattern, big: bool =
     for is_big in (big, True):
         note = _note()
         begin = even(header_bytes(big=is_big) + len(note))
-        size = _Heads(pages, big=is_big).size(begin)
+        size = _Heads(pages, chained=chained, big=is_big).size(begin)
         if is_big or size + stored <= CLASSIC_LIMIT:
             break
     offsets = np.zeros(len(counts), dtype=np.uint64)
@@ -133,7 +144,9 @@ def plan_file(pages: Sequence[Page], *, pattern: InterlacingPattern, big: bool =
     ends = np.cumsum([len(part.counts) for part in parts])[:-1]
     moved = [replace(part, offsets=one) for part, one in zip(parts, np.split(offsets, ends), strict=True)]
     new = [replace(page, parts=tuple(moved[i * zooms : (i + 1) * zooms])) for i, page in enumerate(pages)]
-    head = (header(begin, big=is_big) + note).ljust(begin, b"\0") + _Heads(new, big=is_big).encode(begin)
+    head = (header(begin, big=is_big) + note).ljust(begin, b"\0") + _Heads(new, chained=chained, big=is_big).encode(
+        begin
+    )
     owner = np.repeat(np.arange(len(pages)), [sum(len(one.counts) for one in page.parts) for page in pages])
     return FilePlan(head=head, size=size + stored, pages=pages, page=owner[order], begin=begins[order], length=length)
 
@@ -168,14 +181,14 @@ _Place = tuple[int, int]
 class _Heads:
     """The directories of a file and, behind them, the offsets and counts of its blocks."""
 
-    def __init__(self, pages: Sequence[Page], *, big: bool) -> None:
+    def __init__(self, pages: Sequence[Page], *, chained: bool, big: bool) -> None:
         self._big = big
-        self._is_cog = len(pages) == 1
+        self._chained = chained
         # Directories of dates follow each other, then those of overviews, date by date.
         dates = [(page, 0) for page in range(len(pages))]
         below = [(page, level) for page in range(len(pages)) for level in range(1, len(pages[page].parts))]
         self._sequence: list[_Place] = dates + below
-        self._chain = len(self._sequence) if self._is_cog else len(dates)
+        self._chain = len(self._sequence) if chained else len(dates)
         self._tags = {(page, level): self._fields(pages[page], level) for page, level in self._sequence}
 
     def _fields(self, page: Page, level: int) -> dict[int, Tag]:
@@ -183,7 +196,7 @@ class _Heads:
         found = {one.number: one for one in part.tags}
         found[324] = places(324, part.offsets, big=self._big)
         found[325] = places(325, part.counts, big=bool((part.counts > CLASSIC_LIMIT).any()))
-        if level == 0 and not self._is_cog and len(page.parts) > 1:
+        if level == 0 and not self._chained and len(page.parts) > 1:
             found[330] = places(330, np.zeros(len(page.parts) - 1, dtype=np.uint64), big=self._big)
         return found
 
@@ -230,6 +243,7 @@ class _Heads:
         return b"".join(found)
 
 
-def encode_at_end(page: Page, *, begin: int, big: bool) -> bytes:
-    """The directories of a file of one date whose blocks lie before them."""
-    return _Heads([page], big=big).encode(begin)
+def encode_at_end(page: Page, *, begin: int) -> tuple[bytes, bytes]:
+    """(header, directories) of a file of one date whose blocks lie before its directories, which lie at `begin`."""
+    is_big = begin + _Heads([page], chained=True, big=True).size(0) > CLASSIC_LIMIT
+    return header(begin, big=is_big), _Heads([page], chained=True, big=is_big).encode(begin)

@@ -47,4 +47,4 @@ def writing_cog(
         spool = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115  # closed below
     with spool, drafting(spool.fileno(), image, path=path, pool=pool) as draft:
         yield draft
-        assemble(path, [draft.finish()], pattern=pattern, big=big, sync=sync)
+        assemble(path, [draft.finish()], pattern=pattern, chained=True, big=big, sync=sync)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from prismcube.tiff.assemble import encode_at_end
 from prismcube.tiff.copy import write_all
 from prismcube.tiff.encode import encode_blocks
-from prismcube.tiff.fields import CLASSIC_LIMIT, even, header
+from prismcube.tiff.fields import even
 from prismcube.tiff.image import Image
 from prismcube.tiff.pages import Page, Part
 from prismcube.tiff.publish import publishing, writing_to
@@ -199,14 +199,10 @@ def writing_draft(path: Path, image: Image, *, pool: Executor | None = None) -> 
         yield draft
         page = draft.finish()
         begin = even(draft.end)
-        big = False
-        head = encode_at_end(page, begin=begin, big=big)
-        if begin + len(head) > CLASSIC_LIMIT:
-            big = True
-            head = encode_at_end(page, begin=begin, big=big)
+        start, directories = encode_at_end(page, begin=begin)
         with writing_to(path):
-            write_all(file, head, at=begin)
-            write_all(file, header(begin, big=big), at=0)
+            write_all(file, directories, at=begin)
+            write_all(file, start, at=0)
 
 
 @contextmanager

@@ -83,16 +83,15 @@ def _differences(rows: Any, blocks: Any) -> None:
     block_width = blocks.shape[2]
     for block in range(blocks.shape[0]):
         first = block * block_width
-        inside = min(block_width, width - first)
+        last = min(first + block_width, width)
         for row in range(height):
-            blocks[block, row, 0] = rows[row, first]
-            for col in range(1, inside):
-                blocks[block, row, col] = rows[row, first + col] - rows[row, first + col - 1]
-            for col in range(inside, block_width):
-                blocks[block, row, col] = 0
-        for row in range(height, blocks.shape[1]):
-            for col in range(block_width):
-                blocks[block, row, col] = 0
+            # Slices, whose indices can't be negative: only then the loop becomes vector instructions.
+            before, after, out = rows[row, first : last - 1], rows[row, first + 1 : last], blocks[block, row]
+            out[0] = rows[row, first]
+            for col in range(after.shape[0]):
+                out[col + 1] = after[col] - before[col]
+            out[last - first :] = 0
+        blocks[block, height:] = 0
 
 
 @numba.njit(nogil=True, cache=True)
@@ -103,17 +102,15 @@ def _byte_differences(rows: Any, size: Any, blocks: Any) -> None:
     block_width = blocks.shape[2] // size
     for block in range(blocks.shape[0]):
         first = block * block_width
-        inside = min(block_width, width - first)
+        last = min(first + block_width, width)
         for row in range(height):
             before = np.uint8(0)
             for plane in range(size):
-                byte = size - 1 - plane
-                for col in range(inside):
-                    value = rows[row, (first + col) * size + byte]
-                    blocks[block, row, plane * block_width + col] = value - before
-                    before = value
-                for col in range(inside, block_width):
-                    blocks[block, row, plane * block_width + col] = 0
-        for row in range(height, blocks.shape[1]):
-            for col in range(blocks.shape[2]):
-                blocks[block, row, col] = 0
+                source = rows[row, first * size + size - 1 - plane : last * size : size]
+                out = blocks[block, row, plane * block_width : (plane + 1) * block_width]
+                out[0] = source[0] - before
+                for col in range(source.shape[0] - 1):
+                    out[col + 1] = source[col + 1] - source[col]
+                out[last - first :] = 0
+                before = source[last - first - 1]
+        blocks[block, height:] = 0

@@ -46,7 +46,7 @@ def write_mucog(
     big: bool = False,
     sync: bool = True,
 ) -> None:
-    """Write a file of all images of the files `dates`, in this order; one image makes a COG.
+    """Write a file of all images of the files `dates`, in this order; of one image, a COG.
 
     Raises what `assemble` and `open_pages` do.
     """

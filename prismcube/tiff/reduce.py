@@ -45,20 +45,16 @@ def reduce_into(
 @numba.njit(nogil=True, cache=True)
 def _average_whole(rows: Any, out: Any, has_nodata: Any, nodata: Any, beside: Any) -> None:
     height, width = rows.shape
+    pairs = width // 2
     for y in range(out.shape[0]):
         first = 2 * y
         second = min(first + 1, height - 1)
-        for x in range(out.shape[1]):
+        if second != first and _average_full(rows[first], rows[second], out[y, :pairs], has_nodata, nodata):
+            begin = pairs
+        else:
+            begin = 0
+        for x in range(begin, out.shape[1]):
             left = 2 * x
-            if second != first and left + 1 < width:
-                a, b = rows[first, left], rows[first, left + 1]
-                c, d = rows[second, left], rows[second, left + 1]
-                if not has_nodata or (a != nodata and b != nodata and c != nodata and d != nodata):
-                    total = np.int64(a) + np.int64(b) + np.int64(c) + np.int64(d)
-                    # a half is rounded away from zero; >> rounds down
-                    mean = rows.dtype.type((total + 2 - (total < 0)) >> 2)
-                    out[y, x] = beside if has_nodata and mean == nodata else mean
-                    continue
             total = np.int64(0)
             count = 0
             for row in range(first, second + 1):
@@ -72,6 +68,19 @@ def _average_whole(rows: Any, out: Any, has_nodata: Any, nodata: Any, beside: An
             size = (2 * abs(total) + count) // (2 * count)
             mean = rows.dtype.type(-size if total < 0 else size)
             out[y, x] = beside if has_nodata and mean == nodata else mean
+
+
+@numba.njit(nogil=True, cache=True)
+def _average_full(above: Any, below: Any, out: Any, has_nodata: Any, nodata: Any) -> Any:
+    """Averages of four valid pixels each, without a branch; False when nodata is among pixels or averages."""
+    empty = 0
+    for x in range(out.shape[0]):
+        a, b, c, d = above[2 * x], above[2 * x + 1], below[2 * x], below[2 * x + 1]
+        total = np.int64(a) + np.int64(b) + np.int64(c) + np.int64(d)
+        mean = out.dtype.type((total + 2 - (total < 0)) >> 2)  # a half goes away from zero; >> rounds down
+        empty |= (a == nodata) | (b == nodata) | (c == nodata) | (d == nodata) | (mean == nodata)
+        out[x] = mean
+    return not (has_nodata and empty)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from prismcube.tiff.fields import SIZES, Tag
 from prismcube.tiff.layout import NotUnderstood, Offsets
 
 Read = Callable[[int, int], bytes]
@@ -124,17 +125,29 @@ class Directory:
     def __contains__(self, tag: int) -> bool:
         return tag in self._tags
 
+    def fields(self) -> list[Tag]:
+        """All tags as they are, whatever they say. Raises NotUnderstood for a type that no TIFF has."""
+        found = []
+        for tag, (kind, count, value) in self._tags.items():
+            if kind not in SIZES:
+                raise NotUnderstood(f"tag {tag} is of type {kind}")
+            found.append(Tag(tag, kind, self._stored(count * SIZES[kind], value)))
+        return found
+
     def _value(self, tag: int) -> tuple[str, bytes]:
         """Type and bytes of a tag's value."""
         kind, count, value = self._tags[tag]
         if kind not in _TYPES:
             raise NotUnderstood(f"tag {tag} is of type {kind}")
         dtype = _TYPES[kind]
-        length = count * int(dtype[1:])
+        return dtype, self._stored(count * int(dtype[1:]), value)
+
+    def _stored(self, length: int, value: bytes) -> bytes:
+        """The bytes of a value: those of its entry, or where its entry says."""
         if length <= self._inline:
-            return dtype, value[:length]
+            return value[:length]
         (place,) = struct.unpack(self._file.order + ("Q" if self._file.is_big else "I"), value)
-        return dtype, self._file.bytes.at(place, length)
+        return self._file.bytes.at(place, length)
 
     def numbers(self, tag: int) -> Offsets:
         """The whole numbers of a tag; none when it is missing. Raises NotUnderstood for any other value."""

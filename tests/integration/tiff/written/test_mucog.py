@@ -36,8 +36,7 @@ def check(path, dates):
     """GDAL opens each date by its number, with its pixels, place and overviews as in its draft."""
     assert len(dates_of(path)) == len(dates)
     for number, (pixels, draft) in enumerate(dates, start=1):
-        # Of a COG, GDAL takes overviews in the chain of directories only when no directory is asked for.
-        name = f"GTIFF_DIR:{number}:{path}" if len(dates) > 1 else path
+        name = f"GTIFF_DIR:{number}:{path}"
         with rasterio.open(name) as file, rasterio.open(draft) as alone:
             np.testing.assert_array_equal(file.read(), pixels)
             assert file.overviews(1) == alone.overviews(1)
@@ -130,8 +129,7 @@ def test_big_when_asked_and_back(tmp_path, five):
 def test_one_date_is_a_cog(tmp_path, five):
     write(tmp_path / "one.tif", five[:1])
     assert cog_validate(str(tmp_path / "one.tif"), strict=True) == (True, [], [])
-    with rasterio.open(tmp_path / "one.tif") as file:
-        np.testing.assert_array_equal(file.read(), five[0][0])
+    check(tmp_path / "one.tif", five[:1])
 
 
 def test_appending_and_dropping_copy_bytes(tmp_path, five):
@@ -247,8 +245,8 @@ def test_dates_that_differ_are_refused(tmp_path, five, picture, draft_of):
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (lambda data: b"", "no little-endian TIFF"),
-        (lambda data: b"MM" + data[2:], "no little-endian TIFF"),
+        (lambda data: b"", "no TIFF"),
+        (lambda data: b"MM" + data[2:], "no TIFF"),
         (lambda data: data[:-100], "beyond its end"),
         (lambda data: data[:200], "beyond its end"),
         (lambda data: data[:4] + b"\xff\xff\xff\xff" + data[8:], "beyond its end"),
@@ -274,3 +272,38 @@ def test_files_of_another_kind(tmp_path, five):
         pass
     with pytest.raises(SourceError, match="not tiled"):
         dates_of(tmp_path / "strips.tif")
+
+
+def test_big_endian_files_are_left_to_others(tmp_path, five):
+    with rasterio.open(five[0][1]) as file:
+        about = {"crs": file.crs, "transform": file.transform, "driver": "GTiff", "tiled": True, "ENDIANNESS": "BIG"}
+    with rasterio.open(tmp_path / "big.tif", "w", width=256, height=256, count=1, dtype="uint8", **about):
+        pass
+    with pytest.raises(SourceError, match="big-endian"):
+        dates_of(tmp_path / "big.tif")
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_mutated_files_are_read_or_refused(mutated, data):
+    whole, path = mutated
+    content = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, 1500))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        write_mucog(path.with_name("new.tif"), [path, path], sync=False)
+    except (SourceError, InvalidInput):
+        return
+    assert len(dates_of(path.with_name("new.tif"))) >= 2
+
+
+@pytest.fixture(scope="module")
+def mutated(tmp_path_factory):
+    """(bytes of a MUCOG, a path for what becomes of them)."""
+    folder = tmp_path_factory.mktemp("mutated")
+    image = Image(height=40, width=40, format=DataFormat(dtype="uint8", nodata=0), block_height=16, block_width=16)
+    with writing_draft(folder / "d.tif", image) as draft:
+        draft.write(np.ones((40, 40), dtype=np.uint8))
+    write_mucog(folder / "whole.tif", [folder / "d.tif"] * 2)
+    return (folder / "whole.tif").read_bytes(), folder / "mutated.tif"
