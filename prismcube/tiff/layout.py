@@ -35,6 +35,11 @@ class Window(NamedTuple):
     height: int
     width: int
 
+    @classmethod
+    def between(cls, top: int, left: int, bottom: int, right: int) -> Window:
+        """From rows and columns; empty when it would end before it begins."""
+        return cls(top, left, max(bottom - top, 0), max(right - left, 0))
+
     @property
     def pixels(self) -> int:
         return self.height * self.width

@@ -1,0 +1,373 @@
+"""Resampling, pixel by pixel, compiled: no interpreter, no lock of it, any number of threads.
+
+Every kernel fills the pixels of `out` that are not `valid` yet from one window of one file, and leaves the others
+alone: a mosaic whose top layer is warped first needs no more. What they have in common:
+
+- `source`: (height, width) of the window, the type that is stored.
+- `nodata`: of the file, of that type; `has_nodata` False: every number is valid. NaN never is.
+- `x`, `y`: (points down, points right) where the control points of the mesh lie in the window, in pixels: 0 is the
+  left edge of its first one. NaN: nowhere.
+- `down`, `right`: (of the first pixel, from one pixel to the next) in cells of the mesh.
+- `out`, `valid`: (height, width); `valid` is set to 1 where a pixel has been filled.
+- `rounds`: numbers are rounded to the nearest whole one, halves upwards; never beyond the type, being means.
+- `shunned`, `instead`: a result that would be `shunned` (nodata of the answer) becomes `instead`; NaN: none is.
+
+They give back how many pixels they filled. Arithmetic is that of GDAL's warper (alg/gdalwarpkernel.cpp, 3.12:
+GWKGeneralCase, GWKBilinearResample4Sample, GWKCubicResample4Sample, GWKResample, GWKAverageOrMode), so that both can be
+compared count by count: a pixel is empty where the file's pixel that it falls on is, of the others only those
+that are valid count, their weights scaled to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+TYPES = ("uint8", "uint16", "int16", "float32", "float64")
+"""Types of pixels that kernels are made for."""
+
+EDGE = 1e-10
+"""Pixels by which a place may miss the edge between two pixels: GDAL's."""
+
+LEAST_WEIGHT = 1e-6
+"""Below it nothing valid is near: GDAL's."""
+
+
+@njit(nogil=True, cache=True)
+def _row(x, y, v, u, step, count, line, xs, ys):
+    """Places of `count` pixels in a row: `v` cells down the mesh, `u`, `u + step`, ... cells right."""
+    rows, cols = x.shape
+    top = min(max(math.floor(v), 0), max(rows - 2, 0))
+    below = min(top + 1, rows - 1)
+    t = v - top
+    for k in range(cols):  # the mesh at this row
+        # With t = 0 the point below doesn't matter, even when it is nowhere.
+        line[0, k] = x[top, k] if t == 0 else x[top, k] + (x[below, k] - x[top, k]) * t
+        line[1, k] = y[top, k] if t == 0 else y[top, k] + (y[below, k] - y[top, k]) * t
+    last = max(cols - 2, 0)
+    for column in range(count):
+        at = u + column * step
+        k = min(max(int(at), 0), last)
+        n = min(k + 1, cols - 1)
+        s = at - k
+        xs[column] = line[0, k] if s == 0 else line[0, k] + (line[0, n] - line[0, k]) * s
+        ys[column] = line[1, k] if s == 0 else line[1, k] + (line[1, n] - line[1, k]) * s
+
+
+def nearest(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):
+    """The pixel of the file that the centre falls on."""
+    height, width = source.shape
+    xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
+    filled = 0
+    for row in range(out.shape[0]):
+        _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
+        for col in range(out.shape[1]):
+            px, py = xs[col] + EDGE, ys[col] + EDGE
+            if valid[row, col] or not (px >= 0 and py >= 0 and px < width and py < height):
+                continue
+            value = source[int(py), int(px)]
+            if (has_nodata and value == nodata) or value != value:
+                continue
+            out[row, col] = instead if value == shunned else value
+            valid[row, col] = 1
+            filled += 1
+    return filled
+
+
+@njit(nogil=True, cache=True)
+def _bilinear_at(source, nodata, has_nodata, px, py):
+    """The mean of four neighbours by distance, and their weight; (0, 0) where none is valid."""
+    height, width = source.shape
+    left, top = math.floor(px - 0.5), math.floor(py - 0.5)
+    fx, fy = px - 0.5 - left, py - 0.5 - top
+    total, weight = 0.0, 0.0
+    for dy in range(2):
+        row = top + dy
+        if row < 0 or row >= height:
+            continue
+        wy = fy if dy else 1.0 - fy
+        for dx in range(2):
+            col = left + dx
+            if col < 0 or col >= width:
+                continue
+            value = source[row, col]
+            if (has_nodata and value == nodata) or value != value:
+                continue
+            w = wy * (fx if dx else 1.0 - fx)
+            total += w * value
+            weight += w
+    return total, weight
+
+
+def bilinear(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):
+    """The mean of the four pixels around the centre by their distance."""
+    height, width = source.shape
+    xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
+    filled = 0
+    for row in range(out.shape[0]):
+        _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
+        for col in range(out.shape[1]):
+            px, py = xs[col], ys[col]
+            if valid[row, col] or not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+                continue
+            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1  # floor(px - 0.5), as px > -0.5
+            whole = left >= 0 and top >= 0 and left < width - 1 and top < height - 1
+            result = 0.0
+            if whole:
+                a, b = source[top, left], source[top, left + 1]
+                c, d = source[top + 1, left], source[top + 1, left + 1]
+                whole = a == a and b == b and c == c and d == d
+                if has_nodata:
+                    whole = whole and a != nodata and b != nodata and c != nodata and d != nodata
+                fx, fy = px - 0.5 - left, py - 0.5 - top
+                upper, lower = a * (1.0 - fx) + b * fx, c * (1.0 - fx) + d * fx
+                result = upper * (1.0 - fy) + lower * fy
+            if not whole:
+                on = source[min(int(py + EDGE), height - 1), min(int(px + EDGE), width - 1)]
+                if (has_nodata and on == nodata) or on != on:
+                    continue
+                total, weight = _bilinear_at(source, nodata, has_nodata, px, py)
+                if weight < 1e-5:
+                    continue
+                result = total / weight
+            if rounds:
+                result = math.floor(result + 0.5)
+            out[row, col] = instead if result == shunned else result
+            valid[row, col] = 1
+            filled += 1
+    return filled
+
+
+@njit(nogil=True, cache=True)
+def _keys(a, b, c, d, t):
+    """Cubic convolution with A = -1/2 between b and c (Keys 1981)."""
+    return b + 0.5 * (t * (c - a) + t * t * (2.0 * a - 5.0 * b + 4.0 * c - d) + t * t * t * (3.0 * (b - c) + d - a))
+
+
+def cubic(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, least, most, shunned, instead):
+    """Cubic convolution of the sixteen pixels around the centre; bilinear where not all of them are valid.
+
+    It can overshoot: `least` and `most` are the limits of the type.
+    """
+    height, width = source.shape
+    xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
+    rows = np.empty(4)
+    filled = 0
+    for row in range(out.shape[0]):
+        _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
+        for col in range(out.shape[1]):
+            px, py = xs[col], ys[col]
+            if valid[row, col] or not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+                continue
+            on = source[min(int(py + EDGE), height - 1), min(int(px + EDGE), width - 1)]
+            if (has_nodata and on == nodata) or on != on:
+                continue
+            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1
+            fx, fy = px - 0.5 - left, py - 0.5 - top
+            whole = left >= 1 and top >= 1 and left < width - 2 and top < height - 2
+            if whole:
+                for i in range(4):
+                    for k in range(4):
+                        value = source[top - 1 + i, left - 1 + k]
+                        if (has_nodata and value == nodata) or value != value:
+                            whole = False
+                    rows[i] = _keys(
+                        float(source[top - 1 + i, left - 1]),
+                        float(source[top - 1 + i, left]),
+                        float(source[top - 1 + i, left + 1]),
+                        float(source[top - 1 + i, left + 2]),
+                        fx,
+                    )
+            if whole:
+                result = _keys(rows[0], rows[1], rows[2], rows[3], fy)
+            else:
+                total, weight = _bilinear_at(source, nodata, has_nodata, px, py)
+                if weight < 1e-5:
+                    continue
+                result = total / weight
+            if rounds:
+                result = math.floor(result + 0.5)
+            result = min(max(result, least), most)
+            out[row, col] = instead if result == shunned else result
+            valid[row, col] = 1
+            filled += 1
+    return filled
+
+
+@njit(nogil=True, cache=True)
+def _weight(distance, is_cubic):
+    t = abs(distance)
+    if not is_cubic:
+        return 1.0 - t if t <= 1.0 else 0.0
+    if t <= 1.0:
+        return 1.0 + t * t * (1.5 * t - 2.5)
+    return 2.0 + t * (-4.0 + t * (2.5 - 0.5 * t)) if t <= 2.0 else 0.0
+
+
+def widened(
+    source, nodata, has_nodata, x, y, down, right, out, valid, rounds, least, most, shunned, instead, scale, is_cubic
+):
+    """A bilinear or cubic kernel, stretched to cover the pixels of the file that fall into one of the answer.
+
+    `scale`: (down, right) pixels of the answer for one of the file; the kernel is 1 / scale times as wide where that is
+    below 0.95, its weights below 1.
+    """
+    height, width = source.shape
+    xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
+    size = 2 if is_cubic else 1
+    reach_y = math.ceil(size / scale[0]) if scale[0] < 0.95 else size
+    reach_x = math.ceil(size / scale[1]) if scale[1] < 0.95 else size
+    first_y, first_x = (1 if is_cubic else 0) - reach_y, (1 if is_cubic else 0) - reach_x
+    narrow_y, narrow_x = min(scale[0], 1.0), min(scale[1], 1.0)
+    weights_x = np.empty(reach_x - first_x + 1)
+    filled = 0
+    for row in range(out.shape[0]):
+        _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
+        for col in range(out.shape[1]):
+            px, py = xs[col], ys[col]
+            if valid[row, col] or not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+                continue
+            on = source[min(int(py + EDGE), height - 1), min(int(px + EDGE), width - 1)]
+            if (has_nodata and on == nodata) or on != on:
+                continue
+            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1
+            fx, fy = px - 0.5 - left, py - 0.5 - top
+            low, high = max(first_x, -left), min(reach_x, width - left - 1)
+            for k in range(low, high + 1):
+                weights_x[k - first_x] = _weight((k - fx) * narrow_x, is_cubic)
+            total, weight = 0.0, 0.0
+            for i in range(max(first_y, -top), min(reach_y, height - top - 1) + 1):
+                wy = _weight((i - fy) * narrow_y, is_cubic)
+                if wy == 0.0:
+                    continue
+                line_total, line_weight = 0.0, 0.0
+                for k in range(low, high + 1):
+                    value = source[top + i, left + k]
+                    if (has_nodata and value == nodata) or value != value:
+                        continue
+                    line_total += weights_x[k - first_x] * value
+                    line_weight += weights_x[k - first_x]
+                total += wy * line_total
+                weight += wy * line_weight
+            if weight < LEAST_WEIGHT:
+                continue
+            result = total / weight
+            if rounds:
+                result = math.floor(result + 0.5)
+            result = min(max(result, least), most)
+            out[row, col] = instead if result == shunned else result
+            valid[row, col] = 1
+            filled += 1
+    return filled
+
+
+def average(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):
+    """The mean of the file's pixels between the places of a pixel's upper left and lower right corners, by area.
+
+    `down` and `right` are those of the corner, half a pixel before the centre.
+    """
+    height, width = source.shape
+    count = out.shape[1]
+    line = np.empty((2, x.shape[1]))
+    x0, y0, x1, y1 = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    filled = 0
+    for row in range(out.shape[0]):
+        v = down[0] + row * down[1]
+        _row(x, y, v, right[0], right[1], count, line, x0, y0)
+        _row(x, y, v + down[1], right[0] + right[1], right[1], count, line, x1, y1)
+        for col in range(count):
+            if valid[row, col]:
+                continue
+            west, east = min(x0[col], x1[col]), max(x0[col], x1[col])
+            north, south = min(y0[col], y1[col]), max(y0[col], y1[col])
+            if not (west < width and east > 0 and north < height and south > 0):
+                continue
+            west, north, east, south = (
+                max(west, 0.0),
+                max(north, 0.0),
+                min(east, float(width)),
+                min(south, float(height)),
+            )
+            left, right_end = int(west + EDGE), min(math.ceil(east - EDGE), width)
+            top, bottom_end = int(north + EDGE), min(math.ceil(south - EDGE), height)
+            if left == right_end and right_end < width:
+                right_end += 1
+            if top == bottom_end and bottom_end < height:
+                bottom_end += 1
+            total, weight = 0.0, 0.0
+            for i in range(top, bottom_end):
+                wy = 1.0
+                if bottom_end > top + 1:
+                    wy = (
+                        1.0 - (north - top)
+                        if i == top
+                        else (1.0 - (bottom_end - south) if i == bottom_end - 1 else 1.0)
+                    )
+                for k in range(left, right_end):
+                    value = source[i, k]
+                    if (has_nodata and value == nodata) or value != value:
+                        continue
+                    w = wy
+                    if right_end > left + 1:
+                        w *= (
+                            1.0 - (west - left)
+                            if k == left
+                            else (1.0 - (right_end - east) if k == right_end - 1 else 1.0)
+                        )
+                    total += w * value
+                    weight += w
+            if weight <= 0.0:
+                continue
+            result = total / weight
+            if rounds:
+                result = math.floor(result + 0.5)
+            out[row, col] = instead if result == shunned else result
+            valid[row, col] = 1
+            filled += 1
+    return filled
+
+
+def fill(source, nodata, has_nodata, out, valid, shunned, instead):
+    """Copies the pixels of an aligned window of the same shape into those that are not valid yet."""
+    filled = 0
+    for row in range(out.shape[0]):
+        for col in range(out.shape[1]):
+            value = source[row, col]
+            if valid[row, col] or (has_nodata and value == nodata) or value != value:
+                continue
+            out[row, col] = instead if value == shunned else value
+            valid[row, col] = 1
+            filled += 1
+    return filled
+
+
+def _signature(name: str, dtype: str) -> Any:
+    """Of the arguments: pixels may be part of a larger answer, so that rows need not follow each other."""
+    value = getattr(types, dtype)
+    pair = types.UniTuple(types.float64, 2)
+    start = [types.Array(value, 2, "C"), value, types.boolean]
+    target = [types.Array(value, 2, "A"), types.Array(types.boolean, 2, "A")]
+    end = [types.float64, value]
+    if name == "fill":
+        return types.int64(types.Array(value, 2, "A"), *start[1:], *target, *end)
+    mesh = [types.Array(types.float64, 2, "C")] * 2
+    limits = [types.float64] * 2 if name in ("cubic", "widened") else []
+    scale = [pair, types.boolean] if name == "widened" else []
+    return types.int64(*start, *mesh, pair, pair, *target, types.boolean, *limits, *end, *scale)
+
+
+KERNELS = {one.__name__: one for one in (nearest, bilinear, cubic, widened, average, fill)}
+
+
+@cache
+def compiled(name: str, dtype: str) -> Any:
+    """The kernel of that name for pixels of one of `TYPES`.
+
+    The first call compiles it, which takes seconds, or fetches it from the folder where the last process left it. One
+    signature each, whatever the arrays look like: no request ever waits for another.
+    """
+    return njit(_signature(name, dtype), nogil=True, cache=True)(KERNELS[name])

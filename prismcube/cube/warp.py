@@ -1,0 +1,255 @@
+"""From a window of a file to a part of an answer: which window, and the kernel that resamples it.
+
+view_of(file's grid, answer's grid, ...) -> View      what must be read, where it will lie; kept for all dates
+resample(view, pixels, ...)                           fills what is still empty of `out`
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from prismcube.cube.kernels import compiled
+from prismcube.cube.levels import Scale
+from prismcube.cube.mesh import ERROR_PX, Mesh, Meshes, Places, unwrapped
+from prismcube.model.formats import DataFormat
+from prismcube.model.grid import Grid
+from prismcube.raster.opening import GDAL_SETTINGS
+from prismcube.raster.reader import WARP_TOLERANCE_PX
+from prismcube.tiff.layout import Window
+
+OWN = ("nearest", "bilinear", "cubic", "average")
+"""Resamplings with a kernel of ours; GDAL does the others on the window that was read."""
+
+REACH = {"nearest": 0, "bilinear": 1, "cubic": 2, "average": 1, "cubic_spline": 2, "lanczos": 3}
+"""Pixels of the file beside the place that a kernel needs; 1 for all others."""
+
+NARROW = 0.95
+"""Kernels are widened below this scale: GDAL's."""
+
+SNAP = 0.05
+"""A reduction so near to a whole number counts as it: GDAL's."""
+
+KERNEL_TYPES = {"int8": "int16", "uint32": "float64", "int32": "float64"}
+"""Types that are resampled as another that holds all of them: fewer kernels to compile."""
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """A file as an answer sees it."""
+
+    window: Window
+    """What is to be read of the file's level."""
+    part: Window
+    """Of the answer, where the file may have pixels."""
+    x: Places
+    """Control points of the answer in pixels of `window`."""
+    y: Places
+    down: tuple[float, float]
+    """See `prismcube.cube.kernels`; of the part's first row."""
+    right: tuple[float, float]
+    shrink: Scale
+    """(down, right) pixels of the level for one of the answer."""
+    is_dense: bool
+    """See `Mesh.is_dense`."""
+
+
+def view_of(source: Grid, target: Grid, *, resampling: str, shrink: Scale, meshes: Meshes) -> View | None:
+    """What of `source` (the grid of the level that is read) `target` needs; None when it sees nothing of it."""
+    dx, dy = source.resolution
+    mesh = meshes.get(source.crs, target, tolerance=ERROR_PX * min(dx, dy))
+    placed = _placed(source, target, mesh)
+    if placed is None:
+        mesh = meshes.get(source.crs, target, tolerance=0.0, dense=True)
+        placed = _placed(source, target, mesh)
+    x, y = placed if placed is not None else (np.full(mesh.x.shape, np.nan),) * 2
+    (west, east), (north, south) = _cells(x, mesh), _cells(y, mesh)
+    below, beside = (REACH.get(resampling, 1) * max(1.0, one) + 1 for one in shrink)
+    sees = (west <= source.width + beside) & (east >= -beside) & (north <= source.height + below) & (south >= -below)
+    if not sees.any():
+        return None
+    window = Window.between(
+        max(math.floor(north[sees].min() - below), 0),
+        max(math.floor(west[sees].min() - beside), 0),
+        min(math.ceil(south[sees].max() + below), source.height),
+        min(math.ceil(east[sees].max() + beside), source.width),
+    )
+    rows, cols = np.flatnonzero(sees.any(axis=1)), np.flatnonzero(sees.any(axis=0))
+    part = Window.between(
+        max(math.floor(mesh.first[0] + rows[0] * mesh.spacing[0]), 0),
+        max(math.floor(mesh.first[1] + cols[0] * mesh.spacing[1]), 0),
+        min(math.ceil(mesh.first[0] + (rows[-1] + 1) * mesh.spacing[0]), target.height),
+        min(math.ceil(mesh.first[1] + (cols[-1] + 1) * mesh.spacing[1]), target.width),
+    )
+    if not (window.pixels and part.pixels):
+        return None
+    return View(
+        window=window,
+        part=part,
+        x=np.ascontiguousarray(x - window.col),
+        y=np.ascontiguousarray(y - window.row),
+        down=((part.row + 0.5 - mesh.first[0]) / mesh.spacing[0], 1 / mesh.spacing[0]),
+        right=((part.col + 0.5 - mesh.first[1]) / mesh.spacing[1], 1 / mesh.spacing[1]),
+        shrink=shrink,
+        is_dense=mesh.is_dense,
+    )
+
+
+def _placed(source: Grid, target: Grid, mesh: Mesh) -> tuple[Places, Places] | None:
+    """The mesh in pixels of `source`; None when it must be asked for every pixel."""
+    t = source.transform
+    x = mesh.x
+    if source.crs != target.crs:
+        x, jumps = unwrapped(x, source.crs, t.c + t.a * source.width / 2)
+        if jumps and not mesh.is_dense:
+            return None
+    return (x - t.c) / t.a, (mesh.y - t.f) / t.e
+
+
+def _cells(points: Places, mesh: Mesh) -> tuple[Places, Places]:
+    """The least and the greatest coordinate in each cell; of a dense mesh each point is one."""
+    if mesh.is_dense:
+        return points, points
+    corners = (points[:-1, :-1], points[:-1, 1:], points[1:, :-1], points[1:, 1:])
+    return np.minimum.reduce(corners), np.maximum.reduce(corners)
+
+
+def resample(
+    view: View,
+    pixels: Array,
+    source: Grid,
+    target: Grid,
+    *,
+    format: DataFormat,
+    resampling: str,
+    out: Array,
+    valid: Mask,
+    shunned: float | None = None,
+) -> int:
+    """Fill what is not valid of an answer from the window of a file; how many pixels were filled.
+
+    `pixels`: (height, width) of `view.window`, of type `format.dtype`, as is `out`; `source` is the grid of the level,
+    `target` that of the answer, whose shape `out` and `valid` have. A valid result never becomes `shunned`.
+    """
+    part = (
+        slice(view.part.row, view.part.row + view.part.height),
+        slice(view.part.col, view.part.col + view.part.width),
+    )
+    if resampling not in OWN or (resampling == "average" and view.is_dense):
+        return _by_gdal(view, pixels, source, target, format, resampling, out[part], valid[part], shunned)
+    kind = KERNEL_TYPES.get(format.dtype)
+    if kind is None:
+        return _by_kernel(view, pixels, format, resampling, out[part], valid[part], shunned)
+    made = out[part].astype(kind)
+    filled = _by_kernel(view, pixels.astype(kind), format, resampling, made, valid[part], shunned)
+    out[part] = made
+    return filled
+
+
+def _by_kernel(
+    view: View, pixels: Array, format: DataFormat, resampling: str, out: Array, valid: Mask, shunned: float | None
+) -> int:
+    kind = pixels.dtype.name
+    start = (np.ascontiguousarray(pixels), *_nodata(pixels.dtype, format), view.x, view.y)
+    avoid, instead = collision(out.dtype, format.dtype, shunned)
+    rounds = not format.is_floating
+    place, rest = (view.down, view.right, out, valid, rounds), (avoid, instead)
+    limits = np.finfo(format.dtype) if format.is_floating else np.iinfo(format.dtype)
+    within = (float(limits.min), float(limits.max))
+    scale = (_scale(view.shrink[0]), _scale(view.shrink[1]))
+    if resampling in ("bilinear", "cubic") and min(scale) < NARROW:
+        return int(compiled("widened", kind)(*start, *place, *within, *rest, scale, resampling == "cubic"))
+    if resampling == "cubic":
+        return int(compiled("cubic", kind)(*start, *place, *within, *rest))
+    if resampling == "average":
+        down = (view.down[0] - view.down[1] / 2, view.down[1])
+        right = (view.right[0] - view.right[1] / 2, view.right[1])
+        return int(compiled("average", kind)(*start, down, right, *place[2:], *rest))
+    return int(compiled(resampling, kind)(*start, *place, *rest))
+
+
+def _scale(shrink: float) -> float:
+    """Pixels of the answer for one of the file, as kernels are told."""
+    whole = round(shrink)
+    return 1 / whole if whole > 1 and abs(shrink - whole) < SNAP else 1 / shrink
+
+
+def _nodata(dtype: np.dtype[Any], format: DataFormat) -> tuple[Any, bool]:
+    """The nodata value as a number of that type, and whether there is one that kernels must look for."""
+    nodata = format.nodata
+    has_one = nodata is not None and not math.isnan(nodata)
+    return dtype.type(nodata if has_one else 0), has_one
+
+
+def collision(dtype: np.dtype[Any], stored: str, nodata: float | None) -> tuple[float, Any]:
+    """What a valid result must not be, NaN for nothing, and what it becomes instead: the nearest other number."""
+    if nodata is None or math.isnan(nodata):
+        return math.nan, dtype.type(0)
+    if np.dtype(stored).kind == "f":
+        value = np.dtype(stored).type(nodata)
+        up = np.nextafter(value, value.dtype.type(np.inf))
+        return nodata, dtype.type(up if np.isfinite(up) else np.nextafter(value, value.dtype.type(-np.inf)))
+    return nodata, dtype.type(nodata + 1 if nodata < np.iinfo(stored).max else nodata - 1)
+
+
+def fill(pixels: Array, *, format: DataFormat, out: Array, valid: Mask, shunned: float | None = None) -> int:
+    """Copy the valid pixels of an aligned window into those of `out`, of the same shape, that are not valid yet."""
+    avoid, instead = collision(out.dtype, format.dtype, shunned)
+    kind = KERNEL_TYPES.get(format.dtype)
+    if kind is None:
+        return int(compiled("fill", format.dtype)(pixels, *_nodata(pixels.dtype, format), out, valid, avoid, instead))
+    is_new = ~valid & format.valid(pixels)
+    out[is_new] = np.where(pixels == avoid, instead, pixels)[is_new]
+    valid |= is_new
+    return int(np.count_nonzero(is_new))
+
+
+def _by_gdal(
+    view: View,
+    pixels: Array,
+    source: Grid,
+    target: Grid,
+    format: DataFormat,
+    resampling: str,
+    out: Array,
+    valid: Mask,
+    shunned: float | None,
+) -> int:
+    nodata = math.nan if format.nodata is None and format.is_floating else format.nodata
+    part = target.shifted(view.part.row, view.part.col, height=view.part.height, width=view.part.width)
+    made = np.zeros((1 if nodata is not None else 2, *part.shape), dtype=pixels.dtype)
+    options: dict[str, Any] = {"dst_alpha": 2} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
+    with rasterio.Env(**GDAL_SETTINGS):
+        reproject(
+            pixels[np.newaxis],
+            made,
+            src_transform=source.transform @ Affine.translation(view.window.col, view.window.row),
+            src_crs=source.crs,
+            dst_transform=part.transform,
+            dst_crs=target.crs,
+            resampling=Resampling[resampling],
+            tolerance=WARP_TOLERANCE_PX,
+            num_threads=1,
+            UNIFIED_SRC_NODATA="NO",
+            XSCALE=_scale(view.shrink[1]),
+            YSCALE=_scale(view.shrink[0]),
+            **options,
+        )
+    if nodata is None:
+        made[0][made[1] == 0] = 0
+    is_new = ~valid & ((made[1] != 0) if nodata is None else format.valid(made[0]))
+    avoid, instead = collision(out.dtype, format.dtype, shunned)
+    out[is_new] = np.where(made[0] == avoid, instead, made[0])[is_new]
+    valid |= is_new
+    return int(np.count_nonzero(is_new))

@@ -1,0 +1,222 @@
+"""Resampling from windows of files: judged by GDAL's warper, asked to be exact."""
+
+import math
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from prismcube.cube.levels import scale_of
+from prismcube.cube.mesh import Meshes
+from prismcube.cube.warp import _scale, resample, view_of
+from prismcube.model.formats import DTYPES, DataFormat
+from prismcube.model.grid import Bounds, Grid, transformer
+
+EXACT = 0
+"""GDAL's tolerance in pixels: every pixel is asked for."""
+
+
+def image(dtype, nodata, *, shape=(300, 260), seed=1):
+    """Smooth hills with some noise, holes of nodata, and single empty pixels."""
+    random = np.random.default_rng(seed)
+    rows, cols = np.mgrid[: shape[0], : shape[1]]
+    hills = 60 + 25 * np.sin(rows / 9) + 25 * np.cos(cols / 7) + random.normal(0, 2, shape)
+    if np.dtype(dtype).itemsize > 1:
+        hills = hills * 100
+    data = hills.astype(dtype)
+    if nodata is not None:
+        data[40:90, 50:120] = nodata
+        data[random.random(shape) < 0.02] = nodata
+    return data
+
+
+def gdal(data, source, target, resampling, nodata, *, shrink=(1.0, 1.0)):
+    """Values and validity of GDAL."""
+    count = 1 if nodata is not None else 2
+    out = np.zeros((count, *target.shape), dtype=data.dtype)
+    options = {"src_nodata": nodata, "dst_nodata": nodata} if nodata is not None else {"dst_alpha": 2}
+    with rasterio.Env(GDAL_CACHEMAX=64 * 2**20):
+        reproject(
+            data[np.newaxis], out,
+            src_transform=source.transform, src_crs=source.crs, dst_transform=target.transform, dst_crs=target.crs,
+            resampling=Resampling[resampling], tolerance=EXACT, num_threads=1, UNIFIED_SRC_NODATA="NO",
+            XSCALE=_scale(shrink[1]), YSCALE=_scale(shrink[0]), **options,
+        )  # fmt: skip
+    valid = out[1] != 0 if nodata is None else ~np.isnan(out[0]) if math.isnan(nodata) else out[0] != nodata
+    return out[0], valid
+
+
+def ours(data, source, target, resampling, nodata):
+    """Values and validity of ours, from the window alone that the view asks for."""
+    shrink = scale_of(source, target, source.bounds)
+    view = view_of(source, target, resampling=resampling, shrink=shrink, meshes=Meshes())
+    out, valid = np.zeros(target.shape, dtype=data.dtype), np.zeros(target.shape, dtype=bool)
+    if view is not None:
+        window = view.window
+        pixels = data[window.row : window.row + window.height, window.col : window.col + window.width].copy()
+        format = DataFormat(dtype=str(data.dtype), nodata=nodata)
+        filled = resample(view, pixels, source, target, format=format, resampling=resampling, out=out, valid=valid)
+        assert filled == np.count_nonzero(valid)
+    return out, valid, shrink
+
+
+def around(source, crs, *, size, pixels=(200, 210), shift=(0.0, 0.0)):
+    """A grid of that pixel size whose middle is the source's, moved by a part of a pixel."""
+    bounds = source.bounds
+    x, y = transformer(source.crs, crs).transform((bounds.west + bounds.east) / 2, (bounds.south + bounds.north) / 2)
+    height, width = pixels
+    corner = Affine(size, 0, x - size * (width / 2 + shift[1]), 0, -size, y + size * (height / 2 + shift[0]))
+    return Grid(crs, corner, height, width)
+
+
+def utm(code, *, north=5_000_000, size=20.0, shape=(300, 260)):
+    return Grid(code, Affine(size, 0, 480_000, 0, -size, north), *shape)
+
+
+def agree(data, source, target, resampling, nodata, *, bound=1, mask_errors=0):
+    found, valid, shrink = ours(data, source, target, resampling, nodata)
+    wanted, wanted_valid = gdal(data, source, target, resampling, nodata, shrink=shrink)
+    assert wanted_valid.any(), "the case is empty"
+    assert np.count_nonzero(valid != wanted_valid) <= mask_errors
+    both = valid & wanted_valid
+    if resampling == "average":  # GDAL gives the file's edge pixels the weight of what lies beyond the edge, too
+        both &= ~cut_by_edge(source, target)
+    difference = np.abs(found[both].astype(float) - wanted[both].astype(float))
+    if resampling in ("nearest", "mode", "max"):  # on the edge between two pixels either is right
+        assert np.mean(difference > 0) < 1e-3
+    else:
+        limit = bound if np.dtype(data.dtype).kind != "f" else 1.0
+        assert difference.max() <= limit, difference.max()
+
+
+def cut_by_edge(source, target):
+    """True for pixels of `target` that the edge of `source` goes through."""
+    cols, rows = np.meshgrid(np.arange(target.width + 1), np.arange(target.height + 1))
+    x, y = transformer(target.crs, source.crs).transform(*(target.transform @ (cols, rows)))
+    bounds = source.bounds
+    inside = (x >= bounds.west) & (x <= bounds.east) & (y >= bounds.south) & (y <= bounds.north)
+    return ~(inside[1:, 1:] & inside[:-1, :-1])
+
+
+KERNELS = ["nearest", "bilinear", "cubic", "average"]
+NODATA = {"uint8": 0, "int8": -128, "uint16": 0, "int16": -9999, "uint32": 7, "int32": -1, "float32": -9999.0}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("resampling", KERNELS)
+def test_every_type_in_another_zone(dtype, resampling):
+    source = utm("EPSG:32632")
+    target = around(source, "EPSG:32633", size=20.0, shift=(0.3, 0.6))
+    nodata = NODATA.get(dtype, math.nan)
+    agree(image(dtype, nodata), source, target, resampling, nodata)
+
+
+@pytest.mark.parametrize("resampling", [*KERNELS, "lanczos", "mode", "max"])
+@pytest.mark.parametrize("nodata", [None, 0, 65535, 5000])
+def test_every_kind_of_nodata(resampling, nodata):
+    source = utm("EPSG:32632")
+    bound = 1 if resampling in KERNELS else 2  # GDAL's kernels on both sides, but once with its usual tolerance
+    agree(image("uint16", nodata), source, around(source, "EPSG:3857", size=27.0), resampling, nodata, bound=bound)
+
+
+PLACES = {
+    "southern UTM": (utm("EPSG:32756", north=6_200_000), "EPSG:3857", 25.0),
+    "UTM over its edge": (Grid("EPSG:32631", Affine(20, 0, 820_000, 0, -20, 5_000_000), 300, 260), "EPSG:32632", 20.0),
+    "degrees": (utm("EPSG:32632"), "EPSG:4326", 0.0002),
+    "from degrees": (Grid("EPSG:4326", Affine(0.001, 0, 9, 0, -0.001, 46), 300, 260), "EPSG:32632", 100.0),
+    "polar": (Grid("EPSG:3413", Affine(500, 0, -60_000, 0, -500, 80_000), 300, 260), "EPSG:3575", 500.0),
+    "polar to degrees": (Grid("EPSG:3031", Affine(500, 0, 900_000, 0, -500, 1_080_000), 300, 260), "EPSG:4326", 0.01),
+    "WKT only": (utm("EPSG:32632"), "+proj=laea +lat_0=45 +lon_0=9 +datum=WGS84 +units=m", 20.0),
+    "another datum": (utm("EPSG:25832", north=5_700_000), "EPSG:31467", 20.0),
+    "equal area": (Grid("EPSG:3035", Affine(100, 0, 4_300_000, 0, -100, 3_000_000), 300, 260), "EPSG:3857", 150.0),
+}
+
+
+@pytest.mark.parametrize("resampling", KERNELS)
+@pytest.mark.parametrize("place", PLACES)
+def test_every_part_of_the_globe(place, resampling):
+    source, crs, size = PLACES[place]
+    agree(image("int16", -1), source, around(source, crs, size=size, shift=(0.2, 0.7)), resampling, -1, bound=2)
+
+
+@pytest.mark.parametrize("resampling", KERNELS)
+@pytest.mark.parametrize("shrink", [0.4, 0.96, 1.3, 1.9, 2.03, 3.4, 7.7])
+def test_every_scale(shrink, resampling):
+    source = utm("EPSG:32632", shape=(800, 700))
+    target = around(source, "EPSG:3857", size=28.6 * shrink, pixels=(90, 110))
+    agree(image("uint16", 0, shape=(800, 700)), source, target, resampling, 0)
+
+
+@pytest.mark.parametrize("resampling", KERNELS)
+def test_files_across_the_antimeridian(resampling):
+    source = Grid("EPSG:32601", Affine(500, 0, 180_000, 0, -500, 7_000_000), 300, 260)
+    target = Grid("EPSG:3832", Affine(600, 0, 3_200_000, 0, -600, 9_200_000), 220, 200)
+    agree(image("uint16", 0), source, target, resampling, 0)
+
+
+@pytest.mark.parametrize("resampling", KERNELS)
+@pytest.mark.parametrize("west", [0.0, -180.0])
+def test_the_whole_globe_however_it_counts(west, resampling):
+    source = Grid("EPSG:4326", Affine(1, 0, west, 0, -1, 90), 180, 360)
+    data = image("uint16", 0, shape=(180, 360))
+    target = Grid("EPSG:3832", Affine(60_000, 0, -6_000_000, 0, -60_000, 5_000_000), 160, 200)  # around 150 E
+    found, valid, shrink = ours(data, source, target, resampling, 0)
+    turned = Grid("EPSG:4326", Affine(1, 0, -30, 0, -1, 90), 180, 360)  # 150 E in the middle: no seam for GDAL
+    wanted, wanted_valid = gdal(np.roll(data, int(west) + 30, axis=1), turned, target, resampling, 0, shrink=shrink)
+    x, y = np.meshgrid(target.xs(), target.ys())
+    lon = transformer(target.crs, source.crs).transform(x, y)[0]
+    far = np.abs((lon - west + 180) % 360 - 180) > 2  # at the file's own seam neighbours are missing
+    assert np.array_equal(valid[far], wanted_valid[far])
+    both = valid & wanted_valid & far
+    assert np.abs(found[both].astype(float) - wanted[both]).max() <= (100 if resampling == "nearest" else 1)
+
+
+def test_a_mosaic_fills_only_what_is_empty():
+    source = utm("EPSG:32632")
+    target = around(source, "EPSG:32633", size=20.0)
+    view = view_of(source, target, resampling="bilinear", shrink=(1.0, 1.0), meshes=Meshes())
+    rows, cols = (slice(view.window.row, view.window.row + view.window.height),
+                  slice(view.window.col, view.window.col + view.window.width))  # fmt: skip
+    out, valid = np.zeros(target.shape, "uint16"), np.zeros(target.shape, dtype=bool)
+    format = DataFormat(dtype="uint16", nodata=0)
+    for seed in (1, 2):
+        pixels = image("uint16", 0, seed=seed)[rows, cols].copy()
+        resample(view, pixels, source, target, format=format, resampling="bilinear", out=out, valid=valid)
+    (first, has_first), (second, has_second) = (
+        gdal(image("uint16", 0, seed=seed), source, target, "bilinear", 0) for seed in (1, 2)
+    )
+    assert np.array_equal(valid, has_first | has_second)
+    wanted = np.where(has_first, first, second)
+    assert np.abs(out.astype(int) - wanted)[valid].max() <= 1
+
+
+@pytest.mark.parametrize("resampling", [*KERNELS, "lanczos"])
+def test_a_valid_result_never_becomes_nodata(resampling):
+    source = utm("EPSG:32632")
+    target = around(source, "EPSG:32633", size=20.0)
+    view = view_of(source, target, resampling=resampling, shrink=(1.0, 1.0), meshes=Meshes())
+    window = view.window
+    pixels = np.full((window.height, window.width), 9, dtype="uint8")
+    out, valid = np.zeros(target.shape, "uint8"), np.zeros(target.shape, dtype=bool)
+    format = DataFormat(dtype="uint8", nodata=0)
+    resample(view, pixels, source, target, format=format, resampling=resampling, out=out, valid=valid, shunned=9)
+    assert set(np.unique(out[valid])) == {10}
+
+
+def test_files_that_are_not_seen():
+    source = utm("EPSG:32632")
+    target = around(source, "EPSG:32633", size=20.0).shifted(5000, 0, height=50, width=50)
+    assert view_of(source, target, resampling="bilinear", shrink=(1.0, 1.0), meshes=Meshes()) is None
+
+
+def test_the_scale_is_that_of_the_middle():
+    source = utm("EPSG:32632")
+    assert scale_of(source, around(source, "EPSG:32632", size=60.0), source.bounds) == (3.0, 3.0)
+    down, right = scale_of(source, around(source, "EPSG:3857", size=20.0), source.bounds)
+    latitude = transformer("EPSG:32632", "EPSG:4326").transform(482_600, 4_997_000)[1]
+    assert down == pytest.approx(math.cos(math.radians(latitude)), rel=0.01)
+    assert right == pytest.approx(down, rel=0.01)
+    assert scale_of(source, source, Bounds(0, 0, 0, 0)) == (1.0, 1.0)
