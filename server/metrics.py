@@ -47,6 +47,7 @@ class Metrics:
         self.slices = counter("slices", "Time steps made, by how they ended.", "status")
         self.files = counter("files_read", "Visits to files of the archive.")
         self.bytes_read = counter("read_bytes", "Decoded bytes read from files, by plan.")
+        self.fallbacks = counter("fallbacks", "Visits to files that GDAL had to read, by the reason.", "reason")
         self.refusals = counter("refusals", "Requests refused for what they ask, by the limit.", "kind")
         self.cancelled = counter("cancelled", "Work that was stopped, for its client had gone.")
         self.timeouts = counter("timeouts", "Work that was stopped, for it took too long.")
@@ -65,6 +66,9 @@ class Metrics:
     def files_read(self, count: int, size: int) -> None:
         self.files.inc(count)
         self.bytes_read.inc(size)
+
+    def fell_back(self, reason: str) -> None:
+        self.fallbacks.labels(reason).inc()
 
     def slice_made(self, status: SliceStatus) -> None:
         self.slices.labels(status.value).inc()

@@ -18,6 +18,9 @@ from prismcube.tiff.layout import Layout
 COARSER = 1.05
 """So little coarser than the answer an overview may be; kernels ignore as much (GDAL's 0.95)."""
 
+SNAP = 0.05
+"""A reduction so near to a whole number counts as it: GDAL's."""
+
 SMOOTH = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average")
 """Resamplings that may read overviews."""
 
@@ -67,3 +70,9 @@ def level_grid(source: Grid, layout: Layout, level: int) -> Grid:
         return source
     stretched = source.transform @ Affine.scale(source.width / one.width, source.height / one.height)
     return Grid(source.crs, stretched, one.height, one.width)
+
+
+def kernel_scale(shrink: float) -> float:
+    """Pixels of the answer for one of what is read, as kernels are told."""
+    whole = round(shrink)
+    return 1 / whole if whole > 1 and abs(shrink - whole) < SNAP else 1 / shrink

@@ -13,6 +13,9 @@ class Observer(Protocol):
     def files_read(self, count: int, size: int) -> None:
         """So many visits to files, `size` decoded bytes by plan."""
 
+    def fell_back(self, reason: str) -> None:
+        """A file was read by GDAL, since its layout is not known or not understood, for a reason of few words."""
+
     def slice_made(self, status: SliceStatus) -> None:
         """A time step is ready, or has failed."""
 
@@ -21,6 +24,9 @@ class Nobody:
     """An `Observer` that does not look."""
 
     def files_read(self, count: int, size: int) -> None:
+        """Nothing to do."""
+
+    def fell_back(self, reason: str) -> None:
         """Nothing to do."""
 
     def slice_made(self, status: SliceStatus) -> None:

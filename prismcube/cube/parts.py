@@ -1,7 +1,7 @@
 """Cubes in parts: a slice too large for memory is made in bands of rows, one after the other.
 
     rows_of(plan, ...) -> rows a part          the whole height when a slice fits
-    parts(plan, rows)  -> Part, Part, ...      slice by slice, each from north to south
+    parts(plan, rows)  -> [Part, ...], ...     slice by slice, each from north to south; some computed together
 
 A part is a cube of its own, of one slice: `part_of` only moves the plan's window, nothing is planned anew.
 """
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from prismcube.cube.engine import execute
+from prismcube.cube.engine import execute_jobs
 from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
-from prismcube.cube.plan import CubePlan, ReadStep
+from prismcube.cube.plan import MOST_AT_ONCE, CubePlan
 from prismcube.model.cube import Slice, SliceStatus
 
 PIXELS = 2048 * 2048
@@ -37,25 +37,39 @@ class Part:
 def rows_of(plan: CubePlan, *, working_bytes: int) -> int:
     """How many rows a part may have, at least one, so that its computation needs no more than `working_bytes`."""
     height, width = plan.grid.shape
-    by_memory = working_bytes * height // max(plan.working_bytes, 1)
+    by_memory = working_bytes * height // max(plan.slice_bytes, 1)
     rows = max(1, min(by_memory, PIXELS // width, height))
     return rows if rows == height or rows < BLOCK_ROWS else rows - rows % BLOCK_ROWS
 
 
-def parts(plan: CubePlan, rows: int, *, stop: Stop = never, observer: Observer = NOBODY) -> Iterator[Part]:
-    """Every row of every slice, once, in order; `rows` at a time but for the last of a slice.
+def parts(
+    plan: CubePlan, rows: int, *, at_once: int, stop: Stop = never, observer: Observer = NOBODY
+) -> Iterator[list[Part]]:
+    """Every row of every slice, once, in order: `rows` at a time but for the last of a slice, `at_once` together.
 
     `observer` hears of each file that is visited for a part, and of a slice when all its parts have been made.
     """
-    for index in range(len(plan.slices)):
-        ends = []
-        for row in range(0, plan.grid.height, rows):
-            part = part_of(plan, index, row, min(rows, plan.grid.height - row))
-            [one] = execute(part, stop=stop, observer=_FilesOnly(observer))
+    places = [(index, row) for index in range(len(plan.slices)) for row in range(0, plan.grid.height, rows)]
+    ends: list[tuple[SliceStatus, str]] = []
+    for first in range(0, len(places), at_once):
+        some = places[first : first + at_once]
+        jobs = [(part_of(plan, index, row, min(rows, plan.grid.height - row)), 0) for index, row in some]
+        made = execute_jobs(jobs, at_once=at_once, stop=stop, observer=_FilesOnly(observer))
+        batch = []
+        for (index, row), one in zip(some, made, strict=True):
             ends.append((one.status, one.message))
             if row + rows >= plan.grid.height:
                 observer.slice_made(together(ends)[0])
-            yield Part(row, replace(one, index=index))
+                ends = []
+            batch.append(Part(row, replace(one, index=index)))
+        yield batch
+
+
+def parts_at_once(plan: CubePlan, rows: int, *, working_bytes: int) -> int:
+    """How many parts may be computed together, at least one, so that they need no more than `working_bytes`."""
+    one = max(plan.slice_bytes * rows // plan.grid.height, 1)
+    number = len(plan.slices) * -(-plan.grid.height // rows)
+    return max(1, min(MOST_AT_ONCE, number, working_bytes // one))
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,9 @@ class _FilesOnly:
 
     def files_read(self, count: int, size: int) -> None:
         self.observer.files_read(count, size)
+
+    def fell_back(self, reason: str) -> None:
+        self.observer.fell_back(reason)
 
     def slice_made(self, status: SliceStatus) -> None:
         pass
@@ -78,16 +95,8 @@ def part_of(plan: CubePlan, index: int, row: int, height: int) -> CubePlan:
     grid = plan.grid.shifted(row, 0, height=height, width=plan.grid.width)
     one = plan.slices[index]
     share = height / plan.grid.height
-    layers = tuple(
-        replace(layer, steps=tuple(_below(step, row, share) for step in layer.steps)) for layer in one.layers
-    )
+    layers = tuple(replace(layer, steps=tuple(step.below(row, share) for step in layer.steps)) for layer in one.layers)
     return replace(plan, grid=grid, slices=(replace(one, layers=layers),))
-
-
-def _below(step: ReadStep, row: int, share: float) -> ReadStep:
-    """The visit for a window so many rows further down, which is so much of the whole."""
-    offset = None if step.offset is None else (step.offset[0] + row, step.offset[1])
-    return replace(step, offset=offset, read_bytes=round(step.read_bytes * share))
 
 
 def together(ends: list[tuple[SliceStatus, str]]) -> tuple[SliceStatus, str]:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from prismcube.cube.levels import Scale, level_grid, level_of, scale_of
 from prismcube.cube.mosaic import mosaic_rule
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import LARGEST, BudgetExceeded, InvalidInput
@@ -33,6 +35,10 @@ KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lan
 Headers = Mapping[tuple[str, str], Header]
 """What is stored of files, by (uri, subdir)."""
 NO_HEADERS: Headers = MappingProxyType({})
+
+AT_ONCE_BYTES = 192 * 2**20
+"""Of slices that are computed at once, unless a single one needs more."""
+MOST_AT_ONCE = 16
 
 QUALITY = "quality:"
 """Prefix of the name under which a mask's field is read by nearest neighbour."""
@@ -65,7 +71,11 @@ class ReadStep:
     """Of a warp; `nearest` for a copy, where it has no effect."""
     bands: tuple[BandRead, ...]
     offset: tuple[int, int] | None
-    """For a copy: (row, col) in the file of the output's first pixel."""
+    """For a copy: (row, col) in the level of the output's first pixel."""
+    level: int = 0
+    """Of the layout; 0: full resolution."""
+    scale: Scale = (1.0, 1.0)
+    """(down, right) pixels of the file, at full resolution, for one of the output: how far a warp shrinks."""
     read_bytes: int
     """Decoded bytes the visit needs at least."""
     etag: str = ""
@@ -76,6 +86,11 @@ class ReadStep:
     """Why, in a few words, where there is no layout."""
     turn: float = 0.0
     """By how much the output must be moved east to lie where the file has it: a file may count 0 to 360 degrees."""
+
+    def below(self, row: int, share: float) -> ReadStep:
+        """The visit for a window so many rows further down, which is so much of the whole."""
+        offset = None if self.offset is None else (self.offset[0] + row, self.offset[1])
+        return replace(self, offset=offset, read_bytes=round(self.read_bytes * share))
 
 
 @dataclass(frozen=True)
@@ -134,17 +149,41 @@ class CubePlan:
             for step in self.steps
         )
 
+    @cached_property
+    def slice_bytes(self) -> int:
+        """Memory that the dearest slice needs while it is computed."""
+        return max(map(self._bytes_of, self.slices), default=0)
+
+    @property
+    def at_once(self) -> int:
+        """How many slices may be computed at once: small ones are, so that no core waits for another."""
+        return max(1, min(MOST_AT_ONCE, len(self.slices), AT_ONCE_BYTES // max(self.slice_bytes, 1)))
+
     @property
     def working_bytes(self) -> int:
-        """Memory that the dearest slice needs while it is computed (float64 values and a byte of validity each)."""
-        per_array = self.grid.pixels * 9
-        kept = mosaic_rule(self.mosaic).arrays_per_layer
-        dearest = 0
-        for one in self.slices:
-            bands = max((sum(len(step.bands) for step in layer.steps) for layer in one.layers), default=0)
-            layers = 2 * len(one.layers) if kept else 2
-            dearest = max(dearest, bands + len(self.computed) + layers * len(self.fields))
-        return dearest * per_array
+        """Memory that the slices that are computed at once need."""
+        return self.slice_bytes * self.at_once
+
+    def is_plain(self, one: SlicePlan) -> bool:
+        """True when the files' numbers are those of the answer, the topmost on top: nothing need be computed."""
+        if self.computed or self.masks or self.mosaic not in ("first", "last"):
+            return False
+        types = {field.name: field.format.dtype for field in self.fields}
+        steps = [step for layer in one.layers for step in layer.steps]
+        return all(
+            band.mapping.is_identity and types[band.target] == step.format.dtype
+            for step in steps
+            for band in step.bands
+        )
+
+    def _bytes_of(self, one: SlicePlan) -> int:
+        read = max((sum(step.read_bytes for step in layer.steps) for layer in one.layers), default=0)
+        if self.is_plain(one):  # the answer with its validity, and the windows of files
+            return read + self.grid.pixels * sum(field.format.itemsize + 1 for field in self.fields)
+        # float64 values and a byte of validity each
+        bands = max((sum(len(step.bands) for step in layer.steps) for layer in one.layers), default=0)
+        layers = 2 * len(one.layers) if mosaic_rule(self.mosaic).arrays_per_layer else 2
+        return read + self.grid.pixels * 9 * (bands + len(self.computed) + layers * len(self.fields))
 
     @property
     def etags(self) -> list[str]:
@@ -238,13 +277,25 @@ class _Planner:
                 for target, field, resampling in self.targets:
                     if field.instance_id != dataset.instance_id:
                         continue
-                    how = "nearest" if place.offset is not None else resampling
+                    layout = self._layout(dataset, dataset.bands[field.band])[0]
+                    view = self._view(dataset.grid, place, layout, resampling)
+                    how = "nearest" if view.offset is not None else resampling
                     # float nodata: NaN differs from itself, its text does not
-                    key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how, place)
+                    key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how, view)
                     visits.setdefault(key, []).append((dataset, target, field))
         return tuple(self._visit(key[-2], key[-1], wanted) for key, wanted in visits.items())
 
-    def _visit(self, resampling: str, place: _Place, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
+    def _view(self, grid: Grid, place: _Place, layout: Layout | None, resampling: str) -> _View:
+        """At which resolution a file is read, and whether its pixels are then those of the output."""
+        level = level_of(layout, place.scale, resampling) if layout else 0
+        if layout is None or level == 0:
+            return _View(place.turn, place.offset, 0, place.scale, place.pixels)
+        target = self.request.grid.moved(place.turn) if place.turn else self.request.grid
+        offset = level_grid(grid, layout, level).pixel_offset(target)
+        share = math.prod(layout.levels[level].shape) / grid.pixels
+        return _View(place.turn, offset, level, place.scale, math.ceil(place.pixels * share))
+
+    def _visit(self, resampling: str, view: _View, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
         first = wanted[0][0]
         bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
         distinct = len({band.band for band in bands})
@@ -256,12 +307,14 @@ class _Planner:
             subdir=first.subdir,
             grid=first.grid,
             format=first.format,
-            mode="warp" if place.offset is None else "copy",
+            mode="warp" if view.offset is None else "copy",
             resampling=resampling,
             bands=bands,
-            offset=place.offset,
-            read_bytes=place.pixels * distinct * first.format.itemsize,
-            turn=place.turn,
+            offset=view.offset,
+            level=view.level,
+            scale=view.scale,
+            read_bytes=view.pixels * distinct * first.format.itemsize,
+            turn=view.turn,
             layout=layout,
             fallback=fallback,
         )
@@ -296,10 +349,15 @@ class _Planner:
 
     def _place(self, source: Grid, turn: float) -> _Place:
         target = self.request.grid.moved(turn) if turn else self.request.grid
-        return _Place(turn, source.pixel_offset(target), self._window_pixels(source, turn))
+        common = self._common(source, turn)
+        if not common:
+            return _Place(turn, None, 0, (1.0, 1.0))
+        offset = source.pixel_offset(target)
+        scale = (1.0, 1.0) if offset is not None else scale_of(source, target, common[0])
+        return _Place(turn, offset, sum(source.window(one).pixels for one in common), scale)
 
-    def _window_pixels(self, source: Grid, turn: float) -> int:
-        """Pixels of the file that lie in the output's box; 0 when they don't touch."""
+    def _common(self, source: Grid, turn: float) -> list[Bounds]:
+        """What of a file lies in the output's box, in the file's CRS; nothing when they don't touch."""
         grid = self.request.grid
         if source.crs not in self._bounds:
             self._bounds[source.crs] = grid.bounds.to_crs(grid.crs, source.crs)
@@ -308,8 +366,7 @@ class _Planner:
             boxes = [asked.moved(turn)]
         else:  # a projected output has no turn of its own, but the file may count as it likes
             boxes = [asked.moved(one) for one in turns(source.crs)]
-        common = [box.intersection(source.bounds) for box in boxes]
-        return sum(source.window(one).pixels for one in common if one)
+        return [common for box in boxes if (common := box.intersection(source.bounds))]
 
 
 def fits(layout: Layout, grid: Grid, format: DataFormat, band: int) -> bool:
@@ -327,6 +384,20 @@ class _Place(NamedTuple):
     """Of the output in the file, (row, col), when both are aligned."""
     pixels: int
     """Of the file, within the output's box."""
+    scale: Scale
+    """See `ReadStep.scale`."""
+
+
+class _View(NamedTuple):
+    """How a file is read at its place."""
+
+    turn: float
+    offset: tuple[int, int] | None
+    """Of the output in the level."""
+    level: int
+    scale: Scale
+    pixels: int
+    """Of the level, within the output's box."""
 
 
 def check_budget(

@@ -19,6 +19,7 @@ from typing import Any
 
 from affine import Affine
 
+from prismcube.cube.levels import Scale
 from prismcube.cube.mosaic import mosaic_rule
 from prismcube.cube.plan import BandRead, CubePlan, LayerPlan, ReadStep, SlicePlan, fits
 from prismcube.errors import LARGEST, InvalidInput
@@ -140,6 +141,8 @@ def _step_json(step: ReadStep, numbers: dict[Layout, int] | None) -> dict[str, A
         "mode": step.mode,
         "resampling": step.resampling,
         "offset": list(step.offset) if step.offset else None,
+        "level": step.level,
+        "scale": list(step.scale),
         "turn": step.turn,
         "bands": [
             {
@@ -301,6 +304,7 @@ def _step(part: _Part, layouts: Sequence[Layout]) -> ReadStep:
         layout = layouts[part.whole("layout", most=len(layouts) - 1)]
         last = max(one.band for one in bands)
         part.check(fits(layout, grid, format, last), "layout", "is not that of such a file")
+    level = part.whole("level", most=len(layout.levels) - 1 if layout is not None else 0)
     return ReadStep(
         dataset_ids=part.wholes("datasetIds", part.value("datasetIds")),
         uri=part.text("uri", longest=LONGEST_URI),
@@ -312,11 +316,20 @@ def _step(part: _Part, layouts: Sequence[Layout]) -> ReadStep:
         resampling=_resampling(part),
         bands=bands,
         offset=offset,
+        level=level,
+        scale=_scale(part),
         turn=part.number("turn"),
         read_bytes=part.whole("readBytes"),
         layout=layout,
         fallback=part.text("fallback"),
     )
+
+
+def _scale(part: _Part) -> Scale:
+    found = part.value("scale")
+    fine = isinstance(found, list) and len(found) == 2 and all(type(one) in (int, float) for one in found)
+    part.check(fine and all(0 < one <= LARGEST_SIDE for one in found), "scale", "must be two positive numbers")
+    return float(found[0]), float(found[1])
 
 
 def _band(part: _Part) -> BandRead:

@@ -18,7 +18,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from prismcube.cube.kernels import compiled
-from prismcube.cube.levels import Scale
+from prismcube.cube.levels import Scale, kernel_scale
 from prismcube.cube.mesh import ERROR_PX, Mesh, Meshes, Places, unwrapped
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
@@ -34,9 +34,6 @@ REACH = {"nearest": 0, "bilinear": 1, "cubic": 2, "average": 1, "cubic_spline": 
 
 NARROW = 0.95
 """Kernels are widened below this scale: GDAL's."""
-
-SNAP = 0.05
-"""A reduction so near to a whole number counts as it: GDAL's."""
 
 KERNEL_TYPES = {"int8": "int16", "uint32": "float64", "int32": "float64"}
 """Types that are resampled as another that holds all of them: fewer kernels to compile."""
@@ -142,10 +139,7 @@ def resample(
     `pixels`: (height, width) of `view.window`, of type `format.dtype`, as is `out`; `source` is the grid of the level,
     `target` that of the answer, whose shape `out` and `valid` have. A valid result never becomes `shunned`.
     """
-    part = (
-        slice(view.part.row, view.part.row + view.part.height),
-        slice(view.part.col, view.part.col + view.part.width),
-    )
+    part = view.part.slices
     if resampling not in OWN or (resampling == "average" and view.is_dense):
         return _by_gdal(view, pixels, source, target, format, resampling, out[part], valid[part], shunned)
     kind = KERNEL_TYPES.get(format.dtype)
@@ -167,7 +161,7 @@ def _by_kernel(
     place, rest = (view.down, view.right, out, valid, rounds), (avoid, instead)
     limits = np.finfo(format.dtype) if format.is_floating else np.iinfo(format.dtype)
     within = (float(limits.min), float(limits.max))
-    scale = (_scale(view.shrink[0]), _scale(view.shrink[1]))
+    scale = (kernel_scale(view.shrink[0]), kernel_scale(view.shrink[1]))
     if resampling in ("bilinear", "cubic") and min(scale) < NARROW:
         return int(compiled("widened", kind)(*start, *place, *within, *rest, scale, resampling == "cubic"))
     if resampling == "cubic":
@@ -177,12 +171,6 @@ def _by_kernel(
         right = (view.right[0] - view.right[1] / 2, view.right[1])
         return int(compiled("average", kind)(*start, down, right, *place[2:], *rest))
     return int(compiled(resampling, kind)(*start, *place, *rest))
-
-
-def _scale(shrink: float) -> float:
-    """Pixels of the answer for one of the file, as kernels are told."""
-    whole = round(shrink)
-    return 1 / whole if whole > 1 and abs(shrink - whole) < SNAP else 1 / shrink
 
 
 def _nodata(dtype: np.dtype[Any], format: DataFormat) -> tuple[Any, bool]:
@@ -205,11 +193,16 @@ def collision(dtype: np.dtype[Any], stored: str, nodata: float | None) -> tuple[
 
 def fill(pixels: Array, *, format: DataFormat, out: Array, valid: Mask, shunned: float | None = None) -> int:
     """Copy the valid pixels of an aligned window into those of `out`, of the same shape, that are not valid yet."""
+    if format.dtype in KERNEL_TYPES:
+        return merge(pixels, format.valid(pixels), out=out, valid=valid, shunned=shunned)
     avoid, instead = collision(out.dtype, format.dtype, shunned)
-    kind = KERNEL_TYPES.get(format.dtype)
-    if kind is None:
-        return int(compiled("fill", format.dtype)(pixels, *_nodata(pixels.dtype, format), out, valid, avoid, instead))
-    is_new = ~valid & format.valid(pixels)
+    return int(compiled("fill", format.dtype)(pixels, *_nodata(pixels.dtype, format), out, valid, avoid, instead))
+
+
+def merge(pixels: Array, found: Mask, *, out: Array, valid: Mask, shunned: float | None) -> int:
+    """As `fill`, of pixels whose validity is known."""
+    avoid, instead = collision(out.dtype, out.dtype.name, shunned)
+    is_new = found & ~valid
     out[is_new] = np.where(pixels == avoid, instead, pixels)[is_new]
     valid |= is_new
     return int(np.count_nonzero(is_new))
@@ -242,14 +235,9 @@ def _by_gdal(
             tolerance=WARP_TOLERANCE_PX,
             num_threads=1,
             UNIFIED_SRC_NODATA="NO",
-            XSCALE=_scale(view.shrink[1]),
-            YSCALE=_scale(view.shrink[0]),
+            XSCALE=kernel_scale(view.shrink[1]),
+            YSCALE=kernel_scale(view.shrink[0]),
             **options,
         )
-    if nodata is None:
-        made[0][made[1] == 0] = 0
-    is_new = ~valid & ((made[1] != 0) if nodata is None else format.valid(made[0]))
-    avoid, instead = collision(out.dtype, format.dtype, shunned)
-    out[is_new] = np.where(made[0] == avoid, instead, made[0])[is_new]
-    valid |= is_new
-    return int(np.count_nonzero(is_new))
+    found = made[1] != 0 if nodata is None else format.valid(made[0])
+    return merge(made[0], found, out=out, valid=valid, shunned=shunned)

@@ -73,8 +73,13 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
     return data, valid
 
 
-def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resampling: str) -> Pixels:
+def read_warp(
+    source: Source, bands: tuple[int, ...], target: Grid, *, resampling: str, scale: tuple[float, float]
+) -> Pixels:
     """Pixels of `target`, resampled from the file by one of rasterio's warp resamplings.
+
+    `scale`: (down, right) pixels of the target for one of the file, by which kernels are widened below 0.95. GDAL's own
+    guess depends on the window, so that parts of an answer would not fit together.
 
     Raises SourceError when the file can't be opened, read or warped.
     """
@@ -96,6 +101,8 @@ def read_warp(source: Source, bands: tuple[int, ...], target: Grid, *, resamplin
             tolerance=WARP_TOLERANCE_PX,
             num_threads=1,
             UNIFIED_SRC_NODATA="NO",
+            YSCALE=scale[0],
+            XSCALE=scale[1],
             **options,
         )
     if nodata is None:

@@ -34,7 +34,7 @@ _BANDS = types.Array(types.int64, 1, "C", readonly=True)
 
 
 @njit(nogil=True, cache=True)
-def _sum_line(line, skip, into):  # type: ignore[no-untyped-def] # numba finds the types
+def _sum_line(line, skip, into):
     # Unsigned, so that no index is looked at for being negative: 2.5 times as fast.
     total, left = np.uint64(0), np.uint64(skip)
     for c in range(left):
@@ -52,7 +52,7 @@ def _sum_line(line, skip, into):  # type: ignore[no-untyped-def] # numba finds t
     nogil=True,
     cache=True,
 )
-def sum_up(block, width, samples, out, row, col, bands):  # type: ignore[no-untyped-def]
+def sum_up(block, width, samples, out, row, col, bands):
     """Predictor 2: each sample is the difference to the one of the pixel before.
 
     `block` holds native numbers; `out` may be `block` itself, seen as whole bands.
@@ -75,7 +75,7 @@ def sum_up(block, width, samples, out, row, col, bands):  # type: ignore[no-unty
     nogil=True,
     cache=True,
 )
-def join_bytes(block, width, samples, out, row, col, bands):  # type: ignore[no-untyped-def]
+def join_bytes(block, width, samples, out, row, col, bands):
     """Predictor 3: each row holds the first (highest) bytes of all its numbers, then the second ones, and so on; and of
     all these, each is the difference to the one `samples` before.
 

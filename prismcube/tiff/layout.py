@@ -44,6 +44,16 @@ class Window(NamedTuple):
     def pixels(self) -> int:
         return self.height * self.width
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Of an array that it is a window of."""
+        return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
+
+    def within(self, height: int, width: int) -> Window:
+        """What of it lies within an image of that size."""
+        bottom, right = min(self.row + self.height, height), min(self.col + self.width, width)
+        return Window.between(max(self.row, 0), max(self.col, 0), bottom, right)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Level:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prismcube.cube.parts import Part, parts, rows_of, together
+from prismcube.cube.parts import Part, parts, parts_at_once, rows_of, together
 from prismcube.cube.plan import CubePlan
 from prismcube.encode import covjson, geotiff, png
 from prismcube.encode.geotiff import Writer
@@ -94,8 +94,10 @@ def stream_geotiff(context: Context, plan: CubePlan) -> tuple[Iterator[bytes], i
 def _read_before(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
     """All parts first. Raises SourceError when not one slice could be read, Overloaded."""
     with context.memory.keep(_kept_bytes(plan, len(plan.slices) * plan.grid.height)):
-        with context.memory.hold(plan.working_bytes * rows // plan.grid.height, stop=context.stop):
-            made = list(parts(plan, rows, stop=context.stop, observer=context.observer))
+        at_once, needed = _together(context, plan, rows)
+        with context.memory.hold(needed, stop=context.stop):
+            batches = parts(plan, rows, at_once=at_once, stop=context.stop, observer=context.observer)
+            made = [part for batch in batches for part in batch]
         ends = [together(_ends(made, index)) for index in range(len(plan.slices))]
         _check([status for status, _ in ends], ends[-1][1])
         writer = Writer(plan.header, rows, tuple(ends))
@@ -125,7 +127,8 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
     waiting: list[tuple[int, Slice]] = []
     """Parts before the first that could be read: few, and all of them empty."""
     begun = False
-    with context.memory.keep(_kept_bytes(plan, rows)):
+    at_once, _ = _together(context, plan, rows)
+    with context.memory.keep(_kept_bytes(plan, rows * at_once)):
         for part in _made(context, plan, rows):
             ends[part.slice.index].append((part.slice.status, part.slice.message))
             if not begun and part.slice.status is SliceStatus.FAILED:
@@ -144,14 +147,21 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
 
 
 def _made(context: Context, plan: CubePlan, rows: int) -> Iterator[Part]:
-    """The parts. Memory for their computation is held while one is made, never while a client takes it."""
-    made = parts(plan, rows, stop=context.stop, observer=context.observer)
+    """The parts. Memory for their computation is held while some are made, never while a client takes them."""
+    at_once, needed = _together(context, plan, rows)
+    made = parts(plan, rows, at_once=at_once, stop=context.stop, observer=context.observer)
     while True:
-        with context.memory.hold(plan.working_bytes * rows // plan.grid.height, stop=context.stop):
-            part = next(made, None)
-        if part is None:
+        with context.memory.hold(needed, stop=context.stop):
+            batch = next(made, None)
+        if batch is None:
             return
-        yield part
+        yield from batch
+
+
+def _together(context: Context, plan: CubePlan, rows: int) -> tuple[int, int]:
+    """How many parts are computed together, and the memory that they need."""
+    at_once = parts_at_once(plan, rows, working_bytes=min(context.limits.working_bytes, PART_BYTES))
+    return at_once, at_once * plan.slice_bytes * rows // plan.grid.height
 
 
 def _without_pixels(one: Slice) -> Slice:

@@ -112,7 +112,7 @@ def check_costs(context: Context, plan: CubePlan, format: str) -> None:
     if format in ("geotiff", "tiff"):
         rows = part_rows(context, plan)
         geotiff.check(plan.header)
-    check_plan(context, plan, working=plan.working_bytes * rows // plan.grid.height)
+    check_plan(context, plan, working=plan.slice_bytes * rows // plan.grid.height)
     _check_visits(plan, rows)
     if format in FILES:
         FILES[format].check(plan.header)
@@ -183,7 +183,7 @@ def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
     """What the answer would cost; nothing is read. It is a document of its own, whatever `f` says."""
     document = {"type": "Estimate", "format": format, **plan.cost(), "fits": True}
     if format in ("geotiff", "tiff"):  # made in parts
-        document["workingBytes"] = plan.working_bytes * part_rows(context, plan) // plan.grid.height
+        document["workingBytes"] = plan.slice_bytes * part_rows(context, plan) // plan.grid.height
     try:
         check_costs(context, plan, format)
     except (BudgetExceeded, InvalidInput) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.mask import MaskRule
+from prismcube.storage.store import read_range, stat
+from prismcube.tiff.layout import Header
+from prismcube.tiff.parse import read_layout
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 ANYWHERE = MultiPolygon([box(-180, -90, 180, 90)])
@@ -31,8 +35,11 @@ ANYWHERE = MultiPolygon([box(-180, -90, 180, 90)])
 class Scenes:
     """Files, each a dataset of a record; `plan` and `cube` over all of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, by_layout: bool = True) -> None:
         self.folder = folder
+        self.by_layout = by_layout
+        """False: GDAL reads all files."""
+        self.headers: dict[tuple[str, str], Header] = {}
         self.records: list[Record] = []
         self.datasets: list[Dataset] = []
 
@@ -63,6 +70,7 @@ class Scenes:
         with rasterio.open(path) as file:
             grid = Grid(file.crs.to_string(), file.transform, file.height, file.width)
             format = DataFormat(dtype=file.dtypes[0], nodata=file.nodata)
+        self.headers[path.as_uri(), ""] = header_of(path.as_uri())
         self.datasets.append(
             Dataset(
                 id=len(self.datasets) + 1,
@@ -76,6 +84,7 @@ class Scenes:
                 mapping=mapping or ValueMapping(),
                 grid=grid,
                 footprint=ANYWHERE,
+                etag=stat(path.as_uri()).etag,
             )
         )
         return record
@@ -113,17 +122,24 @@ class Scenes:
             mosaic=mosaic,
             masks=choose_masks(collection, names, mask),
         )
-        return make_plan(request, self.datasets)
+        return make_plan(request, self.datasets, headers=self.headers if self.by_layout else {})
 
     def cube(self, fields: dict[str, DataFormat | str], **asked: Any) -> list[Any]:
         return list(execute(self.plan(fields, **asked)))
 
 
-@pytest.fixture
-def scenes(tmp_path: Path) -> Scenes:
-    return Scenes(tmp_path)
+def header_of(uri: str, subdir: str = "") -> Header:
+    status = stat(uri)
+    layout = read_layout(partial(read_range, uri), size=status.size)
+    return Header(layout=layout, etag=status.etag)
 
 
-@pytest.fixture
-def scenes_in() -> Callable[[Path], Scenes]:
-    return Scenes
+@pytest.fixture(params=[True, False], ids=["layouts", "gdal"])
+def scenes(request: pytest.FixtureRequest, tmp_path: Path) -> Scenes:
+    """Read by the fast way, and by GDAL."""
+    return Scenes(tmp_path, by_layout=request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["layouts", "gdal"])
+def scenes_in(request: pytest.FixtureRequest) -> Callable[[Path], Scenes]:
+    return partial(Scenes, by_layout=request.param)

@@ -9,9 +9,9 @@ from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from prismcube.cube.levels import scale_of
+from prismcube.cube.levels import kernel_scale, scale_of
 from prismcube.cube.mesh import Meshes
-from prismcube.cube.warp import _scale, resample, view_of
+from prismcube.cube.warp import resample, view_of
 from prismcube.model.formats import DTYPES, DataFormat
 from prismcube.model.grid import Bounds, Grid, transformer
 
@@ -43,7 +43,7 @@ def gdal(data, source, target, resampling, nodata, *, shrink=(1.0, 1.0)):
             data[np.newaxis], out,
             src_transform=source.transform, src_crs=source.crs, dst_transform=target.transform, dst_crs=target.crs,
             resampling=Resampling[resampling], tolerance=EXACT, num_threads=1, UNIFIED_SRC_NODATA="NO",
-            XSCALE=_scale(shrink[1]), YSCALE=_scale(shrink[0]), **options,
+            XSCALE=kernel_scale(shrink[1]), YSCALE=kernel_scale(shrink[0]), **options,
         )  # fmt: skip
     valid = out[1] != 0 if nodata is None else ~np.isnan(out[0]) if math.isnan(nodata) else out[0] != nodata
     return out[0], valid
@@ -144,7 +144,7 @@ def test_every_part_of_the_globe(place, resampling):
 
 @pytest.mark.parametrize("resampling", KERNELS)
 @pytest.mark.parametrize("shrink", [0.4, 0.96, 1.3, 1.9, 2.03, 3.4, 7.7])
-def test_every_scale(shrink, resampling):
+def test_everykernel_scale(shrink, resampling):
     source = utm("EPSG:32632", shape=(800, 700))
     target = around(source, "EPSG:3857", size=28.6 * shrink, pixels=(90, 110))
     agree(image("uint16", 0, shape=(800, 700)), source, target, resampling, 0)

@@ -13,7 +13,7 @@ class Plan:
     """As much of a plan as the number of rows depends on."""
 
     def __init__(self, height, width, working):
-        self.working_bytes = working * height * width
+        self.slice_bytes = working * height * width
         self.grid = type("Grid", (), {"shape": (height, width), "height": height, "width": width})
 
 

@@ -1,0 +1,217 @@
+"""Visits to files: a step of a plan in, pixels of the answer's grid out, by the fast way or by GDAL.
+
+Reader.visit(step, grid) -> Visit       remote files are asked at once
+Visit.fill(band, out, valid)            what is still empty of an answer
+Visit.pixels()                          stored values and validity of all its bands
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prismcube.cube import warp
+from prismcube.cube.gate import Stop
+from prismcube.cube.levels import kernel_scale, level_grid
+from prismcube.cube.mesh import Meshes
+from prismcube.cube.plan import ReadStep
+from prismcube.cube.warp import View
+from prismcube.cube.windows import Pending, TiffSource, Windows
+from prismcube.model.entities import own_etag
+from prismcube.model.grid import Grid
+from prismcube.raster.reader import read_copy, read_warp
+from prismcube.storage.ranges import FileChanged
+from prismcube.tiff.layout import Window
+
+KEPT_VIEWS = 64
+CHANGED = "has changed since it was indexed"
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+class Visit(ABC):
+    """A file that is being read for one step of a plan, on the grid of the answer."""
+
+    def __init__(self, step: ReadStep, grid: Grid) -> None:
+        self.step = step
+        self.grid = grid
+        """Turned as the file counts."""
+        self.bands = tuple(dict.fromkeys(band.band for band in step.bands))
+        """Of the file, each once."""
+        self.fallback = ""
+        """Why GDAL reads it, when it does."""
+
+    @abstractmethod
+    def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        """Fill what is not yet `valid` of an answer of the file's type; how many pixels. Raises SourceError.
+
+        `out` and `valid` have the grid's shape; no valid pixel becomes `shunned`.
+        """
+
+    def pixels(self) -> tuple[Array, Mask]:
+        """Stored values and validity, both (bands, height, width). Raises SourceError."""
+        data = np.zeros((len(self.bands), *self.grid.shape), dtype=self.step.format.dtype)
+        valid = np.zeros(data.shape, dtype=bool)
+        for band, out, mask in zip(self.bands, data, valid, strict=True):
+            self.fill(band, out, mask, shunned=None)
+        return data, valid
+
+    def cancel(self) -> None:  # noqa: B027  most have nothing to cancel
+        """Nobody will take it."""
+
+
+class _Nothing(Visit):
+    """The file lies beside the grid, as its mesh has shown."""
+
+    def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        return 0
+
+
+class _ByGdal(Visit):
+    """A file without a layout."""
+
+    def __init__(self, step: ReadStep, grid: Grid) -> None:
+        super().__init__(step, grid)
+        self.fallback = step.fallback
+        self._read: tuple[Array, Mask] | None = None
+
+    def pixels(self) -> tuple[Array, Mask]:
+        step = self.step
+        if self._read is None and step.offset is not None:
+            row, col = step.offset
+            self._read = read_copy(step, self.bands, self.grid, row=row, col=col)
+        elif self._read is None:
+            scale = kernel_scale(step.scale[0]), kernel_scale(step.scale[1])
+            self._read = read_warp(step, self.bands, self.grid, resampling=step.resampling, scale=scale)
+        return self._read
+
+    def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        data, found = self.pixels()
+        at = self.bands.index(band)
+        return warp.merge(data[at], found[at], out=out, valid=valid, shunned=shunned)
+
+
+class _Fast(Visit):
+    """A file that is read by its layout; by GDAL when it has changed, which then reads its header anew."""
+
+    def __init__(self, step: ReadStep, grid: Grid, pending: Pending) -> None:
+        super().__init__(step, grid)
+        self._pending = pending
+        self._read: Array | None = None
+        self._instead: _ByGdal | None = None
+
+    def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        if self._read is None and self._instead is None:
+            try:
+                self._read = self._pending.result()
+            except FileChanged:
+                self.fallback = CHANGED
+                self._instead = _ByGdal(self.step, self.grid)
+        if self._instead is not None:
+            return self._instead.fill(band, out, valid, shunned=shunned)
+        data: Array = self._read[self.bands.index(band)]  # type: ignore[index]  # one of both is there
+        return self._place(data, out, valid, shunned)
+
+    @abstractmethod
+    def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
+        """As `fill`, from the stored values of a window."""
+
+    def cancel(self) -> None:
+        self._pending.cancel()
+
+
+class _Aligned(_Fast):
+    """Pixels of the file are those of the answer."""
+
+    def __init__(self, step: ReadStep, grid: Grid, pending: Pending, part: Window) -> None:
+        super().__init__(step, grid, pending)
+        self._part = part.slices
+
+    def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
+        return warp.fill(data, format=self.step.format, out=out[self._part], valid=valid[self._part], shunned=shunned)
+
+
+class _Warped(_Fast):
+    """Pixels of the file are resampled."""
+
+    def __init__(self, step: ReadStep, grid: Grid, pending: Pending, view: View, source: Grid) -> None:
+        super().__init__(step, grid, pending)
+        self._view, self._source = view, source
+
+    def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
+        step = self.step
+        return warp.resample(
+            self._view,
+            data,
+            self._source,
+            self.grid,
+            format=step.format,
+            resampling=step.resampling,
+            out=out,
+            valid=valid,
+            shunned=shunned,
+        )
+
+
+class Reader:
+    """Reads the files of plans; of any thread. One a process."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        self._meshes = Meshes()
+        self._views: OrderedDict[_ViewKey, View | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def visit(self, step: ReadStep, grid: Grid, *, stop: Stop) -> Visit:
+        """Begin to read what a step has of `grid`: that of the plan, or, with the step of a part, of the part."""
+        if step.turn:
+            grid = grid.moved(step.turn)
+        if step.layout is None:
+            return _ByGdal(step, grid)
+        source = level_grid(step.grid, step.layout, step.level)
+        if step.offset is not None:
+            row, col = step.offset
+            window = Window(row, col, grid.height, grid.width).within(*source.shape)
+            part = Window(window.row - row, window.col - col, window.height, window.width)
+            return _Aligned(step, grid, self._begin(step, window, stop), part) if part.pixels else _Nothing(step, grid)
+        view = self._view(step, source, grid)
+        if view is None:
+            return _Nothing(step, grid)
+        return _Warped(step, grid, self._begin(step, view.window, stop), view, source)
+
+    def _begin(self, step: ReadStep, window: Window, stop: Stop) -> Pending:
+        if step.layout is None:
+            raise ValueError("without a layout there are no windows")
+        file = TiffSource(uri=step.uri, layout=step.layout, etag=own_etag(step.etag), image=step.subdir)
+        bands = tuple(dict.fromkeys(band.band for band in step.bands))
+        return self.windows.begin(file, step.level, bands, window, stop=stop)
+
+    def _view(self, step: ReadStep, source: Grid, grid: Grid) -> View | None:
+        """As `view_of`; kept, since the dates of one place share it."""
+        shrink = step.scale[0] * source.height / step.grid.height, step.scale[1] * source.width / step.grid.width
+        key = _ViewKey(source, grid, step.resampling, shrink)
+        with self._lock:
+            if key in self._views:
+                self._views.move_to_end(key)
+                return self._views[key]
+        view = warp.view_of(source, grid, resampling=step.resampling, shrink=shrink, meshes=self._meshes)
+        with self._lock:
+            self._views[key] = view
+            while len(self._views) > KEPT_VIEWS:
+                self._views.popitem(last=False)
+        return view
+
+
+@dataclass(frozen=True)
+class _ViewKey:
+    source: Grid
+    grid: Grid
+    resampling: str
+    shrink: tuple[float, float]
