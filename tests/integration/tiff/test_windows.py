@@ -23,7 +23,10 @@ from prismcube.errors import SourceError
 from prismcube.storage import buckets
 from prismcube.storage.buckets import Missing
 from prismcube.storage.ranges import FileChanged, Ranges
-from prismcube.tiff.layout import Window
+from prismcube.storage.store import stat
+from prismcube.storage.uri import canonical_uri
+from prismcube.tiff.layout import NotUnderstood, Window
+from prismcube.tiff.parse import read_layout
 
 Make = Callable[..., None]
 SourceOf = Callable[[Path], TiffSource]
@@ -333,3 +336,29 @@ def test_remote_windows_are_those_of_gdal(tmp_path: Path, make: Make, source_of:
     with pytest.raises(FileChanged):
         windows.begin(replace(source, etag="another"), 0, [1], Window(0, 0, 1, 1)).result()
     windows.begin(source, 0, [1], Window(500, 0, 1, 1)).cancel()
+
+
+@pytest.mark.parametrize("storage", ["tiles", "strips", "pixel"])
+@pytest.mark.parametrize("codec", CODECS)
+def test_damaged_files_are_errors_or_other_pixels(tmp_path: Path, make: Make, codec: str, storage: str) -> None:
+    path, random = tmp_path / "a.tif", np.random.default_rng(13)
+    make(path, shape=SHAPE, compress=codec, **STORAGES[storage])
+    whole = path.read_bytes()
+    windows = Windows(Ranges(), cache_bytes=0)
+    told = 0
+    for number in range(60):
+        data = bytearray(whole)
+        for _ in range(4):
+            data[random.integers(0, 400 if number % 2 else len(data))] = random.integers(0, 256)
+        data = data[: random.integers(1, len(data))] if number % 5 == 0 else data
+        path.write_bytes(data)
+        uri = canonical_uri(path)
+        try:
+            layout = read_layout(lambda start, length, data=data: bytes(data[start : start + length]), size=len(data))
+            level = layout.levels[0]
+            window = Window(0, 0, min(level.height, 500), min(level.width, 500))
+            source = TiffSource(uri=uri, layout=layout, etag=stat(uri).etag)
+            assert windows.begin(source, 0, [1], window).result().shape == (1, window.height, window.width)
+        except (NotUnderstood, SourceError):
+            told += 1
+    assert 5 < told < 60
