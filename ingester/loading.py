@@ -22,10 +22,12 @@ from ingester.mapping.rules import Content, Mapping
 from ingester.outcomes import Outcome, Status, Summary, failed
 from ingester.planning import Candidate, Plan, Planner, facts
 from prismcube.catalogue import Catalogue, Change, FileEntry, UnitOfWork
+from prismcube.catalogue.headers import HeaderState
 from prismcube.errors import PrismcubeError
-from prismcube.model.entities import Instance
+from prismcube.model.entities import Instance, own_etag
 from prismcube.storage.uri import without_secret
 from prismcube.storage.versions import is_current
+from prismcube.tiff.layout import Header
 
 BATCH = 200
 """Files a transaction: about a tenth of a second, which other writers wait."""
@@ -123,21 +125,25 @@ class Loader:
         planner = Planner(variables=self._mapping.variables, instances=self._instances, deep=self._options.deep)
         ahead: deque[Future[_Planned] | _Planned] = deque()
         for chunk in batched(candidates, CHUNK):
-            known = self._catalogue.files.known([one.uri for one in chunk if isinstance(one, Candidate)])
+            uris = [one.uri for one in chunk if isinstance(one, Candidate)]
+            known = self._catalogue.files.known(uris)
+            headers = self._catalogue.headers.states(uris)
             for one in chunk:
                 if isinstance(one, Outcome):
                     ahead.append((None, one))
                 else:
-                    ahead.append(pool.submit(self._plan, planner, one, known.get(one.uri)))
+                    ahead.append(pool.submit(self._plan, planner, one, known.get(one.uri), headers.get(one.uri, {})))
             while len(ahead) >= self._options.threads * WINDOW:
                 yield _done(ahead.popleft())
         while ahead:
             yield _done(ahead.popleft())
 
-    def _plan(self, planner: Planner, candidate: Candidate, known: FileEntry | None) -> _Planned:
+    def _plan(
+        self, planner: Planner, candidate: Candidate, known: FileEntry | None, headers: Dict[str, HeaderState]
+    ) -> _Planned:
         try:
-            if known and not self._options.deep and self._is_unchanged(planner, candidate, known):
-                return candidate, _outcome(candidate, Status.UNCHANGED)
+            if known and not self._options.deep and self._is_unchanged(planner, candidate, known, headers):
+                return candidate, _outcome(candidate, Status.UNCHANGED, fallbacks=_fallbacks(headers))
             plan = planner.plan(candidate)
         except PrismcubeError as error:
             return candidate, _failed(candidate, error)
@@ -145,9 +151,13 @@ class Loader:
             self._trust.learn(candidate.content, facts(plan.entry) <= facts(known))
         return candidate, plan
 
-    def _is_unchanged(self, planner: Planner, candidate: Candidate, known: FileEntry) -> bool:
+    def _is_unchanged(
+        self, planner: Planner, candidate: Candidate, known: FileEntry, headers: Dict[str, HeaderState]
+    ) -> bool:
+        state = own_etag(known.container.etag)
         return (
-            self._trust.covers(candidate.content)
+            all(_is_state(headers, one.subdir, state) for of in known.holdings for one in of.datasets)
+            and self._trust.covers(candidate.content)
             and planner.is_known(candidate, known)
             and is_current(candidate.uri, known.container.etag)
         )
@@ -170,7 +180,8 @@ class Loader:
             if isinstance(change, PrismcubeError):
                 outcomes.append(_failed(candidate, change))
             else:
-                outcomes.append(_outcome(candidate, Status(change.value), notes=plan.notes))
+                fallbacks = _fallbacks(plan.entry.headers)
+                outcomes.append(_outcome(candidate, Status(change.value), notes=plan.notes, fallbacks=fallbacks))
         return outcomes
 
 
@@ -200,8 +211,24 @@ def _with_instances(entry: FileEntry, old: Dict[str, int], new: Dict[str, int]) 
     return replace(entry, holdings=tuple(holdings))
 
 
-def _outcome(candidate: Candidate, status: Status, notes: tuple[str, ...] = ()) -> Outcome:
-    return Outcome(name=candidate.name, status=status, uri=without_secret(candidate.uri), notes=notes)
+def _outcome(
+    candidate: Candidate, status: Status, *, notes: tuple[str, ...] = (), fallbacks: tuple[str, ...] = ()
+) -> Outcome:
+    uri = without_secret(candidate.uri)
+    return Outcome(name=candidate.name, status=status, uri=uri, notes=notes, fallbacks=fallbacks)
+
+
+def _is_state(headers: Dict[str, HeaderState], subdir: str, etag: str) -> bool:
+    """True when a part's header is stored, and of that state; an older version of Prismcube stored none."""
+    return subdir in headers and headers[subdir].etag == etag
+
+
+def _fallbacks(
+    headers: Dict[str, HeaderState | Header] | Dict[str, HeaderState] | Dict[str, Header],
+) -> tuple[str, ...]:
+    return tuple(
+        f"{subdir}: {one.reason}" if subdir else one.reason for subdir, one in sorted(headers.items()) if one.reason
+    )
 
 
 def _failed(candidate: Candidate, error: PrismcubeError) -> Outcome:

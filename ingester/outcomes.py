@@ -33,6 +33,8 @@ class Outcome:
     """Where the file lies, without what a signed URL keeps secret; empty when that could not be told."""
     notes: tuple[str, ...] = ()
     """How the file differs from what its item says; the file is believed."""
+    fallbacks: tuple[str, ...] = ()
+    """Why its pixels are left to GDAL, of each part for which they are."""
 
     @property
     def path(self) -> Path:
@@ -47,6 +49,7 @@ class Outcome:
             "uri": self.uri,
             "reason": self.reason,
             "notes": list(self.notes),
+            "fallbacks": list(self.fallbacks),
         }
 
 

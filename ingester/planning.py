@@ -25,6 +25,8 @@ from prismcube.model.entities import Container, Dataset, DatasetStatus, Record, 
 from prismcube.model.period import utc
 from prismcube.raster.inspect import RasterInfo, inspect
 from prismcube.storage.uri import without_secret
+from prismcube.tiff.current import current_header
+from prismcube.tiff.layout import Header
 
 Compare = Callable[[RasterInfo], tuple[str, ...]]
 """How a file differs from what is said about it."""
@@ -83,7 +85,11 @@ class Planner:
         )
         first = headers.first
         return Plan(
-            entry=FileEntry(container=Container(uri=first.uri, etag=first.etag), holdings=_merged(holdings)),
+            entry=FileEntry(
+                container=Container(uri=first.uri, etag=first.etag),
+                holdings=_merged(holdings),
+                headers=_layouts(holdings),
+            ),
             notes=candidate.compare(first),
         )
 
@@ -145,6 +151,12 @@ class _Headers:
     @property
     def first(self) -> RasterInfo:
         return next(iter(self._infos.values()))
+
+
+def _layouts(holdings: tuple[Holding, ...]) -> dict[str, Header]:
+    """Where the blocks of each part of the file lie that holds a dataset."""
+    parts = {(one.uri, one.subdir) for of in holdings for one in of.datasets}
+    return {subdir: current_header(uri, subdir) for uri, subdir in sorted(parts)}
 
 
 _Datasets = list[tuple[DatasetRule, str, tuple[int, ...]]]

@@ -9,6 +9,7 @@ No label holds what a client sends: routes are templates, methods and statuses a
 from __future__ import annotations
 
 import os
+import re
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -21,6 +22,9 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable by which prometheus-client is told the folder."""
 
+MOST_REASONS = 40
+"""Labels of reasons, at most; the numbers in them don't count."""
+_NUMBER = re.compile(r"[0-9][0-9,.]*")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
@@ -60,6 +64,7 @@ class Metrics:
         self.memory_free = gauge("memory_free_bytes", "Of which nobody holds.")
         for status in SliceStatus:
             self.slices.labels(status.value)
+        self._reasons: set[str] = set()
 
     # --- the engine's observer ----------------------------------------------------------------------------------------
 
@@ -68,7 +73,12 @@ class Metrics:
         self.bytes_read.inc(size)
 
     def fell_back(self, reason: str) -> None:
-        self.fallbacks.labels(reason).inc()
+        reason = _NUMBER.sub("N", reason)[:80]
+        # A plan may come from a stranger, with whatever reasons.
+        known = reason in self._reasons or len(self._reasons) < MOST_REASONS
+        if known:
+            self._reasons.add(reason)
+        self.fallbacks.labels(reason if known else "other").inc()
 
     def slice_made(self, status: SliceStatus) -> None:
         self.slices.labels(status.value).inc()

@@ -16,6 +16,7 @@ from prismcube.catalogue.documents import ConsolidationSettings, Layouts, Palett
 from prismcube.catalogue.engine import BoundSession, PooledSession, Session, create_engine
 from prismcube.catalogue.files import Files
 from prismcube.catalogue.grids import Grids
+from prismcube.catalogue.headers import Headers
 from prismcube.catalogue.keys import Keys
 from prismcube.catalogue.migrations import is_current
 from prismcube.catalogue.outbox import Outbox
@@ -43,6 +44,7 @@ class Repositories:
         self.datasets = Datasets(session)
         self.collections = Collections(session)
         self.files = Files(session)
+        self.headers = Headers(session)
         self.keys = Keys(session)
         self._session = session
         self.outbox = Outbox(session)

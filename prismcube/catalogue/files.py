@@ -8,8 +8,8 @@ own time: 250 files a second instead of thousands.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -22,10 +22,12 @@ from prismcube.catalogue.containers import Containers, container_of, container_v
 from prismcube.catalogue.dataset_rows import SELECT, band_values, dataset_of, dataset_values, facts
 from prismcube.catalogue.datasets import Datasets
 from prismcube.catalogue.engine import BoundSession, Change, Session
+from prismcube.catalogue.headers import insert_headers, put_headers
 from prismcube.catalogue.records import Records, ids_of, record_values
 from prismcube.catalogue.tables import container, dataset, dataset_band, layout, record
 from prismcube.errors import InvalidInput, NotFound, PrismcubeError
 from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
+from prismcube.tiff.layout import Header
 
 CONTAINERS = select(container).where(container.c.uri.in_(bindparam("uris", expanding=True)))
 DATASETS = (
@@ -53,6 +55,8 @@ class FileEntry:
     container: Container
     holdings: tuple[Holding, ...]
     """At least one, each of another record; files that stack dates hold many."""
+    headers: Mapping[str, Header] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    """By subdir; as far as they are to be stored. `Files.known` leaves them out."""
 
 
 class Files:
@@ -90,6 +94,7 @@ class Files:
                     new[uri] = number
                 elif uri in known and _is_same(entry, *known[uri]):
                     outcomes[number] = Change.UNCHANGED
+                    put_headers(connection, known[uri][0].id, entry.headers)
                 else:
                     alone.append(number)
             _insert(connection, [entries[number] for number in new.values()])
@@ -167,6 +172,7 @@ def _insert(connection: Connection, entries: Sequence[FileEntry]) -> None:
         return
     values = [container_values(entry.container) for entry in entries]
     containers = insert_with_ids(connection, container, values)
+    insert_headers(connection, zip(containers, (entry.headers for entry in entries), strict=True))
     held = [
         (holding, container_id)
         for entry, container_id in zip(entries, containers, strict=True)
@@ -203,6 +209,7 @@ def _put_alone(connection: Connection, entry: FileEntry, *, replace_differing: b
     try:
         with connection.begin_nested():
             of_file, change = Containers(session).put(entry.container)
+            put_headers(connection, of_file.id or 0, entry.headers)
             changes = {change}
             kept = set()
             for holding in entry.holdings:

@@ -182,6 +182,18 @@ container = Table(
     sqlite_autoincrement=True,
 )
 
+# Of files of datasets; see headers.py. Each of these layouts of blocks takes about a kilobyte.
+tiff_header = Table(
+    "tiff_header",
+    metadata,
+    Column("container_id", Id, _to("container.id", cascade=True), primary_key=True, autoincrement=False),
+    Column("subdir", Text, primary_key=True),
+    Column("etag", Text, nullable=False),  # of the file when its header was read
+    Column("packed", LargeBinary),  # the layout; NULL: GDAL must read the file
+    Column("reason", Text, nullable=False),
+    CheckConstraint("(packed IS NULL) = (reason <> '')", name="kind"),
+)
+
 dataset = Table(
     "dataset",
     metadata,

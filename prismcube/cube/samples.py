@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prismcube.cube.parts import together
-from prismcube.cube.plan import CubePlan, make_plan
+from prismcube.cube.plan import NO_HEADERS, CubePlan, Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import BudgetExceeded
 from prismcube.model.cube import OutputField, Slice, SliceStatus, Step
@@ -84,10 +84,12 @@ def windows(rows: Indices, cols: Indices, grid: Grid) -> list[Window]:
     return found
 
 
-def plan_samples(request: CubeRequest, datasets: Sequence[Dataset], parts: Sequence[Window]) -> SamplePlan:
-    """The plan of pixels in windows of the request's grid."""
+def plan_samples(
+    request: CubeRequest, datasets: Sequence[Dataset], parts: Sequence[Window], *, headers: Headers = NO_HEADERS
+) -> SamplePlan:
+    """The plan of pixels in windows of the request's grid; `headers` as of `make_plan`."""
     group_of = {record.id: at for at, group in enumerate(request.groups) for record in group.records}
-    plans = [(window, make_plan(replace(request, grid=window.grid), datasets)) for window in parts]
+    plans = [(window, make_plan(replace(request, grid=window.grid), datasets, headers=headers)) for window in parts]
     placed = [(window, plan, [group_of[one.layers[0].record_id] for one in plan.slices]) for window, plan in plans]
     used = sorted({group for _, _, groups in placed for group in groups})
     names: dict[int, dict[str, None]] = {group: {} for group in used}

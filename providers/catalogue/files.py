@@ -14,6 +14,8 @@ from prismcube.model.entities import Container, Dataset
 from prismcube.raster.inspect import inspect
 from prismcube.storage import store
 from prismcube.storage.uri import canonical_uri, gdal_path, is_remote, without_secret
+from prismcube.tiff.current import current_header
+from prismcube.tiff.layout import Header
 from providers.catalogue.documents import Dataset as Document
 from providers.catalogue.documents import number
 
@@ -61,6 +63,8 @@ class Read:
     """Its container is not known yet."""
     etag: str
     """Of the file."""
+    header: Header
+    """Where the blocks of the part lie that holds it."""
 
 
 def read(of: Catalogue, document: Document) -> Read:
@@ -78,6 +82,7 @@ def read(of: Catalogue, document: Document) -> Read:
     )
     try:
         info = inspect(canonical_uri(document.uri), document.subdir)
+        header = current_header(info.uri, info.subdir)
         parts = check_dataset(
             info, bands=document.bands, variable=variable, internal=internal, mapping=document.mapping.value()
         )
@@ -91,14 +96,20 @@ def read(of: Catalogue, document: Document) -> Read:
         record_id=document.record,
         status=document.status,
     )
-    return Read(dataset, info.etag)
+    return Read(dataset, info.etag, header)
 
 
 def container_id(unit: UnitOfWork, found: Read) -> int:
-    """The id of the file's container, which is stored when it is new.
+    """The id of the file's container, which is stored when it is new, as is the header of the part.
 
     Raises Conflict when the file has changed since other datasets of it were stored: they would be misread.
     """
+    id = _container_id(unit, found)
+    unit.headers.put(id, {found.dataset.subdir: found.header})
+    return id
+
+
+def _container_id(unit: UnitOfWork, found: Read) -> int:
     uri = found.dataset.uri
     try:
         known = unit.containers.get(uri)

@@ -13,7 +13,7 @@ from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.cube.engine import execute
-from prismcube.cube.plan import CubePlan, check_budget, make_plan
+from prismcube.cube.plan import CubePlan, Headers, check_budget, make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.errors import InvalidInput, NotFound, SourceError
 from prismcube.model.collection import Collection
@@ -62,7 +62,8 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
 
     Raises InvalidInput for what doesn't fit the collection and, with `budget`, BudgetExceeded before anything is read.
     """
-    plan = make_plan(*search(context, collection, wanted))
+    request, datasets, headers = search(context, collection, wanted)
+    plan = make_plan(request, datasets, headers=headers)
     if budget:
         check_plan(context, plan)
     return plan
@@ -82,8 +83,10 @@ def check_plan(context: Context, plan: CubePlan, *, working: int | None = None) 
     )
 
 
-def search(context: Context, collection: Collection, wanted: Selection) -> tuple[CubeRequest, list[Dataset]]:
-    """What a selection asks of the engine, and the datasets that may have it; without groups when nothing lies there.
+def search(context: Context, collection: Collection, wanted: Selection) -> tuple[CubeRequest, list[Dataset], Headers]:
+    """What a selection asks of the engine, the datasets that may have it, and the headers of their files.
+
+    Without groups when nothing lies there.
 
     Raises InvalidInput for what doesn't fit the collection.
     """
@@ -106,7 +109,7 @@ def search(context: Context, collection: Collection, wanted: Selection) -> tuple
         resampling=wanted.resampling,
         masks=masks,
     )
-    return request, datasets
+    return request, datasets, context.catalogue.headers.of(datasets)
 
 
 def _area(grid: Grid) -> BaseGeometry:

@@ -47,6 +47,9 @@ def index(
         bool, typer.Option("--deep", help="Read the pixels too, also of files that have not changed.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Tell of each file how its pixels are read: fast, or by GDAL and why.")
+    ] = False,
 ) -> None:
     """Index files: read their headers, write records and datasets, create or update the mapping's collections.
 
@@ -58,12 +61,19 @@ def index(
     from ingester.index import Options
 
     options = Options(replace=replace, deep=deep, dry_run=dry_run, threads=threads)
-    if index_files(settings_for(config, home=home), files, mapping=mapping, options=options, brief=brief):
+    settings = settings_for(config, home=home)
+    if index_files(settings, files, mapping=mapping, options=options, brief=brief, verbose=verbose):
         raise typer.Exit(1)
 
 
 def index_files(
-    settings: Settings, files: list[Path], *, mapping: Path, options: Options | None = None, brief: bool = False
+    settings: Settings,
+    files: list[Path],
+    *,
+    mapping: Path,
+    options: Options | None = None,
+    brief: bool = False,
+    verbose: bool = False,
 ) -> bool:
     """Index with a progress bar and an outcome table; True when something went wrong."""
     from ingester.index import Options, Status
@@ -84,15 +94,29 @@ def index_files(
 
         summary = operations.index(settings, files, mapping=mapping, options=options, progress=advance)
     if listed:
-        table = Table("file", "outcome", "reason", box=None, header_style="bold")
+        names = ("file", "outcome", "reason", *(("read",) if verbose else ()))
+        table = Table(*names, box=None, header_style="bold")
         for outcome in listed:
-            table.add_row(*map(escape, (outcome.path.name, outcome.status.value, outcome.reason)))
+            told = (
+                outcome.path.name,
+                outcome.status.value,
+                outcome.reason,
+                *((_read_how(outcome),) if verbose else ()),
+            )
+            table.add_row(*map(escape, told))
         console.print(table)
     counts = {status: getattr(summary, status.value) for status in Status}
-    told = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    summed = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
     wrote = " (dry run, nothing written)" if options.dry_run else ""
-    console.print(f"{mapping.name}: {told or 'no file found'}{wrote}", markup=False)
+    console.print(f"{mapping.name}: {summed or 'no file found'}{wrote}", markup=False)
     return bool(summary.failed) or not any(counts.values())
+
+
+def _read_how(outcome: Outcome) -> str:
+    """How the pixels of a file are read."""
+    if outcome.fallbacks:
+        return f"by GDAL: {'; '.join(dict.fromkeys(outcome.fallbacks))}"
+    return "fast" if outcome.status in ("created", "updated", "unchanged") else ""
 
 
 @collections.command("list")

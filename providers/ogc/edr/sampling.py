@@ -30,8 +30,8 @@ def sample(
     parts = windows(rows, cols, native)
     top, left = int(rows.min()), int(cols.min())
     around = native.shifted(top, left, height=int(rows.max()) - top + 1, width=int(cols.max()) - left + 1)
-    request, datasets = search(context, collection, selection(query, collection, around))
-    plan = plan_samples(request, datasets, parts)
+    request, datasets, headers = search(context, collection, selection(query, collection, around))
+    plan = plan_samples(request, datasets, parts, headers=headers)
     if not plan.steps:
         return None
     _check(plan, context)

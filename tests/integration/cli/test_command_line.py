@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rasterio
 
 ROOT = Path(__file__).resolve().parents[3]
 S2 = ROOT / "examples" / "s2-romania.yml"
@@ -190,3 +191,21 @@ def test_index_again_with_other_options(tmp_path, few):
     assert (code, "3 unchanged" in text) == (0, True)
     code, text = prismcube("index", "--home", home, "--mapping", other, "--deep", folder)
     assert (code, "1 failed" in text) == (1, True)
+
+
+def test_verbose_tells_how_pixels_are_read(tmp_path, few):
+    folder, broken = few
+    first = sorted(folder.iterdir())[0]
+    with rasterio.open(sorted(folder.iterdir())[2]) as good:
+        profile, pixels = good.meta, good.read()
+    first.unlink()
+    with rasterio.open(first, "w", **profile, compress="packbits") as other:
+        other.write(pixels)
+    broken.unlink()
+    for outcome in ("created", "unchanged"):  # the second time, nothing is opened
+        _, text = prismcube("index", "--home", tmp_path / "home", "--mapping", S2, "--verbose", folder)
+        lines = {line.split()[0]: line.split(outcome)[-1].strip() for line in text.splitlines() if ".tif" in line}
+        assert lines.pop(first.name) == "by GDAL: PackBits compression"
+        assert [*lines.values()] == ["fast", "fast"]
+    _, text = prismcube("index", "--home", tmp_path / "home", "--mapping", S2, folder)
+    assert "PackBits" not in text
