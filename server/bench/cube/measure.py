@@ -48,10 +48,16 @@ class Wanted:
     """Timed runs, in place of the size's."""
 
 
-def measure(wanted: Wanted, *, progress: Progress) -> Report:
-    """Make the images where they are missing, and run every case."""
+def forks() -> ForkServerContext:
+    """How processes are started: forked from one that has imported every engine already."""
     start = multiprocessing.get_context("forkserver")
     start.set_forkserver_preload(["server.bench.cube.preload"])
+    return start
+
+
+def measure(wanted: Wanted, *, progress: Progress) -> Report:
+    """Make the images where they are missing, and run every case."""
+    start = forks()
     size = wanted.size
     folder = make(wanted.data, size, start, progress=progress)
     chosen = [one for one in cases(size) if not wanted.only or one.name in wanted.only]
