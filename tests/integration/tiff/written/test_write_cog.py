@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -270,3 +271,19 @@ def test_rows_that_do_not_fit(tmp_path, picture, image_of, rows, band, fault):
 def test_time_is_utc():
     image = Image(height=1, width=1, format=DataFormat(dtype="uint8"), time=datetime(2020, 1, 1, tzinfo=UTC))
     assert any(one.values == b"2020:01:01 00:00:00\0" for one in image.tags(0))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_memory_is_some_rows_of_blocks(tmp_path, image_of, threads):
+    """Of an image of 64 MB, with all its overviews, less than 16 MB are ever held."""
+    rows = np.random.default_rng(0).integers(0, 60_000, (256, 1024), dtype=np.uint16)
+    image = image_of(np.empty((1, 32_768, 1024), dtype=np.uint16), block_height=256, block_width=256)
+    with ThreadPoolExecutor(2) as pool:
+        tracemalloc.start()
+        with writing_cog(tmp_path / "cog.tif", image, pool=pool if threads else None, sync=False) as draft:
+            for _ in range(128):
+                draft.write(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (tmp_path / "cog.tif").stat().st_size > 64e6
+    assert peak < 16e6
