@@ -46,7 +46,8 @@ _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def plan_document(plan: CubePlan, *, layouts: bool = True) -> dict[str, Any]:
-    """The plan as a document; without `layouts` it can be executed all the same, by reading headers."""
+    """The plan as a document; without `layouts` it names all that decides the pixels, but can be
+    executed only where no overview is read."""
     numbers: dict[Layout, int] = {}
     slices = [_slice_json(one, numbers if layouts else None) for one in plan.slices]
     return {

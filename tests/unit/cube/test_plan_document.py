@@ -149,7 +149,7 @@ def test_round_trip(plan: CubePlan) -> None:
 @given(plans())
 @settings(max_examples=20)
 def test_without_layouts(plan: CubePlan) -> None:
-    """Whoever executes it reads the headers; the file's state is named all the same."""
+    """The files' states are named all the same."""
     document = plan_document(plan, layouts=False)
     assert document["layouts"] == []
     again = parse_plan(json.loads(json.dumps(document)))
