@@ -30,6 +30,9 @@ from numba import njit, types
 TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 """Types of pixels that kernels are made for."""
 
+u = np.uint64
+"""Of indices: of a signed one it is asked whether it counts from the end, for every pixel."""
+
 EDGE = 1e-10
 """Pixels by which a place may miss the edge between two pixels: GDAL's."""
 
@@ -38,8 +41,8 @@ LEAST_WEIGHT = 1e-6
 
 
 @njit(nogil=True, cache=True)
-def _row(x, y, v, u, step, count, line, xs, ys):
-    """Places of `count` pixels in a row: `v` cells down the mesh, `u`, `u + step`, ... cells right."""
+def _row(x, y, v, first, step, count, line, xs, ys):
+    """Places of `count` pixels in a row: `v` cells down the mesh, `first`, `first + step`, ... cells right."""
     rows, cols = x.shape
     top = min(max(math.floor(v), 0), max(rows - 2, 0))
     below = min(top + 1, rows - 1)
@@ -49,13 +52,20 @@ def _row(x, y, v, u, step, count, line, xs, ys):
         line[0, k] = x[top, k] if t == 0 else x[top, k] + (x[below, k] - x[top, k]) * t
         line[1, k] = y[top, k] if t == 0 else y[top, k] + (y[below, k] - y[top, k]) * t
     last = max(cols - 2, 0)
-    for column in range(count):
-        at = u + column * step
-        k = min(max(int(at), 0), last)
-        n = min(k + 1, cols - 1)
-        s = at - k
-        xs[column] = line[0, k] if s == 0 else line[0, k] + (line[0, n] - line[0, k]) * s
-        ys[column] = line[1, k] if s == 0 else line[1, k] + (line[1, n] - line[1, k]) * s
+    start = u(0)
+    k = min(max(int(first), 0), last)
+    while start < u(count):  # cell by cell: within one there is nothing to decide, so that it is computed in vectors
+        end = u(count)
+        if k < last:
+            end = u(min(max(math.ceil((k + 1 - first) / step), 0), count))
+        x0, y0 = line[0, k], line[1, k]
+        dx, dy = line[0, min(k + 1, cols - 1)] - x0, line[1, min(k + 1, cols - 1)] - y0
+        for column in range(start, end):
+            s = (first + column * step) - k
+            xs[column] = x0 if s == 0 else x0 + dx * s
+            ys[column] = y0 if s == 0 else y0 + dy * s
+        start = max(start, end)
+        k += 1
 
 
 def nearest(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):
@@ -67,13 +77,13 @@ def nearest(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, s
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
         for col in range(out.shape[1]):
             px, py = xs[col] + EDGE, ys[col] + EDGE
-            if valid[row, col] or not (px >= 0 and py >= 0 and px < width and py < height):
+            if valid[u(row), u(col)] or not (px >= 0 and py >= 0 and px < width and py < height):
                 continue
-            value = source[int(py), int(px)]
+            value = source[u(int(py)), u(int(px))]
             if (has_nodata and value == nodata) or value != value:
                 continue
-            out[row, col] = instead if value == shunned else value
-            valid[row, col] = 1
+            out[u(row), u(col)] = instead if value == shunned else value
+            valid[u(row), u(col)] = 1
             filled += 1
     return filled
 
@@ -94,7 +104,7 @@ def _bilinear_at(source, nodata, has_nodata, px, py):
             col = left + dx
             if col < 0 or col >= width:
                 continue
-            value = source[row, col]
+            value = source[u(row), u(col)]
             if (has_nodata and value == nodata) or value != value:
                 continue
             w = wy * (fx if dx else 1.0 - fx)
@@ -111,15 +121,15 @@ def bilinear(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, 
     for row in range(out.shape[0]):
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
         for col in range(out.shape[1]):
-            px, py = xs[col], ys[col]
-            if valid[row, col] or not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+            if valid[u(row), u(col)]:
                 continue
-            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1  # floor(px - 0.5), as px > -0.5
-            whole = left >= 0 and top >= 0 and left < width - 1 and top < height - 1
+            px, py = xs[col], ys[col]
+            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1  # floor(px - 0.5), as px > -0.5 within the file
             result = 0.0
+            whole = u(left) < u(width - 1) and u(top) < u(height - 1)  # not so for what is negative
             if whole:
-                a, b = source[top, left], source[top, left + 1]
-                c, d = source[top + 1, left], source[top + 1, left + 1]
+                a, b = source[u(top), u(left)], source[u(top), u(left + 1)]
+                c, d = source[u(top + 1), u(left)], source[u(top + 1), u(left + 1)]
                 whole = a == a and b == b and c == c and d == d
                 if has_nodata:
                     whole = whole and a != nodata and b != nodata and c != nodata and d != nodata
@@ -127,7 +137,9 @@ def bilinear(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, 
                 upper, lower = a * (1.0 - fx) + b * fx, c * (1.0 - fx) + d * fx
                 result = upper * (1.0 - fy) + lower * fy
             if not whole:
-                on = source[min(int(py + EDGE), height - 1), min(int(px + EDGE), width - 1)]
+                if not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+                    continue
+                on = source[u(min(int(py + EDGE), height - 1)), u(min(int(px + EDGE), width - 1))]
                 if (has_nodata and on == nodata) or on != on:
                     continue
                 total, weight = _bilinear_at(source, nodata, has_nodata, px, py)
@@ -136,8 +148,8 @@ def bilinear(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, 
                 result = total / weight
             if rounds:
                 result = math.floor(result + 0.5)
-            out[row, col] = instead if result == shunned else result
-            valid[row, col] = 1
+            out[u(row), u(col)] = instead if result == shunned else result
+            valid[u(row), u(col)] = 1
             filled += 1
     return filled
 
@@ -161,9 +173,11 @@ def cubic(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, lea
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
         for col in range(out.shape[1]):
             px, py = xs[col], ys[col]
-            if valid[row, col] or not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+            if valid[u(row), u(col)] or not (
+                px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height
+            ):
                 continue
-            on = source[min(int(py + EDGE), height - 1), min(int(px + EDGE), width - 1)]
+            on = source[u(min(int(py + EDGE), height - 1)), u(min(int(px + EDGE), width - 1))]
             if (has_nodata and on == nodata) or on != on:
                 continue
             left, top = int(px + 0.5) - 1, int(py + 0.5) - 1
@@ -172,14 +186,14 @@ def cubic(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, lea
             if whole:
                 for i in range(4):
                     for k in range(4):
-                        value = source[top - 1 + i, left - 1 + k]
+                        value = source[u(top - 1 + i), u(left - 1 + k)]
                         if (has_nodata and value == nodata) or value != value:
                             whole = False
                     rows[i] = _keys(
-                        float(source[top - 1 + i, left - 1]),
-                        float(source[top - 1 + i, left]),
-                        float(source[top - 1 + i, left + 1]),
-                        float(source[top - 1 + i, left + 2]),
+                        float(source[u(top - 1 + i), u(left - 1)]),
+                        float(source[u(top - 1 + i), u(left)]),
+                        float(source[u(top - 1 + i), u(left + 1)]),
+                        float(source[u(top - 1 + i), u(left + 2)]),
                         fx,
                     )
             if whole:
@@ -192,8 +206,8 @@ def cubic(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, lea
             if rounds:
                 result = math.floor(result + 0.5)
             result = min(max(result, least), most)
-            out[row, col] = instead if result == shunned else result
-            valid[row, col] = 1
+            out[u(row), u(col)] = instead if result == shunned else result
+            valid[u(row), u(col)] = 1
             filled += 1
     return filled
 
@@ -229,9 +243,11 @@ def widened(
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
         for col in range(out.shape[1]):
             px, py = xs[col], ys[col]
-            if valid[row, col] or not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+            if valid[u(row), u(col)] or not (
+                px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height
+            ):
                 continue
-            on = source[min(int(py + EDGE), height - 1), min(int(px + EDGE), width - 1)]
+            on = source[u(min(int(py + EDGE), height - 1)), u(min(int(px + EDGE), width - 1))]
             if (has_nodata and on == nodata) or on != on:
                 continue
             left, top = int(px + 0.5) - 1, int(py + 0.5) - 1
@@ -246,7 +262,7 @@ def widened(
                     continue
                 line_total, line_weight = 0.0, 0.0
                 for k in range(low, high + 1):
-                    value = source[top + i, left + k]
+                    value = source[u(top + i), u(left + k)]
                     if (has_nodata and value == nodata) or value != value:
                         continue
                     line_total += weights_x[k - first_x] * value
@@ -259,8 +275,8 @@ def widened(
             if rounds:
                 result = math.floor(result + 0.5)
             result = min(max(result, least), most)
-            out[row, col] = instead if result == shunned else result
-            valid[row, col] = 1
+            out[u(row), u(col)] = instead if result == shunned else result
+            valid[u(row), u(col)] = 1
             filled += 1
     return filled
 
@@ -280,7 +296,7 @@ def average(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, s
         _row(x, y, v, right[0], right[1], count, line, x0, y0)
         _row(x, y, v + down[1], right[0] + right[1], right[1], count, line, x1, y1)
         for col in range(count):
-            if valid[row, col]:
+            if valid[u(row), u(col)]:
                 continue
             west, east = min(x0[col], x1[col]), max(x0[col], x1[col])
             north, south = min(y0[col], y1[col]), max(y0[col], y1[col])
@@ -308,7 +324,7 @@ def average(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, s
                         else (1.0 - (bottom_end - south) if i == bottom_end - 1 else 1.0)
                     )
                 for k in range(left, right_end):
-                    value = source[i, k]
+                    value = source[u(i), u(k)]
                     if (has_nodata and value == nodata) or value != value:
                         continue
                     w = wy
@@ -325,8 +341,8 @@ def average(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, s
             result = total / weight
             if rounds:
                 result = math.floor(result + 0.5)
-            out[row, col] = instead if result == shunned else result
-            valid[row, col] = 1
+            out[u(row), u(col)] = instead if result == shunned else result
+            valid[u(row), u(col)] = 1
             filled += 1
     return filled
 
@@ -336,11 +352,11 @@ def fill(source, nodata, has_nodata, out, valid, shunned, instead):
     filled = 0
     for row in range(out.shape[0]):
         for col in range(out.shape[1]):
-            value = source[row, col]
-            if valid[row, col] or (has_nodata and value == nodata) or value != value:
+            value = source[u(row), u(col)]
+            if valid[u(row), u(col)] or (has_nodata and value == nodata) or value != value:
                 continue
-            out[row, col] = instead if value == shunned else value
-            valid[row, col] = 1
+            out[u(row), u(col)] = instead if value == shunned else value
+            valid[u(row), u(col)] = 1
             filled += 1
     return filled
 
@@ -370,4 +386,4 @@ def compiled(name: str, dtype: str) -> Any:
     The first call compiles it, which takes seconds, or fetches it from the folder where the last process left it. One
     signature each, whatever the arrays look like: no request ever waits for another.
     """
-    return njit(_signature(name, dtype), nogil=True, cache=True)(KERNELS[name])
+    return njit(_signature(name, dtype), nogil=True, cache=True, error_model="numpy")(KERNELS[name])
