@@ -7,8 +7,9 @@ It names the files of the archive, and a collection can be defined over any of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
 
 from flask import Blueprint, Response, request
 
@@ -18,21 +19,33 @@ from prismcube.model.access import Access
 from providers.catalogue import handlers, operations
 from providers.catalogue.resources import RESOURCES
 from providers.errors import Forbidden, refused
-from providers.ogc.answer import Answer
+from providers.ogc.answer import JSON, Answer
 from providers.ogc.params import Query
+from providers.ogc.validators import has_tag
 from server.access import VARY, access_of
 from server.origin import check_origin
 
 READING = ("GET", "HEAD")
+HTML = "text/html"
+
+
+class Shown(Protocol):
+    """Gives a document as JSON, or as the page of a template, as the request at hand prefers."""
+
+    def __call__(self, template: str, document: Mapping[str, Any], *, formats: Mapping[str, str]) -> Answer: ...
 
 
 class CatalogueViews:
-    """The views of one worker; `base` gives the address for links, which the settings name if `named`."""
+    """The views of one worker.
 
-    def __init__(self, catalogue: Catalogue, *, base: Callable[[], str], named: bool) -> None:
+    `base` gives the address for links, which the settings name if `named`; `shown` a document as JSON or as a page.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, base: Callable[[], str], named: bool, shown: Shown) -> None:
         self._catalogue = catalogue
         self._base = base
         self._named = named
+        self._shown = shown
 
     def blueprint(self) -> Blueprint:
         views = Blueprint("catalogue", __name__, url_prefix="/catalogue")
@@ -55,14 +68,13 @@ class CatalogueViews:
         return views
 
     def overview(self) -> Response:
-        return respond(handlers.overview(_pairs(), base=self._base()))
+        return self._read(handlers.overview(_pairs(), base=self._base()), "catalogue/index.html")
 
     def page(self, name: str) -> Response:
-        return respond(handlers.page(self._catalogue, name, _pairs(), base=self._base()))
+        return self._read(handlers.page(self._catalogue, name, _pairs(), base=self._base()), "catalogue/list.html")
 
     def read(self, name: str, key: str) -> Response:
-        seen = request.headers.get("If-None-Match", "")
-        return respond(handlers.read(self._catalogue, name, key, _pairs(), if_none_match=seen))
+        return self._read(handlers.read(self._catalogue, name, key, _pairs()), "document.html")
 
     def create(self, name: str) -> Response:
         kind = request.headers.get("Content-Type", "")
@@ -87,15 +99,28 @@ class CatalogueViews:
         return respond(operations.delete_many(self._catalogue, name, body, content_type=kind, access=_access()))
 
     def layouts(self) -> Response:
-        return respond(operations.layouts(self._catalogue, _pairs()))
+        return self._read(operations.layouts(self._catalogue, _pairs()), "document.html")
 
     def cells(self, key: str) -> Response:
-        return respond(operations.cells(self._catalogue, key, _pairs()))
+        return self._read(
+            operations.cells(self._catalogue, key, _pairs()), "features.html", media_type=operations.GEOJSON
+        )
 
     def tiles(self) -> Response:
         kind = request.headers.get("Content-Type", "")
         found = operations.tiles(self._catalogue, request.get_data(), content_type=kind)
         return Response(found, mimetype=operations.SEQUENCE)
+
+    def _read(self, document: Mapping[str, Any], template: str, *, media_type: str = JSON) -> Response:
+        """The document in the form that the client prefers; 304 when he has it."""
+        answer = self._shown(template, document, formats={"json": media_type, "html": HTML})
+        tag = answer.etag
+        if answer.media_type == media_type:  # a page is never sent back with If-Match
+            tag = getattr(document, "headers", {}).get("ETag", tag)
+        headers = {**answer.headers, "ETag": tag, "Vary": f"Accept, Accept-Language, {VARY}"}
+        if has_tag(request.headers.get("If-None-Match", ""), tag):
+            return respond(Answer(b"", status=304, headers=headers))
+        return respond(replace(answer, headers=headers))
 
     def _operation(self, path: str) -> Callable[[], Response]:
         def view() -> Response:

@@ -17,6 +17,8 @@ from server.merge_patch import merge_patch
 from server.problems import MEDIA_TYPE as PROBLEM
 
 JSON = "application/json"
+HTML = "text/html"
+LANGUAGE = "Language of the page, one of those that the server is configured for."
 TEXT = {"type": "string"}
 REFERENCE = "#/components/schemas/{model}"
 STORED = "Stored"
@@ -47,9 +49,9 @@ def catalogue_paths(examples: CatalogueExamples) -> dict[str, Any]:
     """Every path under `/catalogue`."""
     grids = RESOURCES["grids"]
     paths: dict[str, Any] = {
-        "/catalogue": {"get": _operation("The kinds of entities", [], _object(), refusals=("400",))},
+        "/catalogue": {"get": _reading("The kinds of entities", [], _object(), refusals=("400",))},
         "/catalogue/containers/layouts": {
-            "get": _operation(
+            "get": _reading(
                 "Layouts in which a set of containers is written",
                 _queries("containers", RESOURCES["containers"].filters, examples),
                 _object(),
@@ -57,7 +59,7 @@ def catalogue_paths(examples: CatalogueExamples) -> dict[str, Any]:
             )
         },
         "/catalogue/grids/{id}/cells": {
-            "get": _operation(
+            "get": _reading(
                 "Cells of a grid",
                 [_key(grids, examples), *_queries("grids", ("bbox",), examples), *_paging(examples)],
                 {operations.GEOJSON: {"schema": {"type": "object"}}},
@@ -109,7 +111,7 @@ def _stored(schema: dict[str, Any]) -> dict[str, Any]:
 def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dict[str, Any]:
     document = {JSON: {"schema": {"$ref": REFERENCE.format(model=f"{STORED}{one.model.__name__}")}}}
     own = f"/catalogue/{one.name}"
-    listed = _operation(
+    listed = _reading(
         f"{one.kind.capitalize()}s, a page at a time",
         [*_queries(one.name, one.filters, examples), *_paging(examples)],
         _object(),
@@ -138,7 +140,7 @@ def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dic
     }
     key = _key(one, examples)
     single: dict[str, Any] = {
-        "get": _operation(f"One {one.kind}", [key], document, headers=ETAG, refusals=("400", "404")),
+        "get": _reading(f"One {one.kind}", [key], document, headers=ETAG, refusals=("400", "404")),
         "delete": _operation(
             f"Remove the {one.kind}", [key, IF_MATCH], {}, status="204", refusals=("403", "404", "409", "412")
         ),
@@ -160,6 +162,16 @@ def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dic
         )
     paths[f"{own}/{{{_key_name(one)}}}"] = single
     return paths
+
+
+def _reading(summary: str, parameters: list[dict[str, Any]], content: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What is read comes as a page as well."""
+    form = {"type": "string", "enum": ["json", "html"]}
+    own = [
+        _query("f", "Format of the answer; wins over the Accept header.", form, None),
+        _query("lang", LANGUAGE, TEXT, None),
+    ]
+    return _operation(summary, [*parameters, *own], {**content, HTML: {"schema": TEXT}}, **more)
 
 
 def _operation(

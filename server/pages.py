@@ -57,7 +57,9 @@ class Pages:
     def __init__(self, context: Context, host: Host, *, public_url: str | None, body_bytes: int) -> None:
         self._context = context
         self.body_bytes = body_bytes
-        self.catalogue = CatalogueViews(context.catalogue, base=self._base, named=public_url is not None)
+        self.catalogue = CatalogueViews(
+            context.catalogue, base=self._base, named=public_url is not None, shown=self._page
+        )
         self._host = host
         self._definition = Definition()
         self._kept = Kept()

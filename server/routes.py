@@ -226,13 +226,14 @@ DOCUMENTS = (
         media_types=(queryables.MEDIA_TYPE,),
         formats={"json": queryables.MEDIA_TYPE, "html": HTML},
     ),
-    Operation(
-        path=f"{C}/locations",
-        handler=edr.locations,
-        summary="Places with data of their own",
+    _document(
+        f"{C}/locations",
+        edr.locations,
+        "features.html",
+        "Places with data of their own",
         tag="EDR",
         parameters=edr.LOCATIONS_PARAMETERS,
-        media_types=tuple(dict.fromkeys(edr.LOCATIONS_FORMATS.values())),
+        media_types=(edr.LOCATIONS_FORMATS["geojson"],),
         formats=edr.LOCATIONS_FORMATS,
     ),
     _document(

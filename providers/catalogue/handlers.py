@@ -27,11 +27,13 @@ from providers.catalogue.filters import Filters
 from providers.catalogue.resource import Resource
 from providers.catalogue.resources import RESOURCES
 from providers.errors import PreconditionFailed, UnsupportedMediaType, refused
-from providers.ogc.answer import JSON, Answer, json_answer, link
+from providers.ogc.answer import JSON, Answer, Document, link
 from providers.ogc.params import Query
 
 MERGE_PATCH = "application/merge-patch+json"
-PAGES = ("limit", "after", "f")
+READ = ("f", "lang")
+"""Parameters of whatever is read; the server chooses format and language by them."""
+PAGES = (*READ, "limit", "after")
 DEFAULT_LIMIT, MOST = 100, 1000
 TRIES = 5
 """Of a merge patch while others change the entity."""
@@ -46,18 +48,18 @@ def resource_of(name: str) -> Resource[Any, Any]:
     return RESOURCES[name]
 
 
-def overview(pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
+def overview(pairs: Sequence[tuple[str, str]], *, base: str) -> dict[str, Any]:
     """The kinds of entities."""
-    Query(pairs, known=("f",))
+    Query(pairs, known=READ)
     kinds = [
         {"name": name, "description": (one.model.__doc__ or "").partition("\n")[0], "href": f"{base}/catalogue/{name}"}
         for name, one in RESOURCES.items()
     ]
     links = [link(f"{base}/catalogue", "self", JSON, "This document")]
-    return json_answer({"title": "Catalogue", "entities": kinds, "links": links})
+    return {"title": "Catalogue", "entities": kinds, "links": links}
 
 
-def page(catalogue: Catalogue, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> Answer:
+def page(catalogue: Catalogue, name: str, pairs: Sequence[tuple[str, str]], *, base: str) -> dict[str, Any]:
     """A page of entities; `next` leads to the following one. Raises NotFound, InvalidInput, UnknownParameter."""
     one = resource_of(name)
     query = Query(pairs, known=(*PAGES, *one.filters), repeatable=("tags",))
@@ -76,22 +78,16 @@ def page(catalogue: Catalogue, name: str, pairs: Sequence[tuple[str, str]], *, b
         document["after"] = _cursor(following_key)
         following = [*(pair for pair in pairs if pair[0] != "after"), ("after", document["after"])]
         document["links"].append(link(f"{base}/catalogue/{name}{_with(following)}", "next", JSON, "Next page"))
-    return json_answer(document)
+    return document
 
 
-def read(
-    catalogue: Catalogue, name: str, key: str, pairs: Sequence[tuple[str, str]], *, if_none_match: str = ""
-) -> Answer:
+def read(catalogue: Catalogue, name: str, key: str, pairs: Sequence[tuple[str, str]]) -> Document:
     """One entity, with its ETag. Raises NotFound, UnknownParameter."""
-    Query(pairs, known=("f",))
+    Query(pairs, known=READ)
     one = resource_of(name)
     with catalogue.snapshot() as of:
         document = entity_document(one, of, one.get(of, one.parse_key(key)))
-    tag = etag_of(document)
-    seen = [one.removeprefix("W/") for one in _tags(if_none_match)]  # compared weakly (RFC 9110, 13.1.2)
-    if if_none_match.strip() == "*" or tag in seen:
-        return Answer(b"", status=304, headers={"ETag": tag})
-    return json_answer_with(document, {"ETag": tag})
+    return Document(document, headers={"ETag": etag_of(document)})
 
 
 def create(

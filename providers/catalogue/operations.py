@@ -190,16 +190,16 @@ def tiles(catalogue: Catalogue, body: bytes, *, content_type: str) -> Iterator[b
     )
 
 
-def layouts(catalogue: Catalogue, pairs: list[tuple[str, str]]) -> Answer:
+def layouts(catalogue: Catalogue, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     """Names of the layouts in which a set of containers is written."""
-    query = Query(pairs, known=("f", *Containers.filters), repeatable=("tags",))
+    query = Query(pairs, known=(*handlers.READ, *Containers.filters), repeatable=("tags",))
     wanted = Containers.filter(catalogue, Filters(query, pairs))
-    return json_answer({"layouts": list(catalogue.containers.layouts(wanted))})
+    return {"layouts": list(catalogue.containers.layouts(wanted))}
 
 
-def cells(catalogue: Catalogue, key: str, pairs: list[tuple[str, str]]) -> Answer:
+def cells(catalogue: Catalogue, key: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     """Cells of a grid as GeoJSON, by name; `after` is the id of the last one of the page before."""
-    query = Query(pairs, known=("f", "bbox", "limit", "after"))
+    query = Query(pairs, known=(*handlers.PAGES, "bbox"))
     grids = catalogue.grids
     stored = grids.get_by_id(int(handlers.resource_of("grids").parse_key(key)))
     found = grids.cells(
@@ -208,8 +208,7 @@ def cells(catalogue: Catalogue, key: str, pairs: list[tuple[str, str]]) -> Answe
         after=query.text("after") or "",
         limit=query.integer("limit", least=1, most=handlers.MOST) or handlers.DEFAULT_LIMIT,
     )
-    features = [one.to_json() for one in found]
-    return json_answer({"type": "FeatureCollection", "features": features}, GEOJSON)
+    return {"type": "FeatureCollection", "features": [one.to_json() for one in found]}
 
 
 Operation = tuple[type[doc.Document], Callable[[Catalogue, Any], dict[str, Any]]]

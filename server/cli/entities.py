@@ -79,7 +79,7 @@ def list_entities(
     with _opened(config, home) as catalogue:
         while left > 0:
             size = ("limit", str(min(left, handlers.MOST)))
-            document = orjson.loads(_body(handlers.page(catalogue, entity, [*pairs, size, *after], base="")))
+            document = handlers.page(catalogue, entity, [*pairs, size, *after], base="")
             for one in document["entities"]:
                 sys.stdout.write(orjson.dumps(one).decode() + "\n")
             left -= len(document["entities"])
@@ -97,7 +97,7 @@ def get(entity: Entity, key: KeyArgument, config: ConfigOption = None, home: Hom
     from providers.catalogue import handlers
 
     with _opened(config, home) as catalogue:
-        _tell(handlers.read(catalogue, entity, key, ()))
+        _print(handlers.read(catalogue, entity, key, ()))
 
 
 @entities.command("create")
@@ -213,7 +213,7 @@ def layouts(
     from providers.catalogue import operations
 
     with _opened(config, home) as catalogue:
-        _tell(operations.layouts(catalogue, [_pair(one) for one in where or ()]))
+        _print(operations.layouts(catalogue, [_pair(one) for one in where or ()]))
 
 
 def tidy(

@@ -455,6 +455,28 @@ def test_searches_by_area_of_interest_and_by_what_belongs(client, examples):
     client("GET", "/records?aoi=999999", status=404)
 
 
+def test_what_is_read_comes_as_a_page_as_well(client, server, examples):
+    made = client.make("records", examples["records"][0]())
+    for path in ("", "/records", f"/records/{made['id']}", "/grids", "/containers/layouts"):
+        address = f"{server.url}/catalogue{path}"
+        page = httpx.get(address, headers={"Accept": "text/html,*/*;q=0.8"}, timeout=60)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8"), path
+        assert page.headers["cache-control"] == "private, no-cache"
+        assert "Accept" in page.headers["vary"].split(", ")
+        for f, kind in (("html", "text/html; charset=utf-8"), ("json", "application/json")):  # wins over Accept
+            other = httpx.get(address, params={"f": f}, headers={"Accept": "application/json, text/html"}, timeout=60)
+            assert other.headers["content-type"] == kind
+        plain = httpx.get(address, headers={"Accept": "application/json"}, timeout=60)
+        tags = {"text/html": page.headers["etag"], "application/json": plain.headers["etag"]}
+        assert len({*tags.values()}) == 2
+        for kind in tags:
+            for tag in tags:
+                again = httpx.get(address, headers={"Accept": kind, "If-None-Match": tags[tag]}, timeout=60)
+                assert again.status_code == (304 if tag == kind else 200), (path, kind, tag)
+    answer = httpx.get(f"{server.url}/catalogue/records/{made['id']}", params={"f": "html"}, timeout=60)
+    assert made["name"] in answer.text
+
+
 def test_pages_of_other_sites_do_not_read_the_catalogue(server):
     for path, shared in (("/collections", True), ("/catalogue/containers", False), ("/catalogue", False)):
         answer = httpx.get(server.url + path, headers={"Origin": "http://evil.example"}, timeout=60)
@@ -469,6 +491,9 @@ def test_pages_of_other_sites_do_not_read_the_catalogue(server):
         ("GET", "/records/x", None, 404, None),
         ("GET", "/records/99999999999999999999", None, 404, None),
         ("GET", "/records?colour=red", None, 400, "colour"),
+        ("GET", "/records?f=xml", None, 400, "f"),
+        ("GET", "?f=geotiff", None, 400, "f"),
+        ("GET", "/records?lang=xx", None, 400, "lang"),
         ("GET", "/records?limit=0", None, 400, "limit"),
         ("GET", "/records?limit=1001", None, 400, "limit"),
         ("GET", "/records?after=x", None, 400, "after"),

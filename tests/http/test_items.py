@@ -97,7 +97,7 @@ def test_an_item_of_another_collection_is_not_here(demo):
         ("after", "x"),
         ("after", "MjAxNQ"),
         ("bbox", "1,2,3"),
-        ("bbox-crs", "EPSG:3035"),
+        ("bbox-crs", "EPSG:0"),
         ("datetime", "x"),
         ("offset", "10"),
         ("f", "csv"),

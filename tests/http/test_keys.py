@@ -175,6 +175,24 @@ def change(get, who, name, **more):
     return get(f"/catalogue/collections/{name}", who, "PATCH", json={"title": f"by {who}"}, **more)
 
 
+def test_pages_show_no_more_than_documents(get):
+    """Whoever may not see a document gets no page of it either, by `f` or by Accept."""
+    for who, path, status in (
+        (None, "/collections/s2-romania/locations", 404),
+        ("forester", "/collections/s2-romania/locations", 200),
+        (None, "/catalogue/records", 401),
+        ("reader", "/catalogue", 403),
+        ("writer", "/catalogue/records", 403),
+        ("admin", "/catalogue/records", 200),
+    ):
+        for asked in ({"f": "html"}, {"Accept": "text/html"}):
+            query = "?f=html" if "f" in asked else ""
+            headers = {"Accept": "text/html"} if "Accept" in asked else {}
+            answer = get(path + query, who, headers=headers)
+            assert answer.status_code == status, (who, path, asked)
+            assert ("S2_2015" in answer.text) is (status == 200 and path == "/catalogue/records")
+
+
 def test_rules_decide_who_changes_a_collection(get):
     assert change(get, "editor", OPEN).status_code == 200
     assert get(f"/collections/{OPEN}", None).json()["title"] == "by editor"

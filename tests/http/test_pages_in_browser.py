@@ -17,7 +17,10 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 WAIT_MS = 60_000  # a bound for hanging, not a measure
 SETTLED = "body[data-ready=true]:not(.loading)"
-PAGES = ["/", "/conformance", "/openapi", "/collections", "/collections/s2-romania", "/collections/s2-romania/items"]
+PAGES = [
+    "/", "/conformance", "/openapi", "/collections", "/collections/s2-romania", "/collections/s2-romania/items",
+    "/collections/l8-paraguay/locations", "/catalogue", "/catalogue/datasets", "/catalogue/collections/s2-romania",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,29 @@ def test_items_lead_to_their_own_pages_and_to_the_next(page: Page, demo: Any) ->
     page.locator("tbody a").first.click()
     expect(page.locator("h1")).to_have_text(features[3]["properties"]["name"])
     page.wait_for_selector(SETTLED, state="attached")
+
+
+def test_locations_are_drawn_and_lead_to_their_data(page: Page, demo: Any) -> None:
+    page.goto(f"{demo.url}/collections/l8-paraguay/locations?limit=1")
+    page.wait_for_selector(SETTLED, state="attached")
+    first, second = demo.json("/collections/l8-paraguay/locations")["features"]
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody a")).to_have_text(first["properties"]["label"])
+    expect(page.locator("tbody a")).to_have_attribute("href", first["properties"]["edrqueryendpoint"])
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("tbody a")).to_have_text(second["properties"]["label"])
+
+
+def test_the_catalogue_leads_from_kinds_to_entities(page: Page, demo: Any) -> None:
+    page.goto(f"{demo.url}/catalogue")
+    page.get_by_role("link", name="records", exact=True).click()
+    expect(page.locator("tbody tr")).to_have_count(100)
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("tbody tr")).to_have_count(42)
+    page.locator("tbody a").first.click()
+    record = demo.json(f"/catalogue/records/{page.url.partition('?')[0].rpartition('/')[2]}")
+    expect(page.locator("h1")).to_have_text(record["name"])
+    expect(page.locator("main")).to_contain_text(record["time"])
 
 
 def test_the_search_form_asks_only_for_what_is_filled_in(page: Page, demo: Any) -> None:

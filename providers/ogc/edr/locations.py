@@ -19,15 +19,16 @@ from prismcube.model.collection import Collection
 from prismcube.model.cube import OutputField
 from prismcube.model.grid import CRS84, Grid
 from prismcube.model.period import Period, format_instant
-from providers.ogc.answer import JSON, Answer, Context, Request, link
+from providers.ogc.answer import JSON, Answer, Context, Request, link, linked
 from providers.ogc.edr.areal import AREAL, Shape, answer_area, drawn_shape
 from providers.ogc.edr.query import read_query
 from providers.ogc.params import Query
 from providers.ogc.search_box import parse_search_box
 
-PARAMETERS = ("f", "bbox", "bbox-crs", "datetime", "limit", "after")
+PARAMETERS = ("f", "lang", "bbox", "bbox-crs", "datetime", "limit", "after")
 LOCATION_PARAMETERS = AREAL
-FORMATS = {"geojson": geojson.MEDIA_TYPE, "json": geojson.MEDIA_TYPE}
+HTML = "text/html"
+FORMATS = {"geojson": geojson.MEDIA_TYPE, "json": geojson.MEDIA_TYPE, "html": HTML}
 
 
 def locations(context: Context, request: Request, name: str) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def locations(context: Context, request: Request, name: str) -> dict[str, Any]:
     own = f"?{urlencode(request.query)}" if request.query else ""
     links = [
         link(f"{here}/locations{own}", "self", geojson.MEDIA_TYPE, "This page"),
+        link(linked(f"{here}/locations", request.query, f="html"), "alternate", HTML, "As HTML"),
         link(here, "collection", JSON, collection.title or collection.name),
     ]
     if len(found) > limit:
