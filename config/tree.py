@@ -175,6 +175,11 @@ class Limits(Section):
     default_items: PositiveInt = Field(
         10, validate_default=True, description="Items on one page when a request does not say how many."
     )
+    counted: PositiveInt = Field(
+        10_000,
+        description="Datasets that may be looked at to tell how many items there are (`numberMatched`); of more, and "
+        "with `bbox`, it is told only when one page holds all.",
+    )
     vertices: PositiveInt = Field(10_000, description="Vertices of a geometry in a request.")
     seconds: PositiveInt = Field(
         100, description="Seconds until the first byte of an answer with pixels; work that takes longer is stopped."

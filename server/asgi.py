@@ -74,6 +74,7 @@ def make_context(settings: Settings, metrics: Metrics) -> Context:
             items=limits.items,
             default_items=limits.default_items,
             vertices=limits.vertices,
+            counted=limits.counted,
         ),
         temporary=settings.home / "tmp",
         memory=MemoryGate(int(limits.working_bytes)),

@@ -19,7 +19,18 @@ from prismcube.catalogue.bulk import CHUNK, insert_with_ids
 from prismcube.catalogue.changes import publish, seen
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.filters import few_have, has_tags, in_order_of_index, name_fits, within
-from prismcube.catalogue.items import BY_TIME, ItemFilter, Order, Place, fields_of, footprints, has_key, keys, page
+from prismcube.catalogue.items import (
+    BY_TIME,
+    ItemFilter,
+    Order,
+    Place,
+    count,
+    fields_of,
+    footprints,
+    has_key,
+    keys,
+    page,
+)
 from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import ALWAYS, aoi_intersects
 from prismcube.catalogue.tables import aoi, dataset, record
@@ -224,6 +235,11 @@ class Records(Repository[Record]):
             rows = page(connection, collection, wanted or ItemFilter(), order=order, after=after, limit=limit)
             found = footprints(connection, collection, [row.id for row in rows])
         return [(self._entity(row), found[row.id]) for row in rows]
+
+    def count_items(self, collection: Collection, wanted: ItemFilter | None = None, *, most: int) -> int | None:
+        """How many time steps `items` would give; None when more than `most` datasets would have to be looked at."""
+        with self._session.read() as connection:
+            return count(connection, collection, wanted or ItemFilter(), most=most)
 
     def item(self, collection: Collection, id: int) -> tuple[Record, MultiPolygon]:
         """One time step of a collection. Raises NotFound when the record is none of it."""

@@ -45,6 +45,7 @@ class Limits:
     items: int
     default_items: int
     vertices: int
+    counted: int
 
 
 @dataclass(frozen=True, kw_only=True)

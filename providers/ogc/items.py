@@ -62,8 +62,8 @@ def items(context: Context, request: Request, name: str) -> Document:
         "timeStamp": format_instant(datetime.now(UTC).replace(microsecond=0)),
         "links": links,
     }
-    if is_first and is_last and not asked.before:
-        document["numberMatched"] = len(page)  # told where it costs nothing
+    if (matched := _matched(context, collection, asked, len(page), is_first=is_first, is_last=is_last)) is not None:
+        document["numberMatched"] = matched
     return Document(document, headers=_headers(asked.crs))
 
 
@@ -97,6 +97,20 @@ def _page(context: Context, collection: Collection, asked: ItemQuery) -> tuple[I
         return found[: asked.limit][::-1], len(found) < more, not found
     found = find(collection, asked.wanted, order=asked.order, after=asked.after, limit=more)
     return found[: asked.limit], asked.after is None, len(found) < more
+
+
+def _matched(
+    context: Context, collection: Collection, asked: ItemQuery, returned: int, *, is_first: bool, is_last: bool
+) -> int | None:
+    """How many items there are in all: told on the first page, as far as that is cheap to know.
+
+    It may be left out (17-069r4, /rec/core/fc-numberMatched), and does not change while a client goes on.
+    """
+    if asked.before or not is_first:
+        return None
+    if is_last:
+        return returned
+    return context.catalogue.records.count_items(collection, asked.wanted, most=context.limits.counted)
 
 
 def _feature(

@@ -21,6 +21,7 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "items": 1000,
     "default_items": 10,
     "vertices": 10_000,
+    "counted": 10_000,
 }
 """As those of our own server (`config.tree.Limits`), which a test holds them to."""
 

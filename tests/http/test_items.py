@@ -212,10 +212,23 @@ def _corner(demo, x, y):
     return 10 * shape(demo.json(S2, limit=1)["features"][0]["geometry"]).intersects(Point(x, y))
 
 
-def test_number_matched_is_told_when_a_page_holds_all(demo):
-    assert "numberMatched" not in demo.json(S2)
-    assert demo.json(S2, limit=1000)["numberMatched"] == 140
+def test_number_matched_is_told_on_the_first_page(demo):
+    for asked in ({}, {"limit": 1000}, {"sortby": "-name", "limit": 1}, {"name": "S2_*"}):
+        assert demo.json(S2, **asked)["numberMatched"] == 140
     assert demo.json(S2, datetime="1999")["numberMatched"] == 0
+    in_a_year = demo.json(S2, datetime="2016", limit=1000)["numberReturned"]
+    assert demo.json(S2, datetime="2016", limit=1)["numberMatched"] == in_a_year < 140
+
+
+def test_number_matched_is_of_the_first_page_only(demo):
+    first = demo.json(S2)
+    [after] = [one["href"] for one in first["links"] if one["rel"] == "next"]
+    second = httpx.get(after, timeout=60).json()
+    assert "numberMatched" not in second
+    [before] = [one["href"] for one in second["links"] if one["rel"] == "prev"]
+    back = httpx.get(before, timeout=60).json()
+    assert [one["id"] for one in back["features"]] == [one["id"] for one in first["features"]]
+    assert "numberMatched" not in back
 
 
 def test_queryables_are_the_parameters_that_filter(demo):

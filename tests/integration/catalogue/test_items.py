@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
+from shapely.geometry import box
 
 from prismcube.catalogue.items import ItemFilter, Sort, SortKey, complete, turned
+from prismcube.model.entities import DatasetStatus
 from prismcube.model.pattern import Pattern
+from prismcube.model.period import Period
 
+T0 = datetime(2020, 1, 1, tzinfo=UTC)
 NAMES = ("b", "a" * 150, "a" * 150 + "b", "a", "B", "é", "a" * 100)
 ORDERS = [
     tuple(Sort(key, falls) for key, falls in zip(keys, signs, strict=True))
@@ -84,6 +88,41 @@ def test_filters_by_name_and_tags(filled: Any, order: Any) -> None:
     assert found(tags={"n": "1?"}) == {"10", "11", "12", "13"}
     assert found(tags={"k": "1"}, name=Pattern("a*")) == {"1", "9", "13"}
     assert found(tags={"k": "9"}) == set()
+
+
+WANTED = [
+    {}, {"period": Period(T0 + timedelta(hours=1))}, {"period": Period(T0, T0)}, {"tags": {"k": "1"}},
+    {"tags": {"k": "9"}}, {"name": Pattern("a*")}, {"tags": {"o": "x"}, "name": Pattern("b(?i)")},
+    {"period": Period(T0, T0), "tags": {"k": "0"}}, {"period": Period(None, T0), "name": Pattern("?")},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=map(str, range(len(WANTED))))
+def test_counts_are_those_of_what_is_listed(filled: Any, make: Any, wanted: Any) -> None:
+    """Some records have two datasets of the collection, some are elsewhere, some datasets are not active."""
+    for number in range(4):
+        filled.add(f"more{number}", record=NAMES[number], tags={"k": "1"}, instance=filled.instances[number % 2])
+        filled.add(f"far{number}", record=f"far{number}", tags={"k": "1"}, footprint=make.square(80, 60 + number))
+    filled.add("gone", record="gone", tags={"k": "1"}, status=DatasetStatus.INACTIVE)
+    filled.add("again", record="far1", tags={"k": "1"}, footprint=make.square(80, 61), instance=filled.instances[1])
+    records = filled.catalogue.records
+    for name, changes in (("one", {}), ("two", {"instances": filled.instances}), ("few", {"record_tags": {"k": "1"}})):
+        collection = filled.collection(name, **changes)
+        found = records.items(collection, ItemFilter(**wanted), limit=1000)
+        assert records.count_items(collection, ItemFilter(**wanted), most=1000) == len(found)
+
+
+def test_what_is_not_cheap_to_count_is_not_counted(filled: Any, make: Any) -> None:
+    collection, records = filled.collection(), filled.catalogue.records
+    assert records.count_items(collection, most=14) == 14
+    assert records.count_items(collection, most=13) is None
+    assert records.count_items(collection, ItemFilter(area=box(15, 45, 16, 46)), most=1000) is None
+    for wanted, datasets in (
+        (ItemFilter(period=Period(make.T0, make.T0)), 5),
+        (ItemFilter(tags={"k": "1"}), 14),  # found by looking at all
+    ):
+        assert records.count_items(collection, wanted, most=datasets) == len(records.items(collection, wanted))
+        assert records.count_items(collection, wanted, most=datasets - 1) is None
 
 
 def test_keys_are_those_of_the_collection(archive: Any) -> None:

@@ -26,7 +26,7 @@ MAPPING = {
 }  # fmt: skip
 LIMITS = Limits(
     answer_bytes=2**28, working_bytes=2**28, read_bytes=2**28, pixels=10**9, slices=10, json_values=10**6, items=10,
-    default_items=10, vertices=1000,
+    default_items=10, vertices=1000, counted=1000,
 )  # fmt: skip
 
 
