@@ -1,12 +1,16 @@
 """What an operator sees: request ids, the log, the figures; and what no stranger sees: versions."""
 
 import json
+import os
 import re
 import socket
 import time
+from pathlib import Path
 
 import httpx
 import pytest
+
+from server.run import MEMORY
 
 POSITION = "/collections/s2-romania/position?coords=POINT(22.1522 45.2048)&datetime=2016-03-18"
 
@@ -122,6 +126,16 @@ def test_figures_count_the_work(told):
     assert sent == len(answer.content) + len(refused.content)
     assert after["prismcube_memory_free_bytes"] == after["prismcube_memory_total_bytes"] == 2**30
     assert after['prismcube_pool_size{pool="pixels"}'] == 4
+
+
+@pytest.mark.skipif(not os.access(MEMORY, os.W_OK), reason="the system has no place in memory for files")
+def test_workers_map_figures_that_lie_in_memory(demo):
+    demo.ok("/collections")
+    for pid in demo.workers():
+        mapped = [line.split()[-1] for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if ".db" in line]
+        figures = [path for path in mapped if "prismcube-metrics-" in path]
+        assert figures
+        assert all(path.startswith(f"{MEMORY}/") for path in figures)
 
 
 def test_figures_of_all_workers_are_added_up(demo):

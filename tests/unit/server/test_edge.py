@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 
 import pytest
 
@@ -157,6 +158,20 @@ def test_a_slow_body_is_given_up(tmp_path):
         bodies(tmp_path, seconds=0.05), method="POST", headers=[("Content-Length", "9")], body=(b"abc", 60.0, b"x")
     )
     assert (found.status, found.problem["status"]) == (408, 408)
+
+
+@pytest.mark.parametrize("buffering", [0, 8192], ids=["at once", "when it is flushed"])
+def test_a_body_for_which_the_disk_has_no_room(tmp_path, monkeypatch, caplog, buffering):
+    def full(**_):
+        return open("/dev/full", "w+b", buffering)  # each write to it fails as on a full disk
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    sent = [b"x" * 1_000_000, b"y" * 48_577]  # one byte more than what stays in memory
+    app = bodies(tmp_path, most=3_000_000)
+    found = Answered(app, method="POST", headers=[("Transfer-Encoding", "chunked")], body=sent)
+    assert (found.status, found.headers["connection"]) == (507, "close")
+    assert found.problem["status"] == 507
+    assert "No space left" in caplog.text
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------

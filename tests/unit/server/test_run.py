@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from server.run import figures_folder
+from server import run
+from server.run import figures_folder, figures_place
 
 HEAVY = ("h5netcdf", "h5py", "zarr", "rio_cogeo", "xarray", "pandas", "scipy")
 
@@ -45,3 +46,12 @@ def test_the_folder_is_swept_when_the_server_fails(tmp_path):
     with pytest.raises(KeyError), figures_folder(tmp_path):
         raise KeyError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_are_in_memory_where_there_is_a_place_for_that(tmp_path, monkeypatch):
+    """Workers map them: a write to a file on a full disk would end the process."""
+    home = tmp_path / "home"
+    monkeypatch.setattr(run, "MEMORY", str(tmp_path))
+    assert figures_place(home) == tmp_path
+    monkeypatch.setattr(run, "MEMORY", str(tmp_path / "none"))
+    assert figures_place(home) == home
