@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -40,32 +41,40 @@ class Bodies:
         if (told := _length(scope)) is not None and told > self._most:
             await self._too_large()(scope, receive, send)
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self._folder)) as body:
+        with ExitStack() as stack:
             try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                body = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self._folder))  # noqa: SIM115  # _close
+                stack.callback(_close, body)
                 async with asyncio.timeout(self._seconds):
                     size = await _read(receive, body, most=self._most)
+                body.seek(0)  # writes what is in the buffer yet
             except OSError as error:
-                if isinstance(error, TimeoutError):
-                    detail = f"the request's body did not arrive within {self._seconds:g} s"
-                    await refuse(408, detail, connection="close")(scope, receive, send)
-                    return
-                LOG.error("a request's body can't be kept: %s", error)
-                detail = "the server has no room for the request's body; try again later"
-                await refuse(507, detail, connection="close")(scope, receive, send)
+                await self._not_kept(error)(scope, receive, send)
                 return
             if size is None:
                 return  # the client has gone
             if size > self._most:
                 await self._too_large()(scope, receive, send)
                 return
-            body.seek(0)
             _tell_length(scope, size)
             facts_of(scope).body_is_due = False
             await self._app(scope, _replayed(body, receive), send)
 
+    def _not_kept(self, error: OSError) -> Response:
+        if isinstance(error, TimeoutError):
+            detail = f"the request's body did not arrive within {self._seconds:g} s"
+            return refuse(408, detail, connection="close")
+        LOG.error("a request's body can't be kept: %s", error)
+        return refuse(507, "the server has no room for the request's body; try again later", connection="close")
+
     def _too_large(self) -> Response:
         return refuse(413, f"a request's body may have at most {self._most:,} bytes", connection="close")
+
+
+def _close(body: IO[bytes]) -> None:
+    with suppress(OSError):  # it would still write what is in the buffer, to a full disk, though nobody reads it again
+        body.close()
 
 
 async def _read(receive: Receive, body: IO[bytes], *, most: int) -> int | None:

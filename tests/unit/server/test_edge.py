@@ -1,6 +1,8 @@
 """What requests pass on their way to a handler, each part by itself."""
 
 import asyncio
+import errno
+import io
 import json
 import tempfile
 
@@ -172,6 +174,37 @@ def test_a_body_for_which_the_disk_has_no_room(tmp_path, monkeypatch, caplog, bu
     assert (found.status, found.headers["connection"]) == (507, "close")
     assert found.problem["status"] == 507
     assert "No space left" in caplog.text
+
+
+def test_a_body_whose_folder_can_not_be_made(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    app = Bodies(echo, most=100, seconds=5, folder=tmp_path / "file" / "tmp")
+    found = Answered(app, method="POST", headers=[("Content-Length", "3")], body=[b"abc"])
+    assert (found.status, found.headers["connection"]) == (507, "close")
+    assert "Not a directory" in caplog.text
+
+
+class FullAtLast(io.BytesIO):
+    """A file whose last bytes find no room: when it is read from the start, and when it is closed."""
+
+    def seek(self, offset, whence=0, /):
+        return super().seek(offset, whence) if offset else self._fail()
+
+    def close(self):
+        super().close()
+        self._fail()
+
+    def _fail(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_body_whose_last_bytes_find_no_room(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullAtLast())
+    sent = [b"x" * 1_000_000, b"y" * 48_577]
+    app = bodies(tmp_path, most=3_000_000)
+    found = Answered(app, method="POST", headers=[("Transfer-Encoding", "chunked")], body=sent)
+    assert (found.status, found.headers["connection"]) == (507, "close")
+    assert caplog.text.count("No space left") == 1
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
