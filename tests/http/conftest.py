@@ -111,9 +111,16 @@ def _port() -> int:
 
 
 class running:
-    """`prismcube VERB --home HOME --port PORT` until the block ends; stopped by its pid."""
+    """`prismcube VERB --home HOME --port PORT` until the block ends; stopped by its pid.
 
-    def __init__(self, home: Path, port: int, verb: str, *arguments: str, wait: str = "/readyz") -> None:
+    `settings` are for this server alone, as their environment variables without `PRISMCUBE_`: a variable of the
+    tests' own environment would also be one of each server that another test happens to start meanwhile.
+    """
+
+    def __init__(
+        self, home: Path, port: int, verb: str, *arguments: str, wait: str = "/readyz", **settings: str
+    ) -> None:
+        self._environment = {**os.environ, **{f"PRISMCUBE_{name}": value for name, value in settings.items()}}
         self._command = [sys.executable, "-m", "server.cli", verb, "--home", str(home), "--port", str(port), *arguments]
         self._url = f"http://127.0.0.1:{port}"
         self._wait = wait
@@ -124,7 +131,9 @@ class running:
 
     def __enter__(self) -> Demo:
         self._file = self._output.open("w")
-        self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=self._file, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            self._command, cwd=ROOT, stdout=self._file, stderr=subprocess.STDOUT, env=self._environment
+        )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -149,11 +158,11 @@ class running:
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., running]:
-    """Starts another server: `with start(home, "serve", "--workers", "2") as server`."""
+    """Starts another server: `with start(home, "serve", "--workers", "2", SERVE__THREADS="1") as server`."""
 
-    def begin(home: Path, verb: str, *arguments: str) -> running:
+    def begin(home: Path, verb: str, *arguments: str, **settings: str) -> running:
         home.mkdir(parents=True, exist_ok=True)
-        return running(home, _port(), verb, *arguments)
+        return running(home, _port(), verb, *arguments, **settings)
 
     return begin
 

@@ -35,11 +35,11 @@ FORMAT = {"dtype": "uint8", "minimum": 0, "maximum": 255}
 def server(request, start, tmp_path_factory):
     """An empty server; tests make what they need under names of their own."""
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "postgresql":
-            patch.setenv("PRISMCUBE_CATALOGUE__URL", request.getfixturevalue("postgresql").empty())
-        with start(home, "serve", "--workers", "2") as running:
-            yield running
+    settings = {}
+    if request.param == "postgresql":
+        settings = {"CATALOGUE__URL": request.getfixturevalue("postgresql").empty()}
+    with start(home, "serve", "--workers", "2", **settings) as running:
+        yield running
 
 
 class Client:
@@ -577,17 +577,13 @@ def test_pages_of_other_sites_change_nothing(client, server):
 
 
 def test_a_server_that_others_reach_keeps_its_catalogue_to_itself(start, tmp_path):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_SERVE__PUBLIC_URL", "https://eo.example.org/api")
-        with start(tmp_path, "serve", "--workers", "1") as server:
-            client = Client(server.url)
-            assert "prismcube.serve.writable" in client("POST", "/palettes", PALETTE, status=403).json()["detail"]
-            assert "prismcube.access" in client("GET", "/palettes", status=403).json()["detail"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_SERVE__PUBLIC_URL", "https://eo.example.org/api")
-        patch.setenv("PRISMCUBE_SERVE__WRITABLE", "true")
-        with start(tmp_path, "serve", "--workers", "1") as server:
-            Client(server.url)("POST", "/palettes", PALETTE, status=201)
+    public = {"SERVE__PUBLIC_URL": "https://eo.example.org/api"}
+    with start(tmp_path, "serve", "--workers", "1", **public) as server:
+        client = Client(server.url)
+        assert "prismcube.serve.writable" in client("POST", "/palettes", PALETTE, status=403).json()["detail"]
+        assert "prismcube.access" in client("GET", "/palettes", status=403).json()["detail"]
+    with start(tmp_path, "serve", "--workers", "1", SERVE__WRITABLE="true", **public) as server:
+        Client(server.url)("POST", "/palettes", PALETTE, status=201)
 
 
 @pytest.mark.parametrize("kind", ["records", "aois", "variables", "palettes", "layouts", "collections"])

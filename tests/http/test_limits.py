@@ -3,17 +3,17 @@
 import pytest
 
 TINY = {
-    "PRISMCUBE_LIMITS__ANSWER_BYTES": "100000",
-    "PRISMCUBE_LIMITS__WORKING_BYTES": "1000000",
-    "PRISMCUBE_LIMITS__READ_BYTES": "400000",
-    "PRISMCUBE_LIMITS__PIXELS": "50000",
-    "PRISMCUBE_LIMITS__SLICES": "20",
-    "PRISMCUBE_LIMITS__JSON_VALUES": "500",
-    "PRISMCUBE_LIMITS__ITEMS": "7",
-    "PRISMCUBE_LIMITS__DEFAULT_ITEMS": "3",
-    "PRISMCUBE_LIMITS__VERTICES": "10",
-    "PRISMCUBE_LIMITS__URL_BYTES": "600",
-    "PRISMCUBE_SERVE__PUBLIC_URL": "https://eo.example.org/api",
+    "LIMITS__ANSWER_BYTES": "100000",
+    "LIMITS__WORKING_BYTES": "1000000",
+    "LIMITS__READ_BYTES": "400000",
+    "LIMITS__PIXELS": "50000",
+    "LIMITS__SLICES": "20",
+    "LIMITS__JSON_VALUES": "500",
+    "LIMITS__ITEMS": "7",
+    "LIMITS__DEFAULT_ITEMS": "3",
+    "LIMITS__VERTICES": "10",
+    "LIMITS__URL_BYTES": "600",
+    "SERVE__PUBLIC_URL": "https://eo.example.org/api",
 }
 S2 = "/collections/s2-romania"
 
@@ -21,11 +21,8 @@ S2 = "/collections/s2-romania"
 @pytest.fixture(scope="module")
 def small(demo, start):
     """A second server over the demo's catalogue, with tiny limits."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in TINY.items():
-            patch.setenv(name, value)
-        with start(demo.home, "serve", "--workers", "1") as server:
-            yield server
+    with start(demo.home, "serve", "--workers", "1", **TINY) as server:
+        yield server
 
 
 @pytest.mark.parametrize(

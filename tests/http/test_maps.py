@@ -112,10 +112,8 @@ def own_server(demo, start, own_set, tmp_path_factory):
     source.backup(copy)
     source.close()
     copy.close()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_TILES__MATRIX_SETS", str(folder))
-        with start(home, "serve", "--workers", "1") as server:
-            yield server
+    with start(home, "serve", "--workers", "1", TILES__MATRIX_SETS=str(folder)) as server:
+        yield server
 
 
 def test_a_tile_of_ones_own_set(own_server, read_png, paraguay_files):

@@ -18,10 +18,9 @@ POSITION = "/collections/s2-romania/position?coords=POINT(22.1522 45.2048)&datet
 @pytest.fixture(scope="module")
 def told(demo, start, tmp_path_factory):
     """A server of one worker over the demo's catalogue, with every line of its log as JSON."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_CATALOGUE__URL", f"sqlite:///{demo.home}/catalogue.sqlite")
-        with start(tmp_path_factory.mktemp("told"), "serve", "--workers", "1") as server:
-            yield server
+    url = f"sqlite:///{demo.home}/catalogue.sqlite"
+    with start(tmp_path_factory.mktemp("told"), "serve", "--workers", "1", CATALOGUE__URL=url) as server:
+        yield server
 
 
 def lines(server, **wanted):

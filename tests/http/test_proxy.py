@@ -12,16 +12,14 @@ PUBLIC = "https://eo.example.org/api"
 @pytest.fixture(scope="module")
 def behind(demo, start, tmp_path_factory):
     """A server that trusts this machine, lets a client make seven requests an hour."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "CATALOGUE__URL": f"sqlite:///{demo.home}/catalogue.sqlite",
-            "SERVE__TRUSTED_PROXIES": '["127.0.0.0/8"]',
-            "SERVE__CORS_ORIGINS": '["https://maps.example.org"]',
-            "LIMITS__CLIENT_RATE": "7/hour",
-        }.items():
-            patch.setenv(f"PRISMCUBE_{name}", value)
-        with start(tmp_path_factory.mktemp("behind"), "serve", "--workers", "1") as server:
-            yield server
+    settings = {
+        "CATALOGUE__URL": f"sqlite:///{demo.home}/catalogue.sqlite",
+        "SERVE__TRUSTED_PROXIES": '["127.0.0.0/8"]',
+        "SERVE__CORS_ORIGINS": '["https://maps.example.org"]',
+        "LIMITS__CLIENT_RATE": "7/hour",
+    }
+    with start(tmp_path_factory.mktemp("behind"), "serve", "--workers", "1", **settings) as server:
+        yield server
 
 
 def ask(server, path, client, **more):

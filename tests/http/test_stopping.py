@@ -40,10 +40,7 @@ def test_work_for_a_client_that_has_gone_stops(start, demo):
     """Each of these would compute for minutes; with one pixel thread they would stand in the way of all others."""
     costly = {"width": 1000, "height": 1000, "properties": "ndvi", "group": "all", "mosaic": "mean", "mask": "none",
               "resampling": "cubic"}  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_SERVE__THREADS", "1")
-        running = start(demo.home, "serve", "--workers", "1")
-    with running as server:
+    with start(demo.home, "serve", "--workers", "1", SERVE__THREADS="1") as server:
         for _ in range(5):
             with pytest.raises(httpx.ReadTimeout):
                 httpx.get(f"{server.url}/collections/s2-romania/coverage", params=costly, timeout=0.5)

@@ -166,30 +166,26 @@ def test_many_large_answers_at_once_all_come(large):
 
 
 def test_who_takes_nothing_for_too_long_is_let_go(large, start):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_LIMITS__STALL_SECONDS", "1")
-        running = start(large.home / "stalled", "serve", "--workers", "1")
-        patch.setenv("PRISMCUBE_CATALOGUE__URL", f"sqlite:///{large.home}/catalogue.sqlite")
-        with running as server, begun(server, "/collections/series/coverage") as connection:
-            deadline = time.monotonic() + 60
-            while "took nothing" not in server.output.read_text():
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            received = 0
-            while piece := connection.recv(MIB):
-                received += len(piece)
-            assert received < 512 * MIB, "the connection ended, and the answer was not whole"
+    settings = {"LIMITS__STALL_SECONDS": "1", "CATALOGUE__URL": f"sqlite:///{large.home}/catalogue.sqlite"}
+    running = start(large.home / "stalled", "serve", "--workers", "1", **settings)
+    with running as server, begun(server, "/collections/series/coverage") as connection:
+        deadline = time.monotonic() + 60
+        while "took nothing" not in server.output.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        received = 0
+        while piece := connection.recv(MIB):
+            received += len(piece)
+        assert received < 512 * MIB, "the connection ended, and the answer was not whole"
 
 
 def test_work_that_takes_too_long_is_stopped(large, start):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PRISMCUBE_LIMITS__SECONDS", "1")
-        patch.setenv("PRISMCUBE_CATALOGUE__URL", f"sqlite:///{large.home}/catalogue.sqlite")
-        with start(large.home / "hurried", "serve", "--workers", "1") as server:
-            costly = {"crs": "EPSG:3857", "width": 2000, "resampling": "lanczos", "group": "all", "mosaic": "mean"}
-            problem = server.refused("/collections/series/coverage", status=503, **costly)
-            assert "longer than 1 s" in problem["detail"]
-            assert "prismcube_timeouts_total 1.0" in server.ok("/metrics").text
+    settings = {"LIMITS__SECONDS": "1", "CATALOGUE__URL": f"sqlite:///{large.home}/catalogue.sqlite"}
+    with start(large.home / "hurried", "serve", "--workers", "1", **settings) as server:
+        costly = {"crs": "EPSG:3857", "width": 2000, "resampling": "lanczos", "group": "all", "mosaic": "mean"}
+        problem = server.refused("/collections/series/coverage", status=503, **costly)
+        assert "longer than 1 s" in problem["detail"]
+        assert "prismcube_timeouts_total 1.0" in server.ok("/metrics").text
 
 
 def test_what_needs_much_memory_for_a_small_answer_is_made_in_parts(large):
