@@ -108,6 +108,9 @@ class Serve(Section):
     header_seconds: PositiveInt = Field(
         30, description="Seconds that a connection may take to send the headers of a request; then it ends."
     )
+    connections: PositiveInt = Field(
+        1000, description="Connections that one worker keeps open, busy or idle; those beyond get 503 and are closed."
+    )
 
     @field_validator("host")
     @classmethod

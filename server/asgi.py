@@ -83,9 +83,9 @@ def make_context(settings: Settings, metrics: Metrics) -> Context:
     )
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """The application of one worker."""
-    metrics = Metrics()
+def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
+    """The application of one worker, which counts in `metrics`."""
+    metrics = metrics or Metrics()
     serve = settings.serve
     host = Host(settings.pygeoapi, url=serve.public_url or f"http://{serve.host}:{serve.port}")
     context = replace(make_context(settings, metrics), others=host.entries)

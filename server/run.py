@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import importlib
+import logging
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +23,8 @@ from gunicorn.app.base import BaseApplication
 from config.settings import Settings
 from server import logs
 from server.worker import Log, Protocol
+
+LOG = logging.getLogger("prismcube.server")
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """By this environment variable prometheus-client is told where the workers keep their figures."""
@@ -43,6 +47,9 @@ PRELOADED = (
     "starlette.applications",
 )
 """Modules that half of a worker's start went into: they only define things, and bring neither GDAL nor obstore."""
+
+OTHER_FILES = 1_000
+"""Files that a worker may have open beside its connections: images, temporary ones, the database."""
 
 GRACEFUL_SECONDS = 10
 """How long a worker may finish its answers after a TERM."""
@@ -85,15 +92,30 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
     def run(self) -> None:
         logs.configure(self._settings.log)
         preload()
-        Protocol.header_seconds = self._settings.serve.header_seconds
+        serve = self._settings.serve
+        Protocol.header_seconds, Protocol.most = serve.header_seconds, serve.connections
+        allow_files(2 * serve.connections + OTHER_FILES)  # also those connections that are just being turned away
         with figures_folder(figures_place(self._settings.home / "tmp")) as folder:
             os.environ[FOLDER] = str(folder)
             super().run()
 
     def load(self) -> Any:
         from server.asgi import create_app  # in the worker: imports GDAL, pygeoapi and the rest
+        from server.metrics import Metrics
 
-        return create_app(self._settings)
+        metrics = Metrics()
+        Protocol.on_turned_away = metrics.refusals.labels("connections").inc
+        return create_app(self._settings, metrics)
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process, and those it forks, have so many files open, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if most < wanted:
+        LOG.warning("the system allows a process %d open files; all connections may need %d", hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def figures_place(temporary: Path) -> Path:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import h11
 from gunicorn.glogging import Logger
@@ -18,6 +19,12 @@ from server.problems import MEDIA_TYPE, problem
 
 LARGEST_HEAD = 1 << 17
 """Bytes of a request's line and headers that are taken in, before `limits.url_bytes` and `header_bytes` have a say."""
+
+LINGER_SECONDS = 2.0
+"""How long a connection that is turned away may take to read why.
+
+Closed at once, with its request unread, the system would tell the client of a reset and throw away the answer.
+"""
 
 
 class Log(Logger):  # type: ignore[misc]  # gunicorn carries no types
@@ -33,17 +40,28 @@ class Log(Logger):  # type: ignore[misc]  # gunicorn carries no types
 
 
 class Protocol(H11Protocol):
-    """uvicorn's, which waits for headers no longer than it should, and refuses with a problem document."""
+    """uvicorn's, with a bound on connections and on the time for headers, which refuses with a problem document."""
 
     header_seconds = 30.0
     """How long a connection may take for the head of a request; set by `server.run`."""
+    most = 1_000
+    """Connections that one worker keeps open; set by `server.run`."""
+    on_turned_away: Callable[[], object] = staticmethod(lambda: None)
+    """Told of each connection beyond; set by `server.run`."""
+    _leaving: ClassVar[set[Protocol]] = set()
+    """Connections turned away that have not ended yet: these don't count, and there are never more than `most`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
         self._head_timer: asyncio.TimerHandle | None = None
         super().connection_made(transport)
-        self._await_head()
+        if len(self.connections) > self.most:
+            self._turn_away()
+        else:
+            self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        if self in self._leaving:
+            return
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._await_head()
@@ -56,10 +74,23 @@ class Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_has_come()
+        self._leaving.discard(self)
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "this is not HTTP as RFC 9112 has it, or its headers are too long")
+
+    def _turn_away(self) -> None:
+        self.connections.discard(self)
+        self.on_turned_away()
+        if len(self._leaving) >= self.most:
+            self.transport.abort()
+            return
+        self._leaving.add(self)
+        detail = f"this server has {self.most:,} connections open already; try again later"
+        self._write(503, detail, (b"retry-after", b"5"))
+        self.transport.write_eof()
+        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _await_head(self) -> None:
         if self._head_timer is None:
@@ -76,6 +107,10 @@ class Protocol(H11Protocol):
             self._refuse(408, f"the headers of the request did not arrive within {self.header_seconds:g} s")
 
     def _refuse(self, status: int, detail: str) -> None:
+        self._write(status, detail)
+        self.transport.close()
+
+    def _write(self, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
         body = problem(status, detail)
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -83,10 +118,10 @@ class Protocol(H11Protocol):
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
             (b"connection", b"close"),
+            *more,
         ]
         for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker carries no types

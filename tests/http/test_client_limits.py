@@ -1,9 +1,11 @@
 """What one client may take: places among the pixel threads, bodies, headers, and time to send them."""
 
 import json
+import re
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -16,22 +18,20 @@ COVERAGE = "/collections/s2-romania/coverage"
 @pytest.fixture(scope="module")
 def tight(demo, start, tmp_path_factory):
     """One pixel thread, two places for each client, one in the queue; small bodies and headers, little patience."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "CATALOGUE__URL": f"sqlite:///{demo.home}/catalogue.sqlite",
-            "SERVE__THREADS": "1",
-            "SERVE__TRUSTED_PROXIES": '["127.0.0.0/8"]',
-            "SERVE__HEADER_SECONDS": "2",
-            "LIMITS__CLIENT_REQUESTS": "2",
-            "LIMITS__QUEUE": "2",
-            "LIMITS__BODY_BYTES": "1000",
-            "LIMITS__BODY_SECONDS": "2",
-            "LIMITS__HEADER_BYTES": "2000",
-            "LIMITS__PARAMETERS": "20",
-        }.items():
-            patch.setenv(f"PRISMCUBE_{name}", value)
-        with start(tmp_path_factory.mktemp("tight"), "serve", "--workers", "1") as server:
-            yield server
+    settings = {
+        "CATALOGUE__URL": f"sqlite:///{demo.home}/catalogue.sqlite",
+        "SERVE__THREADS": "1",
+        "SERVE__TRUSTED_PROXIES": '["127.0.0.0/8"]',
+        "SERVE__HEADER_SECONDS": "2",
+        "LIMITS__CLIENT_REQUESTS": "2",
+        "LIMITS__QUEUE": "2",
+        "LIMITS__BODY_BYTES": "1000",
+        "LIMITS__BODY_SECONDS": "2",
+        "LIMITS__HEADER_BYTES": "2000",
+        "LIMITS__PARAMETERS": "20",
+    }
+    with start(tmp_path_factory.mktemp("tight"), "serve", "--workers", "1", **settings) as server:
+        yield server
 
 
 class Waiting:
@@ -93,10 +93,14 @@ def test_the_queue_has_an_end(tight):
     until(tight, "203.0.113.4", 200)
 
 
+def connect(server):
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=100)
+
+
 def raw(server, *pieces, wait=0.0):
     """(head, body) of the answer to bytes that are sent one after the other."""
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=100) as connection:
+    with connect(server) as connection:
         for piece in pieces:
             connection.sendall(piece)
             threading.Event().wait(wait)
@@ -105,6 +109,37 @@ def raw(server, *pieces, wait=0.0):
             answer += chunk
     head, _, body = answer.partition(b"\r\n\r\n")
     return head.decode(), body
+
+
+def once(server, status, path="/healthz"):
+    """The answer to a request, once there is one with this status: connections take a moment to end."""
+    deadline = time.monotonic() + 60
+    while (answer := httpx.get(server.url + path, timeout=100)).status_code != status:
+        assert time.monotonic() < deadline, (answer.status_code, answer.text[:200])
+        time.sleep(0.05)
+    return answer
+
+
+def test_a_worker_keeps_so_many_connections(start, tmp_path):
+    """Those that ask nothing count too; one beyond is told so before it asks."""
+    settings = {"SERVE__CONNECTIONS": "5", "SERVE__HEADER_SECONDS": "600"}
+    with start(tmp_path, "serve", "--workers", "1", **settings) as server, ExitStack() as stack:
+        idle = [stack.enter_context(connect(server)) for _ in range(5)]
+        for _ in range(20):  # those that are turned away take no place
+            answer = once(server, 503)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert (answer.headers["retry-after"], answer.headers["connection"]) == ("5", "close")
+            assert "5 connections" in answer.json()["detail"]
+        with connect(server) as silent:
+            head = b"".join(iter(lambda: silent.recv(65536), b""))
+            assert head.startswith(b"HTTP/1.1 503 ")
+        idle.pop().close()
+        assert once(server, 200).text == "ok\n"
+        refused = re.search(r'prismcube_refusals_total\{kind="connections"\} (\S+)', once(server, 200, "/metrics").text)
+        assert float(refused[1]) >= 21
+        for one in idle:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
+            assert one.recv(65536).startswith(b"HTTP/1.1 200 "), "who was let in stays"
 
 
 @pytest.mark.parametrize(

@@ -55,3 +55,17 @@ def test_figures_are_in_memory_where_there_is_a_place_for_that(tmp_path, monkeyp
     assert figures_place(home) == tmp_path
     monkeypatch.setattr(run, "MEMORY", str(tmp_path / "none"))
     assert figures_place(home) == home
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_goes():
+    code = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2048))
+from server.run import allow_files
+for wanted in (100, 1000, 5000):
+    allow_files(wanted)
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["256", "1000", "2048"]
+    assert "2048 open files" in told.stderr
