@@ -74,7 +74,7 @@ class CatalogueViews:
         return self._read(handlers.page(self._catalogue, name, _pairs(), base=self._base()), "catalogue/list.html")
 
     def read(self, name: str, key: str) -> Response:
-        return self._read(handlers.read(self._catalogue, name, key, _pairs()), "document.html")
+        return self._read(handlers.read(self._catalogue, name, key, _pairs()), "catalogue/entity.html")
 
     def create(self, name: str) -> Response:
         kind = request.headers.get("Content-Type", "")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from shapely.geometry import Point, shape
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
@@ -133,6 +134,25 @@ def test_the_catalogue_leads_from_kinds_to_entities(page: Page, demo: Any) -> No
     record = demo.json(f"/catalogue/records/{page.url.partition('?')[0].rpartition('/')[2]}")
     expect(page.locator("h1")).to_have_text(record["name"])
     expect(page.locator("main")).to_contain_text(record["time"])
+
+
+@pytest.mark.parametrize(("kind", "geometry"), [("aois", "geometry"), ("datasets", "footprint")])
+def test_an_entity_that_lies_somewhere_is_on_a_map(page: Page, demo: Any, kind: str, geometry: str) -> None:
+    [entity] = demo.json(f"/catalogue/{kind}", limit=1)["entities"]
+    page.goto(f"{demo.url}/catalogue/{kind}/{entity['id']}")
+    page.wait_for_selector(SETTLED, state="attached")
+    page.locator("#map").hover()  # its middle
+    pointed = re.search(r"([\d.]+)° ([NS]), ([\d.]+)° ([EW])", page.locator("#pointer").text_content() or "")
+    assert pointed
+    y, x = float(pointed[1]) * (1 if pointed[2] == "N" else -1), float(pointed[3]) * (1 if pointed[4] == "E" else -1)
+    assert shape(entity[geometry]).envelope.contains(Point(x, y))
+
+
+def test_an_entity_that_lies_nowhere_has_no_map(page: Page, demo: Any) -> None:
+    [entity] = demo.json("/catalogue/variables", limit=1)["entities"]
+    page.goto(f"{demo.url}/catalogue/variables/{entity['id']}")
+    expect(page.locator("h1")).to_have_text(entity["name"])
+    expect(page.locator("#map")).to_have_count(0)
 
 
 def test_the_search_form_asks_only_for_what_is_filled_in(page: Page, demo: Any) -> None:

@@ -1,5 +1,5 @@
 // What moves on the HTML pages: a map, and below the map of a collection the series of a point.
-// A page holds #map with data-shows: collection, items or item; its JSON is at the link rel="alternate".
+// A page holds #map with data-shows: collection, items, item or entity; its JSON is at the link rel="alternate".
 //   collection -> dock.draw -> last valid date -> map.setImage;  click on the map -> dock.draw;  on the chart -> map.setImage
 import './pages.css';
 import * as api from './api.js';
@@ -16,7 +16,7 @@ if (target) start().catch(({ message }) => say(message));
 
 async function start() {
   const shown = await api.getJson(document.querySelector('link[rel=alternate]').href);
-  const show = { collection: showCollection, items: showItems, item: showItem }[target.dataset.shows];
+  const show = { collection: showCollection, items: showItems, item: showItem, entity: showEntity }[target.dataset.shows];
   await show(shown);
   document.body.dataset.ready = 'true';
 }
@@ -74,6 +74,11 @@ async function showItem(item) {
   map.setCollection(box, null, OPACITY);
   map.setImage(api.tileTemplate(target.dataset.collection, item.properties.datetime), [item]);
   map.fit(box);
+}
+
+/** Of the catalogue: the area of an AOI, the footprint of a dataset. */
+async function showEntity({ geometry, footprint }) {
+  await showItems({ features: [{ type: 'Feature', geometry: geometry ?? footprint, properties: {} }] });
 }
 
 /** [west, south, east, north] of the geometries; null when there is none. */
