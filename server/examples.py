@@ -111,6 +111,7 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
     field = collection.fields[0].name
     east_axis, north_axis = ("Lon", "Lat") if parse_crs(extent.native.crs).is_geographic else ("E", "N")
     time = format_instant(record.time)
+    pixel = [f"{2 * side:.10g}" for side in extent.native.resolution]
     return {
         "bbox": (west, south, east, north),
         "bbox-crs": crs_uri(CRS84),
@@ -126,6 +127,7 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
         "properties": field,
         "parameter-name": field,
         "parameter_names": field,
+        "resolution": f"{east_axis}({pixel[0]}),{north_axis}({pixel[1]})",
         "scale-factor": 2,
         "scale-axes": f"{east_axis}(2),{north_axis}(2)",
         "scale-size": f"{east_axis}(64),{north_axis}(64)",
