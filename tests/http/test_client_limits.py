@@ -34,6 +34,17 @@ def tight(demo, start, tmp_path_factory):
         yield server
 
 
+def connect(server):
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=100)
+
+
+def pixels(server, what):
+    """How many requests for pixels are busy, or waiting."""
+    found = re.search(rf'prismcube_pool_{what}{{pool="pixels"}} (\S+)', server.ok("/metrics").text)
+    return float(found[1]) if found else 0
+
+
 class Waiting:
     """Costly requests of clients that wait for their answers until the block ends."""
 
@@ -43,13 +54,17 @@ class Waiting:
 
     def __enter__(self):
         self._sockets = []
-        host, port = self._server.url.removeprefix("http://").split(":")
         query = "&".join(f"{name}={value}" for name, value in COSTLY.items())
         for client in self._clients:
-            connection = socket.create_connection((host, int(port)), timeout=60)
+            connection = connect(self._server)
             head = f"GET {COVERAGE}?{query} HTTP/1.1\r\nHost: [::1]\r\nX-Forwarded-For: {client}\r\n\r\n"
             connection.sendall(head.encode())
             self._sockets.append(connection)
+        # What is asked before they have come would take one of their places.
+        deadline = time.monotonic() + 60
+        while sum(pixels(self._server, pool) for pool in ("busy", "waiting")) < len(self._clients):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         return self
 
     def __exit__(self, *_):
@@ -86,16 +101,9 @@ def test_the_queue_has_an_end(tight):
         assert int(answer.headers["retry-after"]) >= 1
         assert tight.ok("/healthz").text == "ok\n"
         tight.ok("/collections")
-        text = tight.ok("/metrics").text
-        assert 'prismcube_pool_busy{pool="pixels"} 1.0' in text
-        assert 'prismcube_pool_waiting{pool="pixels"} 2.0' in text
-        assert 'prismcube_refusals_total{kind="queue"}' in text
+        assert (pixels(tight, "busy"), pixels(tight, "waiting")) == (1, 2)
+        assert 'prismcube_refusals_total{kind="queue"}' in tight.ok("/metrics").text
     until(tight, "203.0.113.4", 200)
-
-
-def connect(server):
-    host, port = server.url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=100)
 
 
 def raw(server, *pieces, wait=0.0):
