@@ -293,6 +293,8 @@ class Writing:
 
 
 def text_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
