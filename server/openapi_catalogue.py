@@ -111,11 +111,12 @@ def _stored(schema: dict[str, Any]) -> dict[str, Any]:
 def _resource_paths(one: Resource[Any, Any], examples: CatalogueExamples) -> dict[str, Any]:
     document = {JSON: {"schema": {"$ref": REFERENCE.format(model=f"{STORED}{one.model.__name__}")}}}
     own = f"/catalogue/{one.name}"
+    names_others = {"aoi", "layout"} & set(one.filters)  # those that must be there
     listed = _reading(
         f"{one.kind.capitalize()}s, a page at a time",
         [*_queries(one.name, one.filters, examples), *_paging(examples)],
         _object(),
-        refusals=("400",),
+        refusals=("400", "404") if names_others else ("400",),
     )
     paths: dict[str, Any] = {own: {"get": listed}}
     if one.creates:
