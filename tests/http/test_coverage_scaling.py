@@ -48,7 +48,10 @@ def test_scaled_pixels_are_those_of_gdal(demo, stored):
         stored[0][2], expected, src_transform=stored[1], src_crs="EPSG:3035", dst_transform=cube.transform,
         dst_crs="EPSG:3035", resampling=Resampling.average, src_nodata=0, dst_nodata=0, tolerance=0.001,
     )  # fmt: skip
-    assert np.array_equal(cube.data[0], expected)
+    assert np.abs(cube.data[0].astype(int) - expected).max() <= 1  # GDAL's halves are a little less than that
+    mean = stored[0][2].reshape(25, 4, 50, 2).mean(axis=(1, 3))
+    assert (stored[0][2] != 0).all()
+    assert np.abs(cube.data[0] - mean).max() < 0.5 + 1e-6
 
 
 def test_scale_axes_in_another_crs(demo):

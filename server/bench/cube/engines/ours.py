@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from config.settings import Settings
-from prismcube.cube.engine import execute
+from prismcube.cube.engine import engine, execute
 from prismcube.errors import SourceError
 from prismcube.model.cube import SliceStatus
 from prismcube.model.period import Period
@@ -44,4 +44,5 @@ class Ours:
         return np.stack([np.stack(one) for one in made])
 
     def forget(self) -> None:
-        """Decoded blocks would make every run but the first look quick: none are kept."""
+        """Decoded blocks would make every run but the first look quick."""
+        engine().windows.cache.clear()
