@@ -59,6 +59,13 @@ def warped(
     return out[0], ~np.isnan(out[0]) if math.isnan(nodata) else out[0] != nodata
 
 
+def warped_file(path: Any, band: int, target: Grid, resampling: str, nodata: float | None) -> Any:
+    """A band of a file without overviews on another grid, by GDAL; `nodata`, or 0, where it has nothing."""
+    with rasterio.open(path) as file:
+        source = Grid(file.crs.to_string(), file.transform, file.height, file.width)
+        return warped(file.read(band), source, target, resampling, nodata)[0]
+
+
 def check_same(
     found: Any, valid: Any, wanted: Any, wanted_valid: Any, *, source: Grid, target: Grid, resampling: str
 ) -> None:

@@ -56,8 +56,8 @@ class Engine:
         self._reader = Reader(self.windows)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="cube")
 
-    def run(self, jobs: Iterable[Job], *, at_once: int, stop: Stop, observer: Observer) -> Iterator[Slice]:
-        """The slices of jobs, in their order, so many of them computed at once."""
+    def run(self, jobs: Iterable[Job], *, at_once: int, keep: bool, stop: Stop, observer: Observer) -> Iterator[Slice]:
+        """The slices of jobs, in their order, so many of them computed at once; `keep`: decoded blocks, too."""
         is_left = threading.Event()
 
         def check() -> None:
@@ -71,7 +71,7 @@ class Engine:
         try:
             while True:
                 while len(begun) < REMOTE_AHEAD and (job := next(waiting, None)) is not None:
-                    begun.append(SliceWork(self._reader, *job, stop=check, observer=observer))
+                    begun.append(SliceWork(self._reader, *job, keep=keep, stop=check, observer=observer))
                 while begun and len(running) < at_once:
                     work = begun.popleft()
                     work.start()
@@ -139,11 +139,11 @@ def execute(plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY) 
     Cancelled; `observer` is told what has been read and made.
     """
     jobs = ((plan, index) for index in range(len(plan.slices)))
-    return engine().run(jobs, at_once=plan.at_once, stop=stop, observer=observer)
+    return engine().run(jobs, at_once=plan.at_once, keep=plan.is_small, stop=stop, observer=observer)
 
 
 def execute_jobs(
-    jobs: Sequence[Job], *, at_once: int, stop: Stop = never, observer: Observer = NOBODY
+    jobs: Sequence[Job], *, at_once: int, keep: bool, stop: Stop = never, observer: Observer = NOBODY
 ) -> Iterator[Slice]:
-    """As `execute`, slices of several plans."""
-    return engine().run(jobs, at_once=at_once, stop=stop, observer=observer)
+    """As `execute`, slices of several plans; `keep`: their decoded blocks may be wanted again."""
+    return engine().run(jobs, at_once=at_once, keep=keep, stop=stop, observer=observer)

@@ -54,7 +54,7 @@ def parts(
     for first in range(0, len(places), at_once):
         some = places[first : first + at_once]
         jobs = [(part_of(plan, index, row, min(rows, plan.grid.height - row)), 0) for index, row in some]
-        made = execute_jobs(jobs, at_once=at_once, stop=stop, observer=_FilesOnly(observer))
+        made = execute_jobs(jobs, at_once=at_once, keep=plan.is_small, stop=stop, observer=_FilesOnly(observer))
         batch = []
         for (index, row), one in zip(some, made, strict=True):
             ends.append((one.status, one.message))

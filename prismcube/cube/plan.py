@@ -39,6 +39,8 @@ NO_HEADERS: Headers = MappingProxyType({})
 AT_ONCE_BYTES = 192 * 2**20
 """Of slices that are computed at once, unless a single one needs more."""
 MOST_AT_ONCE = 16
+SMALL = 2**20
+"""Values of a cube that is small, at most."""
 
 QUALITY = "quality:"
 """Prefix of the name under which a mask's field is read by nearest neighbour."""
@@ -163,6 +165,11 @@ class CubePlan:
     def working_bytes(self) -> int:
         """Memory that the slices that are computed at once need."""
         return self.slice_bytes * self.at_once
+
+    @property
+    def is_small(self) -> bool:
+        """True for what maps, series and windows ask for, whose blocks others will ask for as well."""
+        return len(self.slices) * self.grid.pixels * len(self.fields) <= SMALL
 
     def is_plain(self, one: SlicePlan) -> bool:
         """True when the files' numbers are those of the answer, the topmost on top: nothing need be computed."""

@@ -55,6 +55,10 @@ class Visit(ABC):
         `out` and `valid` have the grid's shape; no valid pixel becomes `shunned`.
         """
 
+    def fill_first(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        """As `fill`, where nothing is valid yet and `out` holds one and the same number."""
+        return self.fill(band, out, valid, shunned=shunned)
+
     def pixels(self) -> tuple[Array, Mask]:
         """Stored values and validity, both (bands, height, width). Raises SourceError."""
         data = np.zeros((len(self.bands), *self.grid.shape), dtype=self.step.format.dtype)
@@ -112,12 +116,15 @@ class _Fast(Visit):
             try:
                 self._read = self._pending.result()
             except FileChanged:
-                self.fallback = CHANGED
-                self._instead = _ByGdal(self.step, self.grid)
+                self._changed()
         if self._instead is not None:
             return self._instead.fill(band, out, valid, shunned=shunned)
         data: Array = self._read[self.bands.index(band)]  # type: ignore[index]  # one of both is there
         return self._place(data, out, valid, shunned)
+
+    def _changed(self) -> None:
+        self.fallback = CHANGED
+        self._instead = _ByGdal(self.step, self.grid)
 
     @abstractmethod
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
@@ -133,6 +140,22 @@ class _Aligned(_Fast):
     def __init__(self, step: ReadStep, grid: Grid, pending: Pending, part: Window) -> None:
         super().__init__(step, grid, pending)
         self._part = part.slices
+
+    def fill_first(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        if len(self.bands) > 1 or self._read is not None or self._instead is not None:
+            return self.fill(band, out, valid, shunned=shunned)
+        part, mask = out[self._part], valid[self._part]
+        empty = part.flat[0]
+        try:
+            self._pending.result(part[np.newaxis])
+        except FileChanged:
+            part[...] = empty
+            self._changed()
+            return self.fill(band, out, valid, shunned=shunned)
+        except BaseException:
+            part[...] = empty
+            raise
+        return warp.mark(format=self.step.format, out=part, valid=mask, empty=empty, shunned=shunned)
 
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
         return warp.fill(data, format=self.step.format, out=out[self._part], valid=valid[self._part], shunned=shunned)
@@ -169,8 +192,11 @@ class Reader:
         self._views: OrderedDict[_ViewKey, View | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def visit(self, step: ReadStep, grid: Grid, *, stop: Stop) -> Visit:
-        """Begin to read what a step has of `grid`: that of the plan, or, with the step of a part, of the part."""
+    def visit(self, step: ReadStep, grid: Grid, *, keep: bool, stop: Stop) -> Visit:
+        """Begin to read what a step has of `grid`: that of the plan, or, with the step of a part, of the part.
+
+        `keep`: decoded blocks may be wanted again.
+        """
         if step.turn:
             grid = grid.moved(step.turn)
         if step.layout is None:
@@ -180,18 +206,22 @@ class Reader:
             row, col = step.offset
             window = Window(row, col, grid.height, grid.width).within(*source.shape)
             part = Window(window.row - row, window.col - col, window.height, window.width)
-            return _Aligned(step, grid, self._begin(step, window, stop), part) if part.pixels else _Nothing(step, grid)
+            return (
+                _Aligned(step, grid, self._begin(step, window, keep, stop), part)
+                if part.pixels
+                else _Nothing(step, grid)
+            )
         view = self._view(step, source, grid)
         if view is None:
             return _Nothing(step, grid)
-        return _Warped(step, grid, self._begin(step, view.window, stop), view, source)
+        return _Warped(step, grid, self._begin(step, view.window, keep, stop), view, source)
 
-    def _begin(self, step: ReadStep, window: Window, stop: Stop) -> Pending:
+    def _begin(self, step: ReadStep, window: Window, keep: bool, stop: Stop) -> Pending:
         if step.layout is None:
             raise ValueError("without a layout there are no windows")
         file = TiffSource(uri=step.uri, layout=step.layout, etag=own_etag(step.etag), image=step.subdir)
         bands = tuple(dict.fromkeys(band.band for band in step.bands))
-        return self.windows.begin(file, step.level, bands, window, stop=stop)
+        return self.windows.begin(file, step.level, bands, window, keep=keep, stop=stop)
 
     def _view(self, step: ReadStep, source: Grid, grid: Grid) -> View | None:
         """As `view_of`; kept, since the dates of one place share it."""

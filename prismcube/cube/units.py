@@ -51,7 +51,9 @@ Pixels = tuple[Array, Mask]
 class SliceWork:
     """One slice that is being made."""
 
-    def __init__(self, reader: Reader, plan: CubePlan, index: int, *, stop: Stop, observer: Observer) -> None:
+    def __init__(
+        self, reader: Reader, plan: CubePlan, index: int, *, keep: bool, stop: Stop, observer: Observer
+    ) -> None:
         """Asks for the first remote files."""
         self._plan, self._index = plan, index
         one = plan.slices[index]
@@ -59,7 +61,17 @@ class SliceWork:
         self._valid: list[Mask] = []
         rows = _rows(plan.grid)
         self.units = [
-            Unit(reader, plan, one, fields, row, min(rows, plan.grid.height - row), stop=stop, observer=observer)
+            Unit(
+                reader,
+                plan,
+                one,
+                fields,
+                row,
+                min(rows, plan.grid.height - row),
+                keep=keep,
+                stop=stop,
+                observer=observer,
+            )
             for fields in _groups(plan, one)
             for row in range(0, plan.grid.height, rows)
         ]
@@ -126,10 +138,11 @@ class Unit:
         row: int,
         height: int,
         *,
+        keep: bool,
         stop: Stop,
         observer: Observer,
     ) -> None:
-        self._plan, self._reader, self._stop, self._observer = plan, reader, stop, observer
+        self._plan, self._reader, self._keep, self._stop, self._observer = plan, reader, keep, stop, observer
         whole = height == plan.grid.height
         self._grid = plan.grid if whole else plan.grid.shifted(row, 0, height=height, width=plan.grid.width)
         self._numbers, self._rows = fields, slice(row, row + height)
@@ -186,7 +199,9 @@ class Unit:
     def _reach(self, count: int) -> None:
         """Have so many visits begun."""
         while len(self._begun) < count and self._next < len(self._steps):
-            self._begun.append(self._reader.visit(self._steps[self._next], self._grid, stop=self._stop))
+            self._begun.append(
+                self._reader.visit(self._steps[self._next], self._grid, keep=self._keep, stop=self._stop)
+            )
             self._next += 1
 
     def _each(self, layer: LayerPlan, use: Callable[[Visit], None]) -> bool:
@@ -216,16 +231,17 @@ class Unit:
         at = {field.name: number for number, field in enumerate(self._fields)}
         missing = [self._grid.pixels] * len(self._fields)
 
-        def fill(visit: Visit) -> None:
+        def take(visit: Visit) -> None:
             for band in visit.step.bands:
                 number = at[band.target]
                 if missing[number]:
                     nodata = self._fields[number].format.nodata
                     out, valid = self._data[number], self._valid[number]
-                    missing[number] -= visit.fill(band.band, out, valid, shunned=nodata)
+                    fill = visit.fill_first if missing[number] == self._grid.pixels else visit.fill
+                    missing[number] -= fill(band.band, out, valid, shunned=nodata)
 
         for layer in self._layers:
-            self._each(layer, fill)
+            self._each(layer, take)
             if not any(missing):
                 return
 

@@ -199,6 +199,17 @@ def fill(pixels: Array, *, format: DataFormat, out: Array, valid: Mask, shunned:
     return int(compiled("fill", format.dtype)(pixels, *_nodata(pixels.dtype, format), out, valid, avoid, instead))
 
 
+def mark(*, format: DataFormat, out: Array, valid: Mask, empty: Any, shunned: float | None = None) -> int:
+    """As `fill`, of a window that has been read into `out` already, where nothing was valid; the rest is `empty`."""
+    if format.dtype in KERNEL_TYPES:
+        pixels = out.copy()
+        out[...] = empty
+        return merge(pixels, format.valid(pixels), out=out, valid=valid, shunned=shunned)
+    avoid, instead = collision(out.dtype, format.dtype, shunned)
+    kernel = compiled("mark", format.dtype)
+    return int(kernel(out, *_nodata(out.dtype, format), valid, out.dtype.type(empty), avoid, instead))
+
+
 def merge(pixels: Array, found: Mask, *, out: Array, valid: Mask, shunned: float | None) -> int:
     """As `fill`, of pixels whose validity is known."""
     avoid, instead = collision(out.dtype, out.dtype.name, shunned)

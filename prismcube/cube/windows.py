@@ -26,9 +26,6 @@ from prismcube.tiff.layout import Layout, Level, NotUnderstood, Window, check_le
 
 Pixels = npt.NDArray[Any]
 
-LARGEST_KEPT = 2**20
-"""Pixels of a window whose blocks are kept, at most: larger ones would drive out what maps and series come back to."""
-
 ROOM = 2**16
 """Bytes by which a stored block may be larger than twice its pixels."""
 
@@ -105,9 +102,12 @@ class Windows:
         return self._cache
 
     def begin(
-        self, source: TiffSource, level: int, bands: Sequence[int], window: Window, *, stop: Stop = never
+        self, source: TiffSource, level: int, bands: Sequence[int], window: Window, *, keep: bool, stop: Stop = never
     ) -> Pending:
         """Ask for a window of a level's bands, counted from 1; returns at once, remote files are under way then.
+
+        `keep`: its blocks may be wanted again soon, as those of maps and series; of large cubes they would drive out
+        all others.
 
         Raises ValueError for a level, band or window that the layout does not have; nothing else.
         """
@@ -115,7 +115,7 @@ class Windows:
         if not 0 <= level < len(levels):
             raise ValueError(f"there is no level {level}, only {len(levels)}")
         _check(levels[level], bands, window)
-        return Pending(self._ranges, self._cache, self._add, source, level, tuple(bands), window, stop)
+        return Pending(self._ranges, self._cache, self._add, source, level, tuple(bands), window, keep, stop)
 
     def _add(self, decoded: int, kept: int, empty: int) -> None:
         with self._lock:
@@ -135,13 +135,14 @@ class Pending:
         level: int,
         bands: tuple[int, ...],
         window: Window,
+        keep: bool,
         stop: Stop,
     ) -> None:
         self._source, self._level, self._number = source, source.layout.levels[level], level
         self._shape = (len(bands), window.height, window.width)
         self._cache, self._tell, self._stop = cache, tell, stop
         # Rows of blocks without a codec are read one by one: what would be kept is not a block.
-        self._keeps = window.pixels <= LARGEST_KEPT and self._level.codec != "none" and cache.size > 0
+        self._keeps = keep and self._level.codec != "none" and cache.size > 0
         self._failure: SourceError | None = None
         self._empty: list[Piece] = []
         self._kept: list[tuple[Piece, Pixels]] = []

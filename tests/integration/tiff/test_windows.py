@@ -87,7 +87,9 @@ def test_overviews_are_levels(tmp_path: Path, make: Make, source_of: SourceOf, t
         with rasterio.open(path, **({"overview_level": number - 1} if number else {})) as file:
             expected = file.read()
         windows = Windows(Ranges(), cache_bytes=2**20)
-        np.testing.assert_array_equal(windows.begin(source, number, [1], Window(0, 0, *level.shape)).result(), expected)
+        np.testing.assert_array_equal(
+            windows.begin(source, number, [1], Window(0, 0, *level.shape), keep=False).result(), expected
+        )
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 30_000, 2**22], ids=["nothing kept", "little kept", "all kept"])
@@ -109,7 +111,7 @@ def test_any_window_is_a_slice_of_the_whole(
         bands = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
         # Into every second row and column of something larger: only there may it write.
         around = np.full((len(bands), 2 * height, 2 * width), 999, np.uint16)
-        got = windows.begin(source, 0, bands, Window(row, col, height, width)).result(around[:, ::2, ::2])
+        got = windows.begin(source, 0, bands, Window(row, col, height, width), keep=False).result(around[:, ::2, ::2])
         expected = np.full_like(around, 999)
         expected[:, ::2, ::2] = whole[[band - 1 for band in bands], row : row + height, col : col + width]
         np.testing.assert_array_equal(around, expected)
@@ -125,13 +127,13 @@ def test_blocks_are_decoded_once_and_only_as_far_as_needed(tmp_path: Path, make:
     source, ranges = source_of(path), Ranges()
     windows = Windows(ranges, cache_bytes=2**20)
     point = Window(70, 70, 1, 1)
-    windows.begin(source, 0, [1], point).result()
+    windows.begin(source, 0, [1], point, keep=True).result()
     assert windows.cache.held == 7 * 64 * 2  # rows 64 to 70
-    windows.begin(source, 0, [1], point).result()
+    windows.begin(source, 0, [1], point, keep=True).result()
     assert (windows.tally.decoded, windows.tally.kept) == (1, 1)
     assert ranges.traffic.requests == 1
     assert ranges.traffic.size == source.layout.levels[0].counts[0, 1, 1]
-    windows.begin(source, 0, [1], Window(71, 70, 1, 1)).result()
+    windows.begin(source, 0, [1], Window(71, 70, 1, 1), keep=True).result()
     assert windows.cache.held == 64 * 64 * 2  # asked for again: whole
 
 
@@ -139,15 +141,15 @@ def test_rows_without_a_codec_are_read_one_by_one(tmp_path: Path, make: Make, so
     path = tmp_path / "a.tif"
     make(path, shape=(2000, 1000), tiled=False, blockysize=2000)
     ranges = Ranges()
-    Windows(ranges, cache_bytes=2**20).begin(source_of(path), 0, [1], Window(1500, 3, 2, 1)).result()
+    Windows(ranges, cache_bytes=2**20).begin(source_of(path), 0, [1], Window(1500, 3, 2, 1), keep=True).result()
     assert ranges.traffic.size == 2 * 1000 * 2
 
 
-def test_large_windows_keep_nothing(tmp_path: Path, make: Make, source_of: SourceOf) -> None:
+def test_nothing_is_kept_unasked(tmp_path: Path, make: Make, source_of: SourceOf) -> None:
     path = tmp_path / "a.tif"
     make(path, dtype="uint8", shape=(1025, 1024), tiled=True, blockxsize=256, blockysize=256, compress="zstd")
     windows = Windows(Ranges(), cache_bytes=2**26)
-    windows.begin(source_of(path), 0, [1], Window(0, 0, 1025, 1024)).result()
+    windows.begin(source_of(path), 0, [1], Window(0, 0, 1025, 1024), keep=False).result()
     assert windows.cache.held == 0
 
 
@@ -163,7 +165,7 @@ def test_many_threads_read_the_same(tmp_path: Path, make: Make, source_of: Sourc
         random = np.random.default_rng(seed)
         for _ in range(60):
             row, col = random.integers(0, 600), random.integers(0, 500)
-            got = windows.begin(source, 0, [1], Window(int(row), int(col), 90, 80)).result()
+            got = windows.begin(source, 0, [1], Window(int(row), int(col), 90, 80), keep=True).result()
             if not np.array_equal(got, whole[:, row : row + 90, col : col + 80]):
                 wrong.append(seed)
 
@@ -181,7 +183,7 @@ def test_a_file_that_has_changed_is_not_read(tmp_path: Path, make: Make, source_
     make(path, compress="deflate", tiled=True, blockxsize=64, blockysize=64)
     source, windows = source_of(path), Windows(Ranges(), cache_bytes=2**20)
     window = Window(0, 0, 64, 64)
-    windows.begin(source, 0, [1], window).result()  # kept, and still not given
+    windows.begin(source, 0, [1], window, keep=True).result()  # kept, and still not given
     if how == "written anew":
         path.write_bytes(path.read_bytes()[::-1])
         os.utime(path, ns=(0, 0))
@@ -193,7 +195,7 @@ def test_a_file_that_has_changed_is_not_read(tmp_path: Path, make: Make, source_
     else:
         os.truncate(path, 5000)
     with pytest.raises(FileChanged, match=r"a\.tif: has changed since it was indexed"):
-        windows.begin(source, 0, [1], window).result()
+        windows.begin(source, 0, [1], window, keep=True).result()
 
 
 def test_a_file_that_is_gone_or_no_file_is_told(tmp_path: Path, make: Make, source_of: SourceOf) -> None:
@@ -202,10 +204,10 @@ def test_a_file_that_is_gone_or_no_file_is_told(tmp_path: Path, make: Make, sour
     source, windows = source_of(path), Windows(Ranges(), cache_bytes=0)
     path.unlink()
     with pytest.raises(Missing):
-        windows.begin(source, 0, [1], Window(0, 0, 1, 1)).result()
+        windows.begin(source, 0, [1], Window(0, 0, 1, 1), keep=False).result()
     os.mkfifo(path)
     with pytest.raises(FileChanged):
-        windows.begin(source, 0, [1], Window(0, 0, 1, 1)).result()
+        windows.begin(source, 0, [1], Window(0, 0, 1, 1), keep=False).result()
 
 
 @pytest.mark.parametrize(
@@ -235,8 +237,8 @@ def test_wrong_places_of_blocks_are_told(
     source = replace(source, layout=replace(source.layout, levels=(replace(level, **{name: wrong}),)))
     windows = Windows(Ranges(), cache_bytes=0)
     with pytest.raises(SourceError, match=rf"a\.tif: .*{reason}"):
-        windows.begin(source, 0, [1], Window(0, 0, 150, 64)).result()
-    windows.begin(source, 0, [1], Window(0, 64, 150, 64)).result()  # the others are as good as before
+        windows.begin(source, 0, [1], Window(0, 0, 150, 64), keep=False).result()
+    windows.begin(source, 0, [1], Window(0, 64, 150, 64), keep=False).result()  # the others are as good as before
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_levels_that_can_not_be_decoded_are_told(
     source = source_of(path)
     source = replace(source, layout=replace(source.layout, levels=(replace(source.layout.levels[0], **wrong),)))
     with pytest.raises(SourceError, match=rf"a\.tif: has {reason}"):
-        Windows(Ranges(), cache_bytes=0).begin(source, 0, [1], Window(0, 0, 1, 1)).result()
+        Windows(Ranges(), cache_bytes=0).begin(source, 0, [1], Window(0, 0, 1, 1), keep=False).result()
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_what_is_not_in_the_layout_can_not_be_asked_for(
     path = tmp_path / "a.tif"
     make(path)
     with pytest.raises(ValueError, match=r"there|not within"):
-        Windows(Ranges(), cache_bytes=0).begin(source_of(path), level, bands, window)
+        Windows(Ranges(), cache_bytes=0).begin(source_of(path), level, bands, window, keep=False)
 
 
 def _assert_like_rasterio(path: Path, source: TiffSource, what: str) -> None:
@@ -285,7 +287,7 @@ def _assert_like_rasterio(path: Path, source: TiffSource, what: str) -> None:
         windows = Windows(Ranges(), cache_bytes=cache_bytes)
         for window in (*WINDOWS, *WINDOWS):
             row, col, height, width = window
-            got = windows.begin(source, 0, bands, window).result()
+            got = windows.begin(source, 0, bands, window, keep=False).result()
             assert got.dtype == whole.dtype
             np.testing.assert_array_equal(got, whole[:, row : row + height, col : col + width], err_msg=what)
 
@@ -328,14 +330,14 @@ def test_remote_windows_are_those_of_gdal(tmp_path: Path, make: Make, source_of:
     _assert_like_rasterio(path, source, "remote")
     ranges = Ranges()
     windows = Windows(ranges, cache_bytes=2**20)
-    many = [windows.begin(source, 0, [1], Window(row, row, 1, 1)) for row in range(40)]
+    many = [windows.begin(source, 0, [1], Window(row, row, 1, 1), keep=False) for row in range(40)]
     for row, pending in enumerate(many):
         with rasterio.open(path) as file:
             assert pending.result() == file.read(1, window=((row, row + 1), (row, row + 1)))
     assert ranges.traffic.requests == 40
     with pytest.raises(FileChanged):
-        windows.begin(replace(source, etag="another"), 0, [1], Window(0, 0, 1, 1)).result()
-    windows.begin(source, 0, [1], Window(500, 0, 1, 1)).cancel()
+        windows.begin(replace(source, etag="another"), 0, [1], Window(0, 0, 1, 1), keep=False).result()
+    windows.begin(source, 0, [1], Window(500, 0, 1, 1), keep=False).cancel()
 
 
 @pytest.mark.parametrize("storage", ["tiles", "strips", "pixel"])
@@ -358,7 +360,7 @@ def test_damaged_files_are_errors_or_other_pixels(tmp_path: Path, make: Make, co
             level = layout.levels[0]
             window = Window(0, 0, min(level.height, 500), min(level.width, 500))
             source = TiffSource(uri=uri, layout=layout, etag=stat(uri).etag)
-            assert windows.begin(source, 0, [1], window).result().shape == (1, window.height, window.width)
+            assert windows.begin(source, 0, [1], window, keep=True).result().shape == (1, window.height, window.width)
         except (NotUnderstood, SourceError):
             told += 1
     assert 5 < told < 60
