@@ -80,7 +80,7 @@ class Metrics:
             self._reasons.add(reason)
         self.fallbacks.labels(reason if known else "other").inc()
 
-    def slice_made(self, status: SliceStatus) -> None:
+    def slice_made(self, status: SliceStatus, message: str) -> None:
         self.slices.labels(status.value).inc()
 
     # --- requests -----------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class Engine:
                     running.appendleft((work, futures))
                     raise
                 made = work.result()
-                observer.slice_made(made.status)
+                observer.slice_made(made.status, made.message)
                 yield made
         finally:
             is_left.set()

@@ -72,6 +72,12 @@ def level_grid(source: Grid, layout: Layout, level: int) -> Grid:
     return Grid(source.crs, stretched, one.height, one.width)
 
 
+def level_pixels(pixels: int, layout: Layout, level: int) -> int:
+    """How many pixels of a level lie where a file has `pixels` at full resolution."""
+    full, one = layout.levels[0], layout.levels[level]
+    return math.ceil(pixels * (math.prod(one.shape) / math.prod(full.shape)))
+
+
 def kernel_scale(shrink: float) -> float:
     """Pixels of the answer for one of what is read, as kernels are told."""
     whole = round(shrink)

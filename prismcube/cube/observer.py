@@ -16,8 +16,8 @@ class Observer(Protocol):
     def fell_back(self, reason: str) -> None:
         """A file was read by GDAL, since its layout is not known or not understood, for a reason of few words."""
 
-    def slice_made(self, status: SliceStatus) -> None:
-        """A time step is ready, or has failed."""
+    def slice_made(self, status: SliceStatus, message: str) -> None:
+        """A time step is ready, or has failed; they come in order. `message`: what could not be read, for strangers."""
 
 
 class Nobody:
@@ -29,7 +29,7 @@ class Nobody:
     def fell_back(self, reason: str) -> None:
         """Nothing to do."""
 
-    def slice_made(self, status: SliceStatus) -> None:
+    def slice_made(self, status: SliceStatus, message: str) -> None:
         """Nothing to do."""
 
 

@@ -59,7 +59,7 @@ def parts(
         for (index, row), one in zip(some, made, strict=True):
             ends.append((one.status, one.message))
             if row + rows >= plan.grid.height:
-                observer.slice_made(together(ends)[0])
+                observer.slice_made(*together(ends))
                 ends = []
             batch.append(Part(row, replace(one, index=index)))
         yield batch
@@ -84,7 +84,7 @@ class _FilesOnly:
     def fell_back(self, reason: str) -> None:
         self.observer.fell_back(reason)
 
-    def slice_made(self, status: SliceStatus) -> None:
+    def slice_made(self, status: SliceStatus, message: str) -> None:
         pass
 
 

@@ -17,15 +17,16 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from prismcube.cube.levels import Scale, level_grid, level_of, scale_of
+from prismcube.cube.levels import Scale, level_grid, level_of, level_pixels
 from prismcube.cube.mosaic import mosaic_rule
+from prismcube.cube.places import Place, Places
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import LARGEST, BudgetExceeded, InvalidInput
 from prismcube.model.collection import ComputedField, StoredField
 from prismcube.model.cube import CubeHeader, OutputField, Step
 from prismcube.model.entities import Dataset, own_etag
 from prismcube.model.formats import DataFormat, ValueMapping
-from prismcube.model.grid import Bounds, Grid, parse_crs, turns
+from prismcube.model.grid import Grid
 from prismcube.model.mask import MaskRule
 from prismcube.tiff.layout import Header, Layout
 
@@ -262,8 +263,7 @@ class _Planner:
         self.by_record: dict[int, list[Dataset]] = defaultdict(list)
         for dataset in sorted(datasets, key=lambda d: (d.time, d.id or 0)):
             self.by_record[dataset.record_id].append(dataset)
-        self._bounds: dict[str, Bounds] = {}
-        self._places: dict[Grid, tuple[_Place, ...]] = {}
+        self._places = Places(request.grid)
 
     def slices(self) -> Iterable[SlicePlan]:
         for group in self.request.groups:
@@ -280,7 +280,7 @@ class _Planner:
         """One visit a (file, mode, resampling), in the datasets' order."""
         visits: dict[tuple[Any, ...], list[tuple[Dataset, str, StoredField]]] = {}
         for dataset in datasets:
-            for place in self._placed(dataset.grid):
+            for place in self._places.of(dataset.grid):
                 for target, field, resampling in self.targets:
                     if field.instance_id != dataset.instance_id:
                         continue
@@ -292,15 +292,14 @@ class _Planner:
                     visits.setdefault(key, []).append((dataset, target, field))
         return tuple(self._visit(key[-2], key[-1], wanted) for key, wanted in visits.items())
 
-    def _view(self, grid: Grid, place: _Place, layout: Layout | None, resampling: str) -> _View:
+    def _view(self, grid: Grid, place: Place, layout: Layout | None, resampling: str) -> _View:
         """At which resolution a file is read, and whether its pixels are then those of the output."""
         level = level_of(layout, place.scale, resampling) if layout else 0
         if layout is None or level == 0:
             return _View(place.turn, place.offset, 0, place.scale, place.pixels)
         target = self.request.grid.moved(place.turn) if place.turn else self.request.grid
         offset = level_grid(grid, layout, level).pixel_offset(target)
-        share = math.prod(layout.levels[level].shape) / grid.pixels
-        return _View(place.turn, offset, level, place.scale, math.ceil(place.pixels * share))
+        return _View(place.turn, offset, level, place.scale, level_pixels(place.pixels, layout, level))
 
     def _visit(self, resampling: str, view: _View, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
         first = wanted[0][0]
@@ -339,60 +338,11 @@ class _Planner:
             return None, "its layout is not that of the dataset"
         return header.layout, ""
 
-    def _placed(self, source: Grid) -> tuple[_Place, ...]:
-        """Where a file's grid lies in the output; nowhere when they don't touch.
-
-        Kept for each grid: the dates of one place share theirs.
-        """
-        if source not in self._places:
-            places = (self._place(source, turn) for turn in self._turns(source.crs))
-            self._places[source] = tuple(place for place in places if place.pixels)
-        return self._places[source]
-
-    def _turns(self, crs: str) -> tuple[float, ...]:
-        """By how much the output may be moved and mean the same place of a file; GDAL turns what it projects itself."""
-        own = self.request.grid.crs
-        return turns(own) if parse_crs(own).is_geographic and parse_crs(crs).is_geographic else (0.0,)
-
-    def _place(self, source: Grid, turn: float) -> _Place:
-        target = self.request.grid.moved(turn) if turn else self.request.grid
-        common = self._common(source, turn)
-        if not common:
-            return _Place(turn, None, 0, (1.0, 1.0))
-        offset = source.pixel_offset(target)
-        scale = (1.0, 1.0) if offset is not None else scale_of(source, target, common[0])
-        return _Place(turn, offset, sum(source.window(one).pixels for one in common), scale)
-
-    def _common(self, source: Grid, turn: float) -> list[Bounds]:
-        """What of a file lies in the output's box, in the file's CRS; nothing when they don't touch."""
-        grid = self.request.grid
-        if source.crs not in self._bounds:
-            self._bounds[source.crs] = grid.bounds.to_crs(grid.crs, source.crs)
-        asked = self._bounds[source.crs]
-        if parse_crs(grid.crs).is_geographic or not parse_crs(source.crs).is_geographic:
-            boxes = [asked.moved(turn)]
-        else:  # a projected output has no turn of its own, but the file may count as it likes
-            boxes = [asked.moved(one) for one in turns(source.crs)]
-        return [common for box in boxes if (common := box.intersection(source.bounds))]
-
 
 def fits(layout: Layout, grid: Grid, format: DataFormat, band: int) -> bool:
     """True when a layout may be that of an image on `grid` of this format, with so many bands at least."""
     image = layout.levels[0]
     return image.shape == grid.shape and image.dtype == format.dtype and band <= image.bands
-
-
-class _Place(NamedTuple):
-    """Where a file's grid lies in the output."""
-
-    turn: float
-    """See `ReadStep.turn`."""
-    offset: tuple[int, int] | None
-    """Of the output in the file, (row, col), when both are aligned."""
-    pixels: int
-    """Of the file, within the output's box."""
-    scale: Scale
-    """See `ReadStep.scale`."""
 
 
 class _View(NamedTuple):

@@ -269,7 +269,7 @@ class Counted:
     def fell_back(self, reason):
         self.reasons.append(reason)
 
-    def slice_made(self, status):
+    def slice_made(self, status, message):
         self.statuses.append(status)
 
 
