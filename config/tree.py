@@ -7,6 +7,7 @@
     ├── serve                    where and how the server listens
     ├── limits                   what one request may cost
     ├── tiles                    in which tile matrix sets there are tiles
+    ├── downloader               what a server without a catalogue may read
     ├── pygeoapi                 the rest of the file, as pygeoapi wants it
     └── path                     the file it came from
 
@@ -27,6 +28,8 @@ from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
 from config.access import AccessControl, AccessRule, is_loopback
 from config.section import Section
+from prismcube.errors import InvalidInput
+from prismcube.storage.uri import canonical_prefix
 
 SECRETS = ("prismcube.catalogue.url", "prismcube.limits.rate_storage")
 """Settings that may hold a password: their values are never shown."""
@@ -279,6 +282,33 @@ class Tiles(Section):
     )
 
 
+class Downloader(Section):
+    """What `prismcube serve --role downloader` may read for whoever sends a plan."""
+
+    roots: tuple[str, ...] = Field(
+        (),
+        description="Folders, buckets and hosts below which every file may be read, such as `/data/images`, "
+        "`s3://bucket/prefix` or `http://10.0.0.5:9000`; local files and buckets only there. "
+        "See docs/how-to/download-cubes.md.",
+    )
+    public_http: bool = Field(
+        True,
+        description="Whether files, signed URLs among them, may also come from any http or https host with a public "
+        "address.",
+    )
+
+    @field_validator("roots")
+    @classmethod
+    def _places(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            found = [canonical_prefix(one) for one in roots]
+        except InvalidInput as error:
+            raise ValueError(f"must be folders or URIs of such: {error.reason}") from error
+        if any("?" in one for one in found):
+            raise ValueError("must be folders or URIs of such, without a query")
+        return tuple(one if one.startswith("file:") else one.rstrip("/") for one in found)
+
+
 class Ours(Section):
     """What stands under `prismcube:` in the file, and what the environment may override."""
 
@@ -291,6 +321,7 @@ class Ours(Section):
     serve: Serve = Field(default_factory=Serve)
     limits: Limits = Field(default_factory=Limits)
     tiles: Tiles = Field(default_factory=Tiles)
+    downloader: Downloader = Field(default_factory=Downloader)
     log: Log = Field(default_factory=Log)
 
     @field_validator("home")

@@ -19,8 +19,6 @@ import flask
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,19 +29,14 @@ from prismcube.cube.gate import MemoryGate
 from prismcube.errors import PrismcubeError
 from prismcube.storage.uri import canonical_uri
 from providers.errors import refused
-from providers.ogc.answer import Context, Limits
+from providers.ogc.answer import Context
 from server.access import access_of
-from server.authentication import Authentication
-from server.edge.bodies import Bodies
-from server.edge.clients import Places, Rate
-from server.edge.cors import Cors
+from server.edge.clients import Places
 from server.edge.facts import facts_of
-from server.edge.forwarded import Forwarded
-from server.edge.guard import Guard, Sizes, refuse
-from server.edge.headers import STOCK, SecurityHeaders
-from server.edge.requests import Requests
+from server.edge.headers import STOCK
 from server.figures import Gauges, Measured
 from server.host import Host
+from server.keyring import Keyring
 from server.matrix_sets import read_matrix_sets
 from server.metrics import Metrics
 from server.native import PixelRoutes, Times
@@ -51,6 +44,7 @@ from server.origin import check_origin
 from server.pages import Pages, flask_app
 from server.problem_pages import ProblemPages
 from server.problems import MEDIA_TYPE, problem_of
+from server.shell import ON_ERROR, edged, limits_of
 from server.threads import Threads
 
 LOG = logging.getLogger("prismcube.server")
@@ -61,23 +55,11 @@ PAGE_THREADS = 8
 
 def make_context(settings: Settings, metrics: Metrics) -> Context:
     """The domain's objects from settings; made in each worker, after the fork."""
-    limits = settings.limits
     return Context(
         catalogue=Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed)),
-        limits=Limits(
-            answer_bytes=int(limits.answer_bytes),
-            working_bytes=int(limits.working_bytes),
-            read_bytes=int(limits.read_bytes),
-            pixels=limits.pixels,
-            slices=limits.slices,
-            json_values=limits.json_values,
-            items=limits.items,
-            default_items=limits.default_items,
-            vertices=limits.vertices,
-            counted=limits.counted,
-        ),
+        limits=limits_of(settings),
         temporary=settings.home / "tmp",
-        memory=MemoryGate(int(limits.working_bytes)),
+        memory=MemoryGate(int(settings.limits.working_bytes)),
         matrix_sets=read_matrix_sets(settings.tiles.matrix_sets),
         observer=metrics,
     )
@@ -89,7 +71,14 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     serve = settings.serve
     host = Host(settings.pygeoapi, url=serve.public_url or f"http://{serve.host}:{serve.port}")
     context = replace(make_context(settings, metrics), others=host.entries)
-    return _edge(_handlers(settings, context, host, metrics), settings, host, metrics, context.catalogue)
+    return edged(
+        _handlers(settings, context, host, metrics),
+        settings,
+        metrics=metrics,
+        keyring=Keyring(context.catalogue) if settings.access.keys else None,
+        pages=lambda app: ProblemPages(app, host=host, base=lambda scope: facts_of(scope).base),
+        apart=("/catalogue", "/metrics"),
+    )
 
 
 def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics) -> ASGIApp:
@@ -103,9 +92,17 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
     )
     small = Measured(_wsgi(_telling(flask_app(pages))))
     threads = Threads(serve.threads, queue=limits.queue)
-    gauges = Gauges(metrics, context=context, pixels=threads, pages=small, page_threads=PAGE_THREADS)
+    gauges = Gauges(
+        metrics,
+        memory=context.memory,
+        pixels=threads,
+        database=context.catalogue.engine.pool,
+        pages=small,
+        page_threads=PAGE_THREADS,
+    )
     pixels = PixelRoutes(
         context,
+        ready=context.catalogue.ready,
         threads=threads,
         times=Times(answer=limits.seconds, stall=limits.stall_seconds),
         places=Places(limits.client_requests),
@@ -119,29 +116,10 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
 
     app = Starlette(
         routes=[*pixels.routes(), *gauges.routes(), Mount("/", app=small)],
-        exception_handlers={HTTPException: _on_http_error, Exception: _on_unknown_error},
+        exception_handlers=ON_ERROR,
         lifespan=lifespan,
     )
     return Root(app, stock=_wsgi(host.app), host=host, named=serve.public_url is not None)
-
-
-def _edge(app: ASGIApp, settings: Settings, host: Host, metrics: Metrics, catalogue: Catalogue) -> ASGIApp:
-    """What requests pass on their way to `app`, from the inside out."""
-    serve, limits = settings.serve, settings.limits
-    app = Bodies(
-        app, most=int(limits.body_bytes), seconds=limits.body_seconds, folder=settings.home / "tmp"
-    )  # after all that may refuse, before any thread
-    rate = None
-    if limits.client_rate is not None:
-        app = rate = Rate(app, rate=limits.client_rate, storage=limits.rate_storage, metrics=metrics)
-    app = Authentication(app, settings, catalogue, rate=rate)  # a rate is counted for a key or user
-    sizes = Sizes(url_bytes=limits.url_bytes, header_bytes=limits.header_bytes, parameters=limits.parameters)
-    app = Guard(app, sizes=sizes)
-    app = ProblemPages(app, host=host, base=lambda scope: facts_of(scope).base)
-    app = Cors(app, origins=serve.cors_origins, apart=("/catalogue", "/metrics"))
-    app = SecurityHeaders(app)
-    app = Forwarded(app, trusted=serve.trusted_proxies, public_url=serve.public_url, standard=serve.forwarded)
-    return Requests(app, metrics=metrics)
 
 
 def _wsgi(app: Any) -> ASGIApp:
@@ -196,17 +174,3 @@ class Root:
         if not (access.may_change if name is None else access.may_write(name)):
             raise refused(access, f"{scope['method']} needs the scope write" + (f" for {name}" if name else ""))
         check_origin(scope["headers"], facts_of(scope).base, named=self._named)
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    response = refuse(error.status_code, str(error.detail))
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _on_unknown_error(request: Request, error: Exception) -> Response:
-    """A defect of ours: the log has the trace, the client a plain sentence."""
-    LOG.error("unexpected error answering %s", request.url.path, exc_info=error)
-    return refuse(500, "this is a defect of the server; its log has the details")

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.settings import Settings
-from prismcube.catalogue import Catalogue
 from prismcube.errors import CatalogueUnavailable
 from prismcube.model.access import Access
 from server.access import KEY, VARY, Policy, access_of
@@ -28,7 +27,7 @@ LOG = logging.getLogger("prismcube.server")
 
 OPEN = ("/healthz", "/readyz")
 """Asked by machines that have no key; they tell nothing of the data."""
-KNOWN_ONLY = ("processes", "jobs", "metrics", "login")
+KNOWN_ONLY = ("processes", "jobs", "metrics", "login", "plans")
 """First parts of paths that need a key or token, where such are asked for."""
 CHALLENGES = ('Bearer realm="prismcube"', 'Basic realm="prismcube", charset="UTF-8"')
 BAD_CREDENTIAL = ', error="invalid_token"'
@@ -38,14 +37,14 @@ BAD_CREDENTIAL = ', error="invalid_token"'
 class Authentication:
     """Passes requests on with the access of their callers."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, catalogue: Catalogue, *, rate: Rate | None = None) -> None:
-        """`rate` counts those who are refused for the address that they ask from."""
-        given = settings.access
+    def __init__(self, app: ASGIApp, settings: Settings, *, keyring: Keyring | None, rate: Rate | None = None) -> None:
+        """`keyring`: of the keys, where such are asked for. `rate` counts those who are refused for their address."""
         self._rate = rate
         self._app = app
         self._policy = Policy.of(settings)
-        self._keyring = Keyring(catalogue) if given.keys else None
-        self._issuer = Issuer(given.oidc) if given.oidc.issuer is not None else None
+        self._keyring = keyring
+        oidc = settings.access.oidc
+        self._issuer = Issuer(oidc) if oidc.issuer is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

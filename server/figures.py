@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import anyio.to_thread
-from sqlalchemy import QueuePool
+from sqlalchemy import Pool, QueuePool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from providers.ogc.answer import Context
+from prismcube.cube.gate import MemoryGate
 from server.access import access_of
 from server.edge.facts import facts_of
 from server.edge.guard import refuse
@@ -43,10 +43,18 @@ class Gauges:
     """Looks at the pools of a worker, and answers `/metrics` for all of them."""
 
     def __init__(
-        self, metrics: Metrics, *, context: Context, pixels: Threads, pages: Measured, page_threads: int
+        self,
+        metrics: Metrics,
+        *,
+        memory: MemoryGate,
+        pixels: Threads,
+        database: Pool | None = None,
+        pages: Measured | None = None,
+        page_threads: int = 0,
     ) -> None:
         self._metrics = metrics
-        self._context = context
+        self._memory = memory
+        self._database = database
         self._pixels = pixels
         self._pages = pages
         self._page_threads = page_threads
@@ -90,16 +98,12 @@ class Gauges:
 
     def look(self) -> None:
         """Write down how things are now."""
-        metrics, pages = self._metrics, self._pages.running
+        metrics = self._metrics
         metrics.pool("pixels", size=self._pixels.size, busy=self._pixels.busy, waiting=self._pixels.waiting)
-        metrics.pool(
-            "pages",
-            size=self._page_threads,
-            busy=min(pages, self._page_threads),
-            waiting=max(0, pages - self._page_threads),
-        )
-        metrics.memory_total.set(self._context.memory.total)
-        metrics.memory_free.set(self._context.memory.free)
-        pool = self._context.catalogue.engine.pool
-        if isinstance(pool, QueuePool):
-            metrics.pool("database", size=pool.size(), busy=pool.checkedout())
+        if self._pages is not None:
+            running, size = self._pages.running, self._page_threads
+            metrics.pool("pages", size=size, busy=min(running, size), waiting=max(0, running - size))
+        metrics.memory_total.set(self._memory.total)
+        metrics.memory_free.set(self._memory.free)
+        if isinstance(self._database, QueuePool):
+            metrics.pool("database", size=self._database.size(), busy=self._database.checkedout())

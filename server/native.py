@@ -15,7 +15,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,14 +30,16 @@ from starlette.types import Receive, Scope, Send
 from prismcube.errors import (
     Cancelled,
     CatalogueUnavailable,
+    Overloaded,
     PrismcubeError,
     SourceError,
     StorageFull,
     TimeExceeded,
 )
 from prismcube.model.access import Access
-from providers.ogc.answer import Answer, Context, Request
+from providers.ogc.answer import Answer, Means, Request
 from server.access import access_of
+from server.edge.bodies import body_length
 from server.edge.clients import Places, client_of
 from server.edge.facts import facts_of
 from server.edge.guard import refuse
@@ -50,7 +52,7 @@ from server.threads import Threads
 LOG = logging.getLogger("prismcube.server")
 
 READING = ("GET", "HEAD")
-"""Methods these routes know. The routes take every method and refuse the others themselves: Starlette would pass a
+"""Methods of routes that read. The routes take every method and refuse the others themselves: Starlette would pass a
 path whose method doesn't fit on to the next route, which is Flask's."""
 
 Handler = Callable[..., Answer]
@@ -92,8 +94,21 @@ class Times:
 class PixelRoutes:
     """The routes of one worker."""
 
-    def __init__(self, context: Context, *, threads: Threads, times: Times, places: Places, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        context: Means,
+        *,
+        operations: Sequence[Operation] = PIXELS,
+        ready: Callable[[], bool],
+        threads: Threads,
+        times: Times,
+        places: Places,
+        metrics: Metrics,
+    ) -> None:
+        """`ready` tells, in a thread, whether `/readyz` answers yes."""
         self.context = context
+        self._operations = operations
+        self._ready = ready
         self.threads = threads
         self.times = times
         self.places = places
@@ -103,7 +118,7 @@ class PixelRoutes:
         return [
             _every_method("/healthz", self._reading(self._healthz, "/healthz")),
             _every_method("/readyz", self._reading(self._readyz, "/readyz")),
-            *(_every_method(by_handler(one.path), self._endpoint(one)) for one in PIXELS),
+            *(_every_method(by_handler(one.path), self._endpoint(one)) for one in self._operations),
         ]
 
     def _endpoint(self, operation: Operation) -> Endpoint:
@@ -113,22 +128,23 @@ class PixelRoutes:
                 accept=received.headers.get("accept", ""),
                 base=facts_of(received.scope).base,
                 if_none_match=received.headers.get("if-none-match", ""),
+                content_type=received.headers.get("content-type", ""),
             )
-            return _Worked(self, operation.handler, request, received)
+            return _Worked(self, operation, request, received)
 
-        return self._reading(endpoint, operation.path)
+        return self._reading(endpoint, operation.path, methods=operation.methods)
 
     @staticmethod
-    def _reading(endpoint: Endpoint, route: str) -> Endpoint:
-        """The endpoint for those methods that only read; 405 for all others."""
+    def _reading(endpoint: Endpoint, route: str, *, methods: Sequence[str] = READING) -> Endpoint:
+        """The endpoint for its methods; 405 for all others."""
 
         async def checked(request: Received) -> Response:
             facts = facts_of(request.scope)
             facts.route, facts.collection = route, request.path_params.get("name", "")
-            if request.method in READING:
+            if request.method in methods:
                 return await endpoint(request)
             body = problem(405, f"{request.method} has no meaning here")
-            return Response(body, 405, headers={"Allow": ", ".join(READING)}, media_type=MEDIA_TYPE)
+            return Response(body, 405, headers={"Allow": ", ".join(methods)}, media_type=MEDIA_TYPE)
 
         return checked
 
@@ -137,8 +153,8 @@ class PixelRoutes:
         return Response(b"ok\n", media_type="text/plain")
 
     async def _readyz(self, request: Received) -> Response:
-        """Ready: the catalogue answers and its schema is the one this code knows."""
-        if await anyio.to_thread.run_sync(self.context.catalogue.ready):
+        """Ready: of a server with a catalogue, it answers and its schema is the one this code knows."""
+        if await anyio.to_thread.run_sync(self._ready):
             return Response(b"ready\n", media_type="text/plain")
         body = problem(503, "the catalogue is not there, or not migrated; run prismcube migrate")
         return Response(body, 503, media_type=MEDIA_TYPE)
@@ -147,9 +163,10 @@ class PixelRoutes:
 class _Worked(Response):
     """An answer that a handler makes while it is watched whether the client is still there."""
 
-    def __init__(self, routes: PixelRoutes, handler: Handler, request: Request, received: Received) -> None:
+    def __init__(self, routes: PixelRoutes, operation: Operation, request: Request, received: Received) -> None:
         self._routes = routes
-        self._handler = handler
+        self._handler: Handler = operation.handler
+        self._methods = operation.methods
         self._request = request
         self._received = received
         self.background = None
@@ -163,11 +180,23 @@ class _Worked(Response):
             return
         with routes.places.taken(client_of(scope)) as is_free:
             if is_free:
-                await self._watched(scope, receive, send)
+                await self._taken(scope, receive, send)
                 return
         routes.metrics.refusals.labels("client requests").inc()
         detail = f"this client has {routes.places.most:,} requests running or waiting already; try again later"
         await refuse(429, detail, retry_after="1")(scope, receive, send)
+
+    async def _taken(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "POST" not in self._methods:
+            await self._watched(scope, receive, send)
+            return
+        try:
+            with self._routes.context.memory.keep(body_length(scope)):
+                self._request = replace(self._request, body=await self._received.body())
+                await self._watched(scope, receive, send)
+        except Overloaded as error:
+            status, body = problem_of(error)
+            await _send(send, status, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, body)
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         watch = Watch(self._routes.times.answer)

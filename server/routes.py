@@ -46,6 +46,8 @@ class Operation:
     parameters: tuple[str, ...] = ("f", "lang")
     """Names of the query parameters; described in `server.openapi`."""
     required: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    """That it knows; POST takes a body."""
     media_types: tuple[str, ...] = (JSON,)
     """Of the answers, the default first; documents have a page as well when there is a template."""
     formats: Mapping[str, str] = field(default_factory=lambda: {"json": JSON, "html": HTML})

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ GRACEFUL_SECONDS = 10
 """How long a worker may finish its answers after a TERM."""
 
 
+class Role(StrEnum):
+    """What a server is."""
+
+    SERVER = "server"  # a catalogue and all that is made of it
+    DOWNLOADER = "downloader"  # cubes of plans, without a catalogue
+
+
 def preload() -> None:
     """Import what all workers need, before the fork; best while another process works."""
     for name in PRELOADED:
@@ -64,8 +72,11 @@ def preload() -> None:
 class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
     """The server of some settings; `run()` serves until a signal."""
 
-    def __init__(self, settings: Settings, *, when_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, role: Role = Role.SERVER, when_ready: Callable[[], None] | None = None
+    ) -> None:
         self._settings = settings
+        self._role = role
         self._when_ready = when_ready
         super().__init__()
 
@@ -91,7 +102,8 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
 
     def run(self) -> None:
         logs.configure(self._settings.log)
-        preload()
+        if self._role is Role.SERVER:
+            preload()
         serve = self._settings.serve
         Protocol.header_seconds, Protocol.most = serve.header_seconds, serve.connections
         allow_files(2 * serve.connections + OTHER_FILES)  # also those connections that are just being turned away
@@ -100,11 +112,17 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
             super().run()
 
     def load(self) -> Any:
-        from server.asgi import create_app  # in the worker: imports GDAL, pygeoapi and the rest
+        # In the worker: they import GDAL, pygeoapi and the rest.
         from server.metrics import Metrics
 
         metrics = Metrics()
         Protocol.on_turned_away = metrics.refusals.labels("connections").inc
+        if self._role is Role.DOWNLOADER:
+            from server.downloader import create_downloader
+
+            return create_downloader(self._settings, metrics)
+        from server.asgi import create_app
+
         return create_app(self._settings, metrics)
 
 

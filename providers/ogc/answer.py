@@ -49,10 +49,9 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
-    """All a handler needs besides the request."""
+class Means:
+    """All it takes to make an answer of a plan."""
 
-    catalogue: Catalogue
     limits: Limits
     temporary: Path
     """Folder for answers that are written before they are sent."""
@@ -64,6 +63,13 @@ class Context:
     """What the caller may do."""
     observer: Observer = NOBODY
     """Is told what is read and made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Means):
+    """All a handler needs besides the request."""
+
+    catalogue: Catalogue
     others: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """Gives the collection objects that others publish beside the catalogue's, by id; ready made."""
     matrix_sets: Mapping[str, TileMatrixSet] = field(default_factory=standard_sets)
@@ -93,6 +99,9 @@ class Request:
     """The API's own address, for links; without a slash at its end."""
     if_none_match: str = ""
     """The ETags that the client has."""
+    body: bytes = field(default=b"", repr=False)
+    content_type: str = ""
+    """Of the body."""
 
 
 class Keep(StrEnum):

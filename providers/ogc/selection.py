@@ -23,7 +23,7 @@ from prismcube.model.grid import CRS84, Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
 from prismcube.raster.inspect import footprint
-from providers.ogc.answer import Context
+from providers.ogc.answer import Context, Means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,9 @@ def select(context: Context, collection: Collection, wanted: Selection, *, budge
     return plan
 
 
-def check_plan(context: Context, plan: CubePlan, *, working: int | None = None) -> None:
+def check_plan(means: Means, plan: CubePlan, *, working: int | None = None) -> None:
     """Refuse a plan that costs more than one request may; `working` as in `check_budget`. Raises BudgetExceeded."""
-    limits = context.limits
+    limits = means.limits
     check_budget(
         plan,
         output_bytes=limits.answer_bytes,
@@ -128,16 +128,16 @@ class Watched:
     Waits until the worker has the memory; raises Cancelled when the client has gone.
     """
 
-    def __init__(self, context: Context, plan: CubePlan) -> None:
-        self._context = context
+    def __init__(self, means: Means, plan: CubePlan) -> None:
+        self._means = means
         self._plan = plan
         self.ends: list[tuple[SliceStatus, str]] = []
         """(status, message) of each slice that has passed."""
 
     def __iter__(self) -> Iterator[Slice]:
-        stop = self._context.stop
-        with self._context.memory.hold(self._plan.working_bytes, stop=stop):
-            for one in execute(self._plan, stop=stop, observer=self._context.observer):
+        stop = self._means.stop
+        with self._means.memory.hold(self._plan.working_bytes, stop=stop):
+            for one in execute(self._plan, stop=stop, observer=self._means.observer):
                 self.ends.append((one.status, one.message))
                 yield one
 
@@ -150,9 +150,9 @@ class Watched:
             raise SourceError("every time step", self.ends[-1][1])
 
 
-def all_slices(context: Context, plan: CubePlan) -> list[Slice]:
+def all_slices(means: Means, plan: CubePlan) -> list[Slice]:
     """The slices of a plan, all in memory. Raises SourceError when every one of them failed."""
-    watched = Watched(context, plan)
+    watched = Watched(means, plan)
     slices = list(watched)
     watched.check()
     return slices

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from prismcube.errors import ConfigurationError, PrismcubeError
-from server.cli import bench, bench_cube, catalogue, check, demo, entities, keys, register, serve
+from server.cli import bench, bench_cube, catalogue, check, demo, entities, keys, register, run_plan, serve
 
 typer_app = typer.Typer(
     name="prismcube",
@@ -25,6 +25,7 @@ typer_app.command("register")(register.register)
 typer_app.add_typer(catalogue.collections, name="collection")
 typer_app.add_typer(entities.entities, name="catalogue")
 typer_app.add_typer(keys.keys, name="key")
+typer_app.command("run-plan")(run_plan.run_plan)
 typer_app.command("tidy")(entities.tidy)
 typer_app.add_typer(bench.bench, name="bench")
 bench.bench.command("cube")(bench_cube.measure_cube)

@@ -15,7 +15,7 @@ from config.settings import Settings
 from prismcube.errors import ConfigurationError
 from server.cli.options import ConfigOption, HomeOption, settings_for
 from server.cli.processes import run_verb
-from server.run import Application, preload
+from server.run import Application, Role, preload
 
 
 def serve(
@@ -24,6 +24,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer requests.")] = None,
+    role: Annotated[
+        Role, typer.Option(help="downloader: makes cubes of plans sent to /plans, without a catalogue.")
+    ] = Role.SERVER,
 ) -> None:
     """Serve the catalogue over HTTP until Ctrl-C; migrates the catalogue first.
 
@@ -32,10 +35,20 @@ def serve(
     settings = settings_for(config, home=home, host=host, port=port, workers=workers)
     check_port(settings)
     sweep_temporary(settings)
-    run_verb("migrate", settings, meanwhile=preload)
+    if role is Role.SERVER:
+        run_verb("migrate", settings, meanwhile=preload)
+    else:
+        _check_downloader(settings)
     console = Console(highlight=False)
     url = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
-    Application(settings, when_ready=lambda: console.print(f"serving {url} (Ctrl-C stops)")).run()
+    Application(settings, role=role, when_ready=lambda: console.print(f"serving {url} (Ctrl-C stops)")).run()
+
+
+def _check_downloader(settings: Settings) -> None:
+    """Raises ConfigurationError where callers would be asked for what nobody here can check."""
+    if settings.access.keys:
+        reason = "keys are in the catalogue, which a downloader has not: take tokens (prismcube.access.oidc)"
+        raise ConfigurationError(str(settings.path), [("prismcube.access.keys", reason)])
 
 
 OLD_SECONDS = 24 * 3600

@@ -116,6 +116,11 @@ def has_body(scope: Scope) -> bool:
     )
 
 
+def body_length(scope: Scope) -> int:
+    """Bytes of a body that has passed `Bodies`."""
+    return _length(scope) or 0
+
+
 def _length(scope: Scope) -> int | None:
     told = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     return int(told) if told.isdigit() else None

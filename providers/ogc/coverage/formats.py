@@ -21,7 +21,8 @@ from prismcube.encode import covjson, geotiff, png
 from prismcube.encode.geotiff import Writer
 from prismcube.errors import SourceError
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus
-from providers.ogc.answer import JSON, Context, FileBody
+from providers.ogc.answer import JSON, FileBody, Means, Stream
+from providers.ogc.selection import Watched
 
 TEMPORARY = "answer-"
 """Begins the names of folders in which answers are written."""
@@ -77,26 +78,48 @@ NEGOTIATED = {name: media_type for name, media_type in FORMATS.items() if name !
 """What an Accept header chooses from: a plan must be asked for by name, and JSON means CoverageJSON."""
 
 
-def part_rows(context: Context, plan: CubePlan) -> int:
+def extension_of(format: str) -> str:
+    """Of the file's name, for the formats that `cube_body` makes."""
+    return FILES[format].extension if format in FILES else geotiff.EXTENSION
+
+
+def cube_body(means: Means, plan: CubePlan, format: str, *, title: str) -> Stream | FileBody:
+    """The cube in a format that holds any number of steps: a GeoTIFF, or one of `FILES`.
+
+    Raises SourceError when not one slice could be read, StorageFull, Overloaded, and what `stop` raises.
+    """
+    if format in ("geotiff", "tiff"):
+        return Stream(*stream_geotiff(means, plan))
+    slices = Watched(means, plan)
+    written = write_temporary(means.temporary, FILES[format], plan.header, slices, title=title)
+    try:
+        slices.check()
+    except SourceError:
+        written.file.close()
+        raise
+    return written
+
+
+def part_rows(means: Means, plan: CubePlan) -> int:
     """How many rows of a slice are computed at once for a GeoTIFF."""
-    return rows_of(plan, working_bytes=min(context.limits.working_bytes, PART_BYTES))
+    return rows_of(plan, working_bytes=min(means.limits.working_bytes, PART_BYTES))
 
 
-def stream_geotiff(context: Context, plan: CubePlan) -> tuple[Iterator[bytes], int]:
+def stream_geotiff(means: Means, plan: CubePlan) -> tuple[Iterator[bytes], int]:
     """(the pieces of a GeoTIFF, its size in bytes); the first has been made. See `_pieces` for errors."""
-    rows = part_rows(context, plan)
+    rows = part_rows(means, plan)
     at_once = plan.output_bytes <= AT_ONCE_BYTES
-    pieces = _read_before(context, plan, rows) if at_once else _pieces(context, plan, rows)
+    pieces = _read_before(means, plan, rows) if at_once else _pieces(means, plan, rows)
     size = int.from_bytes(next(pieces), "big")
     return pieces, size
 
 
-def _read_before(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
+def _read_before(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
     """All parts first. Raises SourceError when not one slice could be read, Overloaded."""
-    with context.memory.keep(_kept_bytes(plan, len(plan.slices) * plan.grid.height)):
-        at_once, needed = _together(context, plan, rows)
-        with context.memory.hold(needed, stop=context.stop):
-            batches = parts(plan, rows, at_once=at_once, stop=context.stop, observer=context.observer)
+    with means.memory.keep(_kept_bytes(plan, len(plan.slices) * plan.grid.height)):
+        at_once, needed = _together(means, plan, rows)
+        with means.memory.hold(needed, stop=means.stop):
+            batches = parts(plan, rows, at_once=at_once, stop=means.stop, observer=means.observer)
             made = [part for batch in batches for part in batch]
         ends = [together(_ends(made, index)) for index in range(len(plan.slices))]
         _check([status for status, _ in ends], ends[-1][1])
@@ -116,7 +139,7 @@ def _ends(made: list[Part], index: int) -> list[tuple[SliceStatus, str]]:
     return [(part.slice.status, part.slice.message) for part in made if part.slice.index == index]
 
 
-def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
+def _pieces(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
     """Part by part; nothing leaves before one of the parts could be read.
 
     Raises SourceError when none could, Overloaded, and Cancelled when the client has gone.
@@ -127,9 +150,9 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
     waiting: list[tuple[int, Slice]] = []
     """Parts before the first that could be read: few, and all of them empty."""
     begun = False
-    at_once, _ = _together(context, plan, rows)
-    with context.memory.keep(_kept_bytes(plan, rows * at_once)):
-        for part in _made(context, plan, rows):
+    at_once, _ = _together(means, plan, rows)
+    with means.memory.keep(_kept_bytes(plan, rows * at_once)):
+        for part in _made(means, plan, rows):
             ends[part.slice.index].append((part.slice.status, part.slice.message))
             if not begun and part.slice.status is SliceStatus.FAILED:
                 waiting.append((part.row, _without_pixels(part.slice)))
@@ -146,21 +169,21 @@ def _pieces(context: Context, plan: CubePlan, rows: int) -> Iterator[bytes]:
         yield writer.tail([together(one)[0] for one in ends])
 
 
-def _made(context: Context, plan: CubePlan, rows: int) -> Iterator[Part]:
+def _made(means: Means, plan: CubePlan, rows: int) -> Iterator[Part]:
     """The parts. Memory for their computation is held while some are made, never while a client takes them."""
-    at_once, needed = _together(context, plan, rows)
-    made = parts(plan, rows, at_once=at_once, stop=context.stop, observer=context.observer)
+    at_once, needed = _together(means, plan, rows)
+    made = parts(plan, rows, at_once=at_once, stop=means.stop, observer=means.observer)
     while True:
-        with context.memory.hold(needed, stop=context.stop):
+        with means.memory.hold(needed, stop=means.stop):
             batch = next(made, None)
         if batch is None:
             return
         yield from batch
 
 
-def _together(context: Context, plan: CubePlan, rows: int) -> tuple[int, int]:
+def _together(means: Means, plan: CubePlan, rows: int) -> tuple[int, int]:
     """How many parts are computed together, and the memory that they need."""
-    at_once = parts_at_once(plan, rows, working_bytes=min(context.limits.working_bytes, PART_BYTES))
+    at_once = parts_at_once(plan, rows, working_bytes=min(means.limits.working_bytes, PART_BYTES))
     return at_once, at_once * plan.slice_bytes * rows // plan.grid.height
 
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 from prismcube.cube.plan import CubePlan, coarser_advice
 from prismcube.cube.plan_document import plan_document
 from prismcube.encode import covjson, geotiff, png
-from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
+from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.collection import Collection, RGBStyle
 from prismcube.model.grid import Grid, crs_uri
 from prismcube.model.period import format_instant
 from prismcube.render.picture import paint, style_for
-from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Request, Stream, json_answer
+from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Means, Request, json_answer
 from providers.ogc.coverage.asked import PARAMETERS as PLACE_AND_TIME
 from providers.ogc.coverage.asked import asked
-from providers.ogc.coverage.formats import FILES, FORMATS, NEGOTIATED, part_rows, stream_geotiff, write_temporary
+from providers.ogc.coverage.formats import FILES, FORMATS, NEGOTIATED, cube_body, extension_of, part_rows
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
-from providers.ogc.selection import Selection, Watched, all_slices, check_fields, check_plan, default_fields, select
+from providers.ogc.selection import Selection, all_slices, check_fields, check_plan, default_fields, select
 from providers.ogc.validators import has_tag, tag_of
 
 PARAMETERS = (
@@ -103,25 +103,31 @@ def _tag(collection: Collection, plan: CubePlan, format: str, style: RGBStyle | 
     return f"W/{tag}" if format in FILES else tag
 
 
-def check_costs(context: Context, plan: CubePlan, format: str) -> None:
+def check_costs(means: Means, plan: CubePlan, format: str) -> None:
     """Refuse what costs more than one request may, or has no place in the format; nothing has been read.
 
     Raises BudgetExceeded, InvalidInput.
     """
     rows = plan.grid.height
+    check_form(plan, format)
     if format in ("geotiff", "tiff"):
-        rows = part_rows(context, plan)
-        geotiff.check(plan.header)
-    check_plan(context, plan, working=plan.slice_bytes * rows // plan.grid.height)
+        rows = part_rows(means, plan)
+    check_plan(means, plan, working=plan.slice_bytes * rows // plan.grid.height)
     _check_visits(plan, rows)
-    if format in FILES:
-        FILES[format].check(plan.header)
     if format in ("covjson", "json"):
-        check_json_size(plan, context)
+        check_json_size(plan, means)
     if format == "png" and len(plan.slices) > 1:
         raise InvalidInput(
             "f", f"a PNG shows one time step, this selection has {len(plan.slices)}; narrow datetime or say group=all"
         )
+
+
+def check_form(plan: CubePlan, format: str) -> None:
+    """Refuse a cube that has no place in its format. Raises BudgetExceeded, InvalidInput."""
+    if format in ("geotiff", "tiff"):
+        geotiff.check(plan.header)
+    elif format in FILES:
+        FILES[format].check(plan.header)
 
 
 def _check_visits(plan: CubePlan, rows: int) -> None:
@@ -135,12 +141,12 @@ def _check_visits(plan: CubePlan, rows: int) -> None:
         raise BudgetExceeded("visits to files", asked=visits, allowed=MOST_VISITS, advice=advice)
 
 
-def check_json_size(plan: CubePlan, context: Context) -> None:
+def check_json_size(plan: CubePlan, means: Means) -> None:
     """Text formats have a limit of their own. Raises BudgetExceeded."""
     values = plan.grid.pixels * len(plan.slices) * len(plan.fields)
-    if values > context.limits.json_values:
+    if values > means.limits.json_values:
         advice = "ask for f=geotiff, a smaller area or fewer dates"
-        raise BudgetExceeded("values in a text answer", asked=values, allowed=context.limits.json_values, advice=advice)
+        raise BudgetExceeded("values in a text answer", asked=values, allowed=means.limits.json_values, advice=advice)
 
 
 def _pixels(
@@ -152,31 +158,16 @@ def _pixels(
     *,
     named: tuple[str, ...] | None,
 ) -> Answer:
-    headers = {
-        "Content-Crs": f"<{crs_uri(plan.grid.crs)}>",
-        "Content-Bbox": _bbox_text(plan.grid),
-        "Content-Datetime": _datetime_text(plan),
-    }
+    headers = content_headers(plan)
     known = Answer(b"", FORMATS[format], headers=headers, etag=etag, keep=Keep.SHORT)
     match format:
         case "png":
             return replace(known, body=_picture(context, collection, plan, named))
         case "covjson" | "json":
             return replace(known, body=covjson.grid_coverage(plan.header, all_slices(context, plan)))
-        case "geotiff" | "tiff":
-            body = Stream(*stream_geotiff(context, plan))
-            return replace(known, body=body, headers=headers | _named(collection, geotiff.EXTENSION))
         case _:
-            file = FILES[format]
-            slices = Watched(context, plan)
-            title = collection.title or collection.name
-            written = write_temporary(context.temporary, file, plan.header, slices, title=title)
-            try:
-                slices.check()
-            except SourceError:
-                written.file.close()
-                raise
-            return replace(known, body=written, headers=headers | _named(collection, file.extension))
+            body = cube_body(context, plan, format, title=collection.title or collection.name)
+            return replace(known, body=body, headers=headers | _named(collection, extension_of(format)))
 
 
 def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
@@ -195,6 +186,15 @@ def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
 def _named(collection: Collection, extension: str) -> dict[str, str]:
     """By which name a browser keeps the file."""
     return {"Content-Disposition": f'inline; filename="{collection.name}.{extension}"'}
+
+
+def content_headers(plan: CubePlan) -> dict[str, str]:
+    """Where and when the pixels are (OGC 19-087, Content-Crs, Content-Bbox, Content-Datetime)."""
+    return {
+        "Content-Crs": f"<{crs_uri(plan.grid.crs)}>",
+        "Content-Bbox": _bbox_text(plan.grid),
+        "Content-Datetime": _datetime_text(plan),
+    }
 
 
 def _datetime_text(plan: CubePlan) -> str:
