@@ -33,6 +33,9 @@ TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 u = np.uint64
 """Of indices: of a signed one it is asked whether it counts from the end, for every pixel."""
 
+STRIP = 256
+"""Pixels of a row that are computed together: what is kept of them fits into a core's own cache."""
+
 EDGE = 1e-10
 """Pixels by which a place may miss the edge between two pixels: GDAL's."""
 
@@ -114,44 +117,74 @@ def _bilinear_at(source, nodata, has_nodata, px, py):
 
 
 def bilinear(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):
-    """The mean of the four pixels around the centre by their distance."""
-    height, width = source.shape
+    """The mean of the four pixels around the centre by their distance.
+
+    In strips of a row, and those in steps: only the one that fetches pixels and the one that stores them look at each
+    pixel alone, the others are computed in vectors. Twice as fast as one loop for all.
+    """
     xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
+    lefts, tops = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
+    around = np.zeros((4, STRIP))
+    results, whole = np.empty(STRIP), np.empty(STRIP, np.uint8)
+    empty = float(nodata) if has_nodata else math.nan
     filled = 0
     for row in range(out.shape[0]):
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
-        for col in range(out.shape[1]):
-            if valid[u(row), u(col)]:
-                continue
-            px, py = xs[col], ys[col]
-            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1  # floor(px - 0.5), as px > -0.5 within the file
-            result = 0.0
-            whole = u(left) < u(width - 1) and u(top) < u(height - 1)  # not so for what is negative
-            if whole:
-                a, b = source[u(top), u(left)], source[u(top), u(left + 1)]
-                c, d = source[u(top + 1), u(left)], source[u(top + 1), u(left + 1)]
-                whole = a == a and b == b and c == c and d == d
-                if has_nodata:
-                    whole = whole and a != nodata and b != nodata and c != nodata and d != nodata
-                fx, fy = px - 0.5 - left, py - 0.5 - top
+        for start in range(0, out.shape[1], STRIP):
+            count = u(min(STRIP, out.shape[1] - start))
+            px, py = xs[start : start + STRIP], ys[start : start + STRIP]
+            for k in range(count):  # what is nowhere, or far away, becomes the least number
+                lefts[k], tops[k] = np.int32(math.floor(px[k] - 0.5)), np.int32(math.floor(py[k] - 0.5))
+            _fetch(source, lefts, tops, count, around)
+            for k in range(count):
+                a, b, c, d = around[0, k], around[1, k], around[2, k], around[3, k]
+                fx, fy = px[k] - 0.5 - lefts[k], py[k] - 0.5 - tops[k]
                 upper, lower = a * (1.0 - fx) + b * fx, c * (1.0 - fx) + d * fx
                 result = upper * (1.0 - fy) + lower * fy
-            if not whole:
-                if not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+                whole[k] = (a != empty) & (b != empty) & (c != empty) & (d != empty) & (result == result)
+                results[k] = math.floor(result + 0.5) if rounds else result
+            for k in range(count):
+                col = u(start) + k
+                if valid[u(row), col]:
                     continue
-                on = source[u(min(int(py + EDGE), height - 1)), u(min(int(px + EDGE), width - 1))]
-                if (has_nodata and on == nodata) or on != on:
-                    continue
-                total, weight = _bilinear_at(source, nodata, has_nodata, px, py)
-                if weight < 1e-5:
-                    continue
-                result = total / weight
-            if rounds:
-                result = math.floor(result + 0.5)
-            out[u(row), u(col)] = instead if result == shunned else result
-            valid[u(row), u(col)] = 1
-            filled += 1
+                result = results[k]
+                if not whole[k]:
+                    if not _is_on_valid(source, nodata, has_nodata, px[k], py[k]):
+                        continue
+                    total, weight = _bilinear_at(source, nodata, has_nodata, px[k], py[k])
+                    if weight < 1e-5:
+                        continue
+                    result = math.floor(total / weight + 0.5) if rounds else total / weight
+                out[u(row), col] = instead if result == shunned else result
+                valid[u(row), col] = 1
+                filled += 1
     return filled
+
+
+@njit(nogil=True, cache=True)
+def _fetch(source, lefts, tops, count, around):
+    """The four pixels around each place; NaN among them where one is beyond the edge."""
+    height, width = source.shape
+    inside = True
+    for k in range(count):
+        inside &= (lefts[k] >= 0) & (tops[k] >= 0) & (lefts[k] < width - 1) & (tops[k] < height - 1)
+    for k in range(count):
+        left, top = u(lefts[k]), u(tops[k])
+        if inside or (left < u(width - 1) and top < u(height - 1)):  # not so for what is negative
+            around[0, k], around[1, k] = source[top, left], source[top, left + u(1)]
+            around[2, k], around[3, k] = source[top + u(1), left], source[top + u(1), left + u(1)]
+        else:
+            around[0, k] = math.nan
+
+
+@njit(nogil=True, cache=True)
+def _is_on_valid(source, nodata, has_nodata, px, py):
+    """True when a place is within the window, and the pixel that it falls on is valid."""
+    height, width = source.shape
+    if not (px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height):
+        return False
+    value = source[u(int(py + EDGE)), u(int(px + EDGE))]
+    return not ((has_nodata and value == nodata) or value != value)
 
 
 @njit(nogil=True, cache=True)
@@ -173,12 +206,7 @@ def cubic(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, lea
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
         for col in range(out.shape[1]):
             px, py = xs[col], ys[col]
-            if valid[u(row), u(col)] or not (
-                px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height
-            ):
-                continue
-            on = source[u(min(int(py + EDGE), height - 1)), u(min(int(px + EDGE), width - 1))]
-            if (has_nodata and on == nodata) or on != on:
+            if valid[u(row), u(col)] or not _is_on_valid(source, nodata, has_nodata, px, py):
                 continue
             left, top = int(px + 0.5) - 1, int(py + 0.5) - 1
             fx, fy = px - 0.5 - left, py - 0.5 - top
@@ -228,57 +256,86 @@ def widened(
     """A bilinear or cubic kernel, stretched to cover the pixels of the file that fall into one of the answer.
 
     `scale`: (down, right) pixels of the answer for one of the file; the kernel is 1 / scale times as wide where that is
-    below 0.95, its weights below 1.
+    below 0.95, its weights below 1. In strips as `bilinear`, one pixel of the kernel for all of a strip at a time.
     """
-    height, width = source.shape
     xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
     size = 2 if is_cubic else 1
-    reach_y = math.ceil(size / scale[0]) if scale[0] < 0.95 else size
-    reach_x = math.ceil(size / scale[1]) if scale[1] < 0.95 else size
-    first_y, first_x = (1 if is_cubic else 0) - reach_y, (1 if is_cubic else 0) - reach_x
-    narrow_y, narrow_x = min(scale[0], 1.0), min(scale[1], 1.0)
-    weights_x = np.empty(reach_x - first_x + 1)
+    taps_x, taps_y = math.floor(2 * size / min(scale[1], 1.0)) + 1, math.floor(2 * size / min(scale[0], 1.0)) + 1
+    lefts, tops = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
+    weights_x, weights_y = np.empty((taps_x, STRIP)), np.empty((taps_y, STRIP))
+    totals, weights, values = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
+    empty = float(nodata) if has_nodata else math.nan
     filled = 0
     for row in range(out.shape[0]):
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
-        for col in range(out.shape[1]):
-            px, py = xs[col], ys[col]
-            if valid[u(row), u(col)] or not (
-                px + EDGE >= 0 and py + EDGE >= 0 and px + EDGE < width and py + EDGE < height
-            ):
-                continue
-            on = source[u(min(int(py + EDGE), height - 1)), u(min(int(px + EDGE), width - 1))]
-            if (has_nodata and on == nodata) or on != on:
-                continue
-            left, top = int(px + 0.5) - 1, int(py + 0.5) - 1
-            fx, fy = px - 0.5 - left, py - 0.5 - top
-            low, high = max(first_x, -left), min(reach_x, width - left - 1)
-            for k in range(low, high + 1):
-                weights_x[k - first_x] = _weight((k - fx) * narrow_x, is_cubic)
-            total, weight = 0.0, 0.0
-            for i in range(max(first_y, -top), min(reach_y, height - top - 1) + 1):
-                wy = _weight((i - fy) * narrow_y, is_cubic)
-                if wy == 0.0:
+        for start in range(0, out.shape[1], STRIP):
+            count = u(min(STRIP, out.shape[1] - start))
+            px, py = xs[start : start + STRIP], ys[start : start + STRIP]
+            _weigh(px, count, scale[1], is_cubic, lefts, weights_x)
+            _weigh(py, count, scale[0], is_cubic, tops, weights_y)
+            totals[:], weights[:] = 0.0, 0.0
+            inside = _is_inside(lefts, count, taps_x, source.shape[1]) & _is_inside(
+                tops, count, taps_y, source.shape[0]
+            )
+            for i in range(taps_y):
+                for j in range(taps_x):
+                    _take(source, tops, i, lefts, j, count, inside, values)
+                    for k in range(count):
+                        is_valid = (values[k] == values[k]) & (values[k] != empty)
+                        w = weights_y[i, k] * weights_x[j, k] if is_valid else 0.0
+                        totals[k] += w * (values[k] if is_valid else 0.0)
+                        weights[k] += w
+            for k in range(count):
+                col = u(start) + k
+                if valid[u(row), col] or weights[k] < LEAST_WEIGHT:
                     continue
-                line_total, line_weight = 0.0, 0.0
-                for k in range(low, high + 1):
-                    value = source[u(top + i), u(left + k)]
-                    if (has_nodata and value == nodata) or value != value:
-                        continue
-                    line_total += weights_x[k - first_x] * value
-                    line_weight += weights_x[k - first_x]
-                total += wy * line_total
-                weight += wy * line_weight
-            if weight < LEAST_WEIGHT:
-                continue
-            result = total / weight
-            if rounds:
-                result = math.floor(result + 0.5)
-            result = min(max(result, least), most)
-            out[u(row), u(col)] = instead if result == shunned else result
-            valid[u(row), u(col)] = 1
-            filled += 1
+                if not _is_on_valid(source, nodata, has_nodata, px[k], py[k]):
+                    continue
+                result = totals[k] / weights[k]
+                if rounds:
+                    result = math.floor(result + 0.5)
+                result = min(max(result, least), most)
+                out[u(row), col] = instead if result == shunned else result
+                valid[u(row), col] = 1
+                filled += 1
     return filled
+
+
+@njit(nogil=True, cache=True)
+def _weigh(places, count, scale, is_cubic, firsts, weights):
+    """The first pixel under the kernel along one axis, and the weight of it and those that follow."""
+    size = 2 if is_cubic else 1
+    narrow = min(scale, 1.0)
+    reach = math.ceil(size / scale) if scale < 0.95 else size
+    for k in range(count):
+        firsts[k] = np.int32(math.ceil(places[k] - 0.5 - size / narrow))
+    for tap in range(weights.shape[0]):
+        for k in range(count):
+            at = firsts[k] + tap
+            beyond = at - math.floor(places[k] - 0.5)  # GDAL looks at no more of them, though they may weigh a little
+            weight = _weight((at - (places[k] - 0.5)) * narrow, is_cubic)
+            weights[tap, k] = weight if (beyond >= (size - 1) - reach) & (beyond <= reach) else 0.0
+
+
+@njit(nogil=True, cache=True)
+def _is_inside(firsts, count, taps, length):
+    """True when the kernels of a strip reach over no edge."""
+    inside = True
+    for k in range(count):
+        inside &= (firsts[k] >= 0) & (firsts[k] <= length - taps)
+    return inside
+
+
+@njit(nogil=True, cache=True)
+def _take(source, tops, i, lefts, j, count, inside, values):
+    """One pixel under the kernel for all places of a strip; NaN beyond the edge."""
+    height, width = source.shape
+    for k in range(count):
+        row, col = u(np.int64(tops[k]) + i), u(np.int64(lefts[k]) + j)
+        if inside or (row < u(height) and col < u(width)):  # not so for what is negative
+            values[k] = source[row, col]
+        else:
+            values[k] = math.nan
 
 
 def average(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):

@@ -2,6 +2,8 @@
 
     limit = (decoded MB / decode MB/s + warped MPix / warp MPix/s) / cores + output MB / copy MB/s
 
+Decoding is to inflate and to undo the predictor.
+
 Speeds are those of one thread, measured here, on blocks of the case itself.
 """
 
@@ -48,7 +50,7 @@ class Limit:
     decode_rate: float
     """Bytes a second of one thread, by imagecodecs' deflate."""
     predictor_rate: float
-    """Bytes a second of one thread at which imagecodecs undoes predictor 2: told, and no part of the limit."""
+    """Bytes a second of one thread at which imagecodecs undoes predictor 2: a block is not decoded before."""
     warp_rate: float | None
     """Pixels a second of one thread of our bilinear kernel; None while there is none."""
     copy_rate: float
@@ -60,7 +62,7 @@ class Limit:
         if self.warped_pixels and self.warp_rate is None:
             return None
         warp = self.warped_pixels / self.warp_rate if self.warp_rate else 0.0
-        work = self.decoded_bytes / self.decode_rate + warp
+        work = self.decoded_bytes * (1 / self.decode_rate + 1 / self.predictor_rate) + warp
         return work / self.cores + self.output_bytes / self.copy_rate
 
     def to_json(self) -> dict[str, Any]:
