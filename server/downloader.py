@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings
 from prismcube.cube.engine import EngineSettings, configure
 from prismcube.cube.gate import MemoryGate
-from prismcube.storage.doors import Doors
+from prismcube.storage import buckets
+from prismcube.storage.doors import Doors, is_public_address
+from prismcube.storage.gateway import Gateway
 from providers import plans
 from providers.errors import Forbidden
 from server.edge.clients import Places
@@ -47,16 +49,19 @@ def create_downloader(settings: Settings, metrics: Metrics) -> ASGIApp:
     # is kept would be wrong for the next one.
     configure(EngineSettings(cache_bytes=0))
     limits = settings.limits
+    doors = Doors(
+        roots=settings.downloader.roots,
+        public_http=settings.downloader.public_http,
+        setting="prismcube.downloader.roots",
+    )
+    gateway = Gateway(is_public_address)
+    buckets.route(lambda uri: None if doors.is_below(uri) else gateway.url)
     means = plans.Downloads(
         limits=limits_of(settings),
         temporary=settings.home / "tmp",
         memory=MemoryGate(int(limits.working_bytes)),
         observer=metrics,
-        doors=Doors(
-            roots=settings.downloader.roots,
-            public_http=settings.downloader.public_http,
-            setting="prismcube.downloader.roots",
-        ),
+        doors=doors,
     )
     threads = Threads(settings.serve.threads, queue=limits.queue)
     gauges = Gauges(metrics, memory=means.memory, pixels=threads)

@@ -58,8 +58,21 @@ def place(uri: str) -> tuple[Any, str]:
         return _bucket(scheme, bucket), key
     host, slash, path = rest.partition("/")
     if _PLAIN.fullmatch(slash + path):
-        return _http(f"{scheme}://{host}"), unquote(path)
-    return _http(uri), ""
+        return _http(f"{scheme}://{host}", _proxy_of(uri)), unquote(path)
+    return _http(uri, _proxy_of(uri)), ""
+
+
+def route(proxy_of: Callable[[str], str | None]) -> None:
+    """From now on, fetch the http URIs for which this gives a proxy by that."""
+    global _proxy_of
+    _proxy_of = proxy_of
+
+
+def directly(uri: str) -> None:
+    """No proxy of ours; those that the environment names are used."""
+
+
+_proxy_of: Callable[[str], str | None] = directly
 
 
 def forget() -> None:
@@ -107,9 +120,10 @@ def _bucket(scheme: str, bucket: str) -> Any:
 
 
 @lru_cache(maxsize=STORES)
-def _http(url: str) -> Any:
+def _http(url: str, proxy: str | None) -> Any:
     make: Callable[..., Any] = HTTPStore.from_url
-    return make(url, client_options={**CLIENT, "allow_http": True}, retry_config=RETRY)
+    options = {**CLIENT, "allow_http": True} | ({"proxy_url": proxy} if proxy else {})
+    return make(url, client_options=options, retry_config=RETRY)
 
 
 _first_process = 0

@@ -23,7 +23,6 @@ MOST_HOSTS = 64
 
 _TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("2002::/16"))
 """IPv6 addresses that stand for any IPv4 address, also a private one (RFC 6052, RFC 3056)."""
-_PORTS = {"http": 80, "https": 443}
 _HIDDEN_STEP = re.compile(r"%(2f|5c|00)|\\", re.IGNORECASE)
 """In a URL: some servers take it for a slash, and would climb out of a folder by it."""
 
@@ -50,7 +49,7 @@ class Doors:
         """All of these canonical URIs may be read. Raises Closed, InvalidInput for too many hosts."""
         hosts: set[str] = set()
         for uri in dict.fromkeys(uris):
-            if self._is_below(uri):
+            if self.is_below(uri):
                 continue
             scheme = uri.partition(":")[0]
             if scheme == "file":
@@ -66,15 +65,8 @@ class Doors:
             if len(hosts) > MOST_HOSTS:
                 raise InvalidInput("plan.slices", f"name more than {MOST_HOSTS} hosts")
 
-    def allows_address(self, host: str, port: int) -> bool:
-        """True when a root names this very host and port, so that its address may be a private one."""
-        for root in self.roots:
-            parts = urlsplit(root)
-            if (parts.hostname, parts.port or _PORTS.get(parts.scheme)) == (host, port):
-                return True
-        return False
-
-    def _is_below(self, uri: str) -> bool:
+    def is_below(self, uri: str) -> bool:
+        """True for a canonical URI below a root."""
         if not is_remote(uri):
             path = os.path.realpath(gdal_path(uri))
             own = [os.path.realpath(gdal_path(root)) for root in self.roots if not is_remote(root)]

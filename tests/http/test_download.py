@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import httpx
 import numpy as np
@@ -18,6 +20,8 @@ import xarray
 import yaml
 import zarr
 
+from prismcube.cube.plan_document import parse_plan
+from prismcube.cube.vetting import vetted
 from tests.http.conftest import ROOT, Demo, Tiff, running
 
 NDVI = "properties=ndvi&datetime=2020-06/2020-07&bbox=22.13,45.19,22.16,45.21"
@@ -90,6 +94,15 @@ def test_plans_make_the_pixels_of_the_coverage(
     run_plan(str(tmp_path / "plan.json"), "-o", str(tmp_path / "cube.tif"))
     assert same(Tiff((tmp_path / "cube.tif").read_bytes()), wanted)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["cube.tif", "plan.json"]
+
+
+@pytest.mark.parametrize(("collection", "query"), ASKED)
+def test_costs_worked_out_anew_are_those_of_the_catalogue(demo: Demo, collection: str, query: str) -> None:
+    plan = plan_of(demo, collection, query)
+    own = vetted(parse_plan(plan))
+    assert own.cost() == plan["cost"]
+    assert [one.read_bytes for one in own.steps] == [one.read_bytes for one in parse_plan(plan).steps]
+    assert [one.scale for one in own.steps] == [one.scale for one in parse_plan(plan).steps]
 
 
 def test_run_plan_asks_servers_and_standard_input(demo: Demo, tmp_path: Path) -> None:
@@ -254,6 +267,84 @@ def test_slices_that_miss_files_are_told(demo: Demo, tmp_path: Path) -> None:
         assert "every time step" in told
     assert [one.name for one in tmp_path.iterdir()] == ["cube.tif"]
     assert output.read_bytes() == b"before"
+
+
+class Signed(BaseHTTPRequestHandler):
+    """Serves the demo's images to who has the signature."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[tuple[str, str]]] = []
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        self.asked.append((self.command, query))
+        if query != f"expires=1&sig={SIGNATURE}" or self.command != "GET":
+            self._answer(403, b"", {})
+            return
+        data = (DATA / Path(path).name).read_bytes()
+        start, end = (int(one) for one in self.headers["range"].removeprefix("bytes=").split("-"))
+        part = data[start : end + 1]
+        self._answer(206, part, {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"})
+
+    do_HEAD = do_GET
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "ETag": '"one"', "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+SIGNATURE = "hush%2Fhush%3D"
+DATA = ROOT / "examples" / "data" / "s2-romania-2015-2021"
+
+
+@pytest.fixture(scope="module")
+def signed() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Signed) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def signed_plan(plan: dict[str, Any], address: str, *, etag: str | None, signature: str = SIGNATURE) -> dict[str, Any]:
+    """The plan, its files behind signed URLs; with `etag`, as the catalogue knows such files."""
+    for step in (step for one in plan["slices"] for layer in one["layers"] for step in layer["steps"]):
+        name = step["uri"].rpartition("/")[2]
+        step["uri"] = f"{address}/{name}?expires=1&sig={signature}"
+        step["etag"] = etag or step["etag"]
+    return plan
+
+
+@pytest.mark.parametrize("etag", ["one", None])
+def test_signed_urls(demo: Demo, tmp_path: Path, start: Callable[..., running], signed: str, etag: str | None) -> None:
+    """By the layouts of the plan, and by GDAL where these are of another state."""
+    collection, query = ASKED[0]
+    wanted = demo.tiff(f"/collections/{collection}/coverage?{query}")
+    plan = signed_plan(plan_of(demo, collection, query), signed, etag=etag)
+    Signed.asked.clear()
+    told = run_plan("-", "-o", str(tmp_path / "cube.tif"), given=json.dumps(plan).encode())
+    assert same(Tiff((tmp_path / "cube.tif").read_bytes()), wanted)
+    assert {method for method, _ in Signed.asked} == {"GET"}
+    assert "hush" not in told
+    config = configured(tmp_path, downloader={"roots": [signed]})
+    with start(tmp_path / "home", "serve", "--role", "downloader", "--config", str(config), "--workers", "1") as server:
+        answer = posted(server, plan)
+        assert answer.status_code == 200, answer.text[:300]
+        assert same(Tiff(answer.content), wanted)
+        refused = signed_plan(plan_of(demo, collection, query), signed, etag=etag, signature="hushed")
+        assert "hush" not in refusal(server, refused, 502)
+        figures = server.ok("/metrics").text
+        assert ("prismcube_fallbacks_total{" in figures) == (etag is None)
+    text = server.output.read_text()
+    assert "access is refused" in text
+    assert "hush" not in text
 
 
 def test_run_plan_says_what_is_wrong(demo: Demo, tmp_path: Path) -> None:
