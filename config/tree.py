@@ -6,6 +6,7 @@
     ├── access                   who may read and write what
     ├── serve                    where and how the server listens
     ├── limits                   what one request may cost
+    ├── engine                   what reading pixels may use
     ├── tiles                    in which tile matrix sets there are tiles
     ├── downloader               what a server without a catalogue may read
     ├── pygeoapi                 the rest of the file, as pygeoapi wants it
@@ -309,6 +310,35 @@ class Downloader(Section):
         return tuple(one if one.startswith("file:") else one.rstrip("/") for one in found)
 
 
+class EngineKind(StrEnum):
+    """How pixels are read."""
+
+    AUTO = "auto"  # fast where a file's layout is understood, else by GDAL
+    RASTERIO = "rasterio"
+
+
+class Engine(Section):
+    """What a worker may use to read and compute pixels."""
+
+    kind: EngineKind = Field(
+        EngineKind.AUTO,
+        description="`auto`: files whose layout is understood are read without GDAL, all others by it. `rasterio`: "
+        "GDAL reads every file; slower, and the judge of the other way.",
+    )
+    threads: PositiveInt | None = Field(
+        None, description="Threads of one worker that compute pixels of files. Null: as many as there are cores."
+    )
+    cache_bytes: PositiveBytes = Field(
+        ByteSize(128 * 2**20), description="Bytes of decoded blocks of files that one worker keeps."
+    )
+    requests: PositiveInt = Field(64, description="Requests that one worker makes to stores of remote files at once.")
+    requests_per_host: PositiveInt = Field(48, description="Of these, to one host or bucket.")
+    request_bytes: PositiveBytes = Field(
+        ByteSize(128 * 2**20),
+        description="Bytes of remote files that one worker asks for ahead: under way, or arrived and not yet used.",
+    )
+
+
 class Ours(Section):
     """What stands under `prismcube:` in the file, and what the environment may override."""
 
@@ -320,6 +350,7 @@ class Ours(Section):
     access: AccessControl = Field(default_factory=AccessControl)
     serve: Serve = Field(default_factory=Serve)
     limits: Limits = Field(default_factory=Limits)
+    engine: Engine = Field(default_factory=Engine)
     tiles: Tiles = Field(default_factory=Tiles)
     downloader: Downloader = Field(default_factory=Downloader)
     log: Log = Field(default_factory=Log)
@@ -384,9 +415,11 @@ _TYPES: dict[Any, str] = {
     bool: "true or false",
     int: "whole number",
     str: "text",
+    PositiveInt | None: "whole number or null",
     str | None: "text or null",
     Path: "path",
     tuple[str, ...]: "list of texts",
+    EngineKind: "auto or rasterio",
     LogFormat: "json or text",
     LogLevel: "debug, info, warning or error",
     ByteSize: "bytes, such as 536870912 or 512 MiB",

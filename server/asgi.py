@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+import anyio.to_thread
 import flask
 from a2wsgi import WSGIMiddleware
 from flask import Flask
@@ -25,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
 from prismcube.catalogue.catalogue import Catalogue
+from prismcube.cube.engine import configure
 from prismcube.cube.gate import MemoryGate
 from prismcube.errors import PrismcubeError
 from prismcube.storage.uri import canonical_uri
@@ -34,6 +36,7 @@ from server.access import access_of
 from server.edge.clients import Places
 from server.edge.facts import facts_of
 from server.edge.headers import STOCK
+from server.engines import engine_settings, make_kernels
 from server.figures import Gauges, Measured
 from server.host import Host
 from server.keyring import Keyring
@@ -67,6 +70,7 @@ def make_context(settings: Settings, metrics: Metrics) -> Context:
 
 def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     """The application of one worker, which counts in `metrics`."""
+    configure(engine_settings(settings))
     metrics = metrics or Metrics()
     serve = settings.serve
     host = Host(settings.pygeoapi, url=serve.public_url or f"http://{serve.host}:{serve.port}")
@@ -92,6 +96,7 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
     )
     small = Measured(_wsgi(_telling(flask_app(pages))))
     threads = Threads(serve.threads, queue=limits.queue)
+    kernels = make_kernels(settings)
     gauges = Gauges(
         metrics,
         memory=context.memory,
@@ -107,12 +112,17 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
         times=Times(answer=limits.seconds, stall=limits.stall_seconds),
         places=Places(limits.client_requests),
         metrics=metrics,
+        is_settled=lambda: kernels.is_settled,
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> Any:
-        async with gauges.kept_fresh():
-            yield
+        kernels.begin()
+        try:
+            async with gauges.kept_fresh():
+                yield
+        finally:
+            await anyio.to_thread.run_sync(kernels.end)
 
     app = Starlette(
         routes=[*pixels.routes(), *gauges.routes(), Mount("/", app=small)],

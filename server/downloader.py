@@ -7,13 +7,15 @@ request ─ server.shell.edged ─ OwnPages ─┬ POST /plans ──> server.na
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
-from prismcube.cube.engine import EngineSettings, configure
+from prismcube.cube.engine import configure
 from prismcube.cube.gate import MemoryGate
 from prismcube.storage import buckets
 from prismcube.storage.doors import Doors, is_public_address
@@ -23,6 +25,7 @@ from providers.errors import Forbidden
 from server.edge.clients import Places
 from server.edge.facts import facts_of
 from server.edge.guard import refuse
+from server.engines import engine_settings, make_kernels
 from server.figures import Gauges
 from server.metrics import Metrics
 from server.native import PixelRoutes, Times
@@ -47,7 +50,8 @@ def create_downloader(settings: Settings, metrics: Metrics) -> ASGIApp:
     """The application of one worker."""
     # Decoded blocks are kept by the address of a file, and a stranger's plan may lie about where they are in it: what
     # is kept would be wrong for the next one.
-    configure(EngineSettings(cache_bytes=0))
+    configure(replace(engine_settings(settings), cache_bytes=0))
+    kernels = make_kernels(settings)
     limits = settings.limits
     doors = Doors(
         roots=settings.downloader.roots,
@@ -69,6 +73,7 @@ def create_downloader(settings: Settings, metrics: Metrics) -> ASGIApp:
         means,
         operations=(PLANS,),
         ready=lambda: True,
+        is_settled=lambda: kernels.is_settled,
         threads=threads,
         times=Times(answer=limits.seconds, stall=limits.stall_seconds),
         places=Places(limits.client_requests),
@@ -77,8 +82,12 @@ def create_downloader(settings: Settings, metrics: Metrics) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> Any:
-        async with gauges.kept_fresh():
-            yield
+        kernels.begin()
+        try:
+            async with gauges.kept_fresh():
+                yield
+        finally:
+            await anyio.to_thread.run_sync(kernels.end)
 
     routes = [*pixels.routes(), *gauges.routes()]
     app = OwnPages(

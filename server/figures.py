@@ -13,7 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from prismcube.cube.engine import engine
 from prismcube.cube.gate import MemoryGate
+from prismcube.cube.warming import compilations
 from server.access import access_of
 from server.edge.facts import facts_of
 from server.edge.guard import refuse
@@ -107,3 +109,5 @@ class Gauges:
         metrics.memory_free.set(self._memory.free)
         if isinstance(self._database, QueuePool):
             metrics.pool("database", size=self._database.size(), busy=self._database.checkedout())
+        metrics.engine(engine())
+        metrics.compiled(compilations())

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from prismcube.cube.engine import Engine
 from prismcube.errors import BudgetExceeded, Cancelled, PrismcubeError, SourceError, StorageFull, TimeExceeded
 from prismcube.model.cube import SliceStatus
 
@@ -62,9 +64,18 @@ class Metrics:
         self.pool_waiting = gauge("pool_waiting", "Requests that wait for one.", "pool")
         self.memory_total = gauge("memory_total_bytes", "Memory for cubes: limits.working_bytes of all workers.")
         self.memory_free = gauge("memory_free_bytes", "Of which nobody holds.")
+        self.blocks = counter("blocks", "Blocks of files that were needed: decoded, kept from before, empty.", "how")
+        self.cache_held = gauge("block_cache_bytes", "Memory for decoded blocks that are kept.")
+        self.storage_reads = counter("storage_reads", "Reads of local files, and requests that stores answered.")
+        self.storage_bytes = counter("storage_read_bytes", "Bytes that these brought.")
+        self.compilations = counter("compilations", "Kernels that a worker had to compile itself.")
         for status in SliceStatus:
             self.slices.labels(status.value)
+        for how in ("decoded", "kept", "empty"):
+            self.blocks.labels(how)
         self._reasons: set[str] = set()
+        self._seen: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     # --- the engine's observer ----------------------------------------------------------------------------------------
 
@@ -111,6 +122,26 @@ class Metrics:
         self.pool_size.labels(name).set(size)
         self.pool_busy.labels(name).set(busy)
         self.pool_waiting.labels(name).set(waiting)
+
+    def engine(self, engine: Engine) -> None:
+        """How the pixel engine of this process is doing."""
+        self.pool("cpu", size=engine.settings.threads, busy=engine.busy, waiting=engine.waiting)
+        tally, traffic = engine.windows.tally, engine.windows.traffic
+        for how, count in (("decoded", tally.decoded), ("kept", tally.kept), ("empty", tally.empty)):
+            self._risen(self.blocks.labels(how), how, count)
+        self._risen(self.storage_reads, "reads", traffic.requests)
+        self._risen(self.storage_bytes, "bytes", traffic.size)
+        self.cache_held.set(engine.windows.cache.held)
+
+    def compiled(self, count: int) -> None:
+        """How many kernels this worker has compiled so far."""
+        self._risen(self.compilations, "compilations", count)
+
+    def _risen(self, counter: Counter, name: str, total: int) -> None:
+        """What is counted elsewhere has risen to this."""
+        with self._lock:
+            counter.inc(total - self._seen.get(name, 0))
+            self._seen[name] = total
 
     def measured(self, accept: str) -> tuple[bytes, str]:
         """(body, media type) of all workers' figures, in the form that an Accept header asks for."""

@@ -104,8 +104,9 @@ class PixelRoutes:
         times: Times,
         places: Places,
         metrics: Metrics,
+        is_settled: Callable[[], bool],
     ) -> None:
-        """`ready` tells, in a thread, whether `/readyz` answers yes."""
+        """`ready` tells, in a thread, whether `/readyz` may answer yes; `is_settled`, whether kernels are missed."""
         self.context = context
         self._operations = operations
         self._ready = ready
@@ -113,6 +114,7 @@ class PixelRoutes:
         self.times = times
         self.places = places
         self.metrics = metrics
+        self._is_settled = is_settled
 
     def routes(self) -> list[Route]:
         return [
@@ -153,10 +155,13 @@ class PixelRoutes:
         return Response(b"ok\n", media_type="text/plain")
 
     async def _readyz(self, request: Received) -> Response:
-        """Ready: of a server with a catalogue, it answers and its schema is the one this code knows."""
-        if await anyio.to_thread.run_sync(self._ready):
+        """Ready: the catalogue, if there is one, answers, its schema is the one we know; no kernels are missed."""
+        if not await anyio.to_thread.run_sync(self._ready):
+            body = problem(503, "the catalogue is not there, or not migrated; run prismcube migrate")
+        elif not self._is_settled():
+            body = problem(503, "kernels are being compiled; until they are there, all is answered, but slowly")
+        else:
             return Response(b"ready\n", media_type="text/plain")
-        body = problem(503, "the catalogue is not there, or not migrated; run prismcube migrate")
         return Response(body, 503, media_type=MEDIA_TYPE)
 
 

@@ -22,7 +22,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from config.settings import Settings
-from server import logs
+from config.tree import EngineKind
+from server import kernels, logs
 from server.worker import Log, Protocol
 
 LOG = logging.getLogger("prismcube.server")
@@ -40,6 +41,7 @@ PRELOADED = (
     "alembic.runtime.migration",
     "flask",
     "geoalchemy2",
+    "numba",
     "providers.catalogue.documents",
     "psycopg",
     "pygeoapi.config",
@@ -63,10 +65,13 @@ class Role(StrEnum):
     DOWNLOADER = "downloader"  # cubes of plans, without a catalogue
 
 
-def preload() -> None:
-    """Import what all workers need, before the fork; best while another process works."""
-    for name in PRELOADED:
+def preload(settings: Settings, role: Role = Role.SERVER) -> None:
+    """Have what all workers need, before the fork; best while another process works."""
+    kernels.use(kernels.place_of(settings))
+    for name in PRELOADED if role is Role.SERVER else ():
         importlib.import_module(name)
+    if settings.engine.kind is EngineKind.AUTO:
+        kernels.load_if_complete(kernels.place_of(settings))
 
 
 class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
@@ -102,8 +107,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
 
     def run(self) -> None:
         logs.configure(self._settings.log)
-        if self._role is Role.SERVER:
-            preload()
+        preload(self._settings, self._role)
         serve = self._settings.serve
         Protocol.header_seconds, Protocol.most = serve.header_seconds, serve.connections
         allow_files(2 * serve.connections + OTHER_FILES)  # also those connections that are just being turned away

@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
@@ -45,6 +47,10 @@ class EngineSettings:
     """Of decoded blocks that maps and series come back to."""
     remote: Limits = field(default_factory=Limits)
     """Of reading remote files."""
+    kind: Literal["auto", "rasterio"] = "auto"
+    """`rasterio`: GDAL reads every file."""
+    is_warm: Callable[[], bool] = lambda: True
+    """Whether kernels are there; until then GDAL reads every file, and nobody waits for a compiler."""
 
 
 class Engine:
@@ -53,8 +59,25 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.windows = Windows(Ranges(settings.remote), cache_bytes=settings.cache_bytes)
-        self._reader = Reader(self.windows)
+        self._reader = Reader(self.windows, by_gdal=self._by_gdal)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="cube")
+        self._lock = threading.Lock()
+        self._busy = self._waiting = 0
+
+    @property
+    def busy(self) -> int:
+        """Units that are computed now: by threads of the pool, or by their caller's own."""
+        return self._busy
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait for a thread of the pool."""
+        return self._waiting
+
+    def _by_gdal(self) -> str:
+        if self.settings.kind == "rasterio":
+            return "the settings say rasterio"
+        return "" if self.settings.is_warm() else "kernels are being compiled"
 
     def run(self, jobs: Iterable[Job], *, at_once: int, keep: bool, stop: Stop, observer: Observer) -> Iterator[Slice]:
         """The slices of jobs, in their order, so many of them computed at once; `keep`: decoded blocks, too."""
@@ -101,11 +124,37 @@ class Engine:
     def _run(self, unit: Unit, *, alone: bool) -> Future[None]:
         """In the pool; by the caller's own thread when there is nothing else to do."""
         if not alone:
-            return self._pool.submit(unit.run)
-        future: Future[None] = Future()
-        unit.run()
+            self._count(waiting=1)
+            future = self._pool.submit(self._run_counted, unit)
+            future.add_done_callback(self._forget_cancelled)
+            return future
+        future = Future()
+        with self._counted():
+            unit.run()
         future.set_result(None)
         return future
+
+    def _run_counted(self, unit: Unit) -> None:
+        self._count(waiting=-1)
+        with self._counted():
+            unit.run()
+
+    def _forget_cancelled(self, future: Future[None]) -> None:
+        if future.cancelled():
+            self._count(waiting=-1)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._count(busy=1)
+        try:
+            yield
+        finally:
+            self._count(busy=-1)
+
+    def _count(self, *, busy: int = 0, waiting: int = 0) -> None:
+        with self._lock:
+            self._busy += busy
+            self._waiting += waiting
 
 
 _lock = threading.Lock()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from prismcube.cube import warp
 from prismcube.cube.gate import Stop
-from prismcube.cube.levels import kernel_scale, level_grid
+from prismcube.cube.levels import Scale, kernel_scale, level_grid
 from prismcube.cube.mesh import Meshes
 from prismcube.cube.plan import ReadStep
 from prismcube.cube.warp import View
@@ -79,21 +80,24 @@ class _Nothing(Visit):
 
 
 class _ByGdal(Visit):
-    """A file without a layout."""
+    """A file, or the level of it that the plan names, as GDAL reads it."""
 
-    def __init__(self, step: ReadStep, grid: Grid) -> None:
+    def __init__(self, step: ReadStep, grid: Grid, reason: str) -> None:
         super().__init__(step, grid)
-        self.fallback = step.fallback
+        self.fallback = reason
         self._read: tuple[Array, Mask] | None = None
 
     def pixels(self) -> tuple[Array, Mask]:
-        step = self.step
-        if self._read is None and step.offset is not None:
-            row, col = step.offset
-            self._read = read_copy(step, self.bands, self.grid, row=row, col=col)
-        elif self._read is None:
-            scale = kernel_scale(step.scale[0]), kernel_scale(step.scale[1])
-            self._read = read_warp(step, self.bands, self.grid, resampling=step.resampling, scale=scale)
+        if self._read is None:
+            source = replace(self.step, grid=_source_grid(self.step))
+            if source.offset is not None:
+                row, col = source.offset
+                self._read = read_copy(source, self.bands, self.grid, row=row, col=col, level=source.level)
+            else:
+                down, right = _shrink(self.step, source.grid)
+                scale = kernel_scale(down), kernel_scale(right)
+                how = source.resampling
+                self._read = read_warp(source, self.bands, self.grid, resampling=how, scale=scale, level=source.level)
         return self._read
 
     def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
@@ -124,7 +128,7 @@ class _Fast(Visit):
 
     def _changed(self) -> None:
         self.fallback = CHANGED
-        self._instead = _ByGdal(self.step, self.grid)
+        self._instead = _ByGdal(self.step, self.grid, CHANGED)
 
     @abstractmethod
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
@@ -186,8 +190,10 @@ class _Warped(_Fast):
 class Reader:
     """Reads the files of plans; of any thread. One a process."""
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, windows: Windows, *, by_gdal: Callable[[], str] = lambda: "") -> None:
+        """`by_gdal` tells why GDAL is to read all files now; nothing when it is not."""
         self.windows = windows
+        self._by_gdal = by_gdal
         self._meshes = Meshes()
         self._views: OrderedDict[_ViewKey, View | None] = OrderedDict()
         self._lock = threading.Lock()
@@ -199,9 +205,10 @@ class Reader:
         """
         if step.turn:
             grid = grid.moved(step.turn)
-        if step.layout is None:
-            return _ByGdal(step, grid)
-        source = level_grid(step.grid, step.layout, step.level)
+        reason = step.fallback if step.layout is None else self._by_gdal()
+        if reason or step.layout is None:
+            return _ByGdal(step, grid, reason)
+        source = _source_grid(step)
         if step.offset is not None:
             row, col = step.offset
             window = Window(row, col, grid.height, grid.width).within(*source.shape)
@@ -225,7 +232,7 @@ class Reader:
 
     def _view(self, step: ReadStep, source: Grid, grid: Grid) -> View | None:
         """As `view_of`; kept, since the dates of one place share it."""
-        shrink = step.scale[0] * source.height / step.grid.height, step.scale[1] * source.width / step.grid.width
+        shrink = _shrink(step, source)
         key = _ViewKey(source, grid, step.resampling, shrink)
         with self._lock:
             if key in self._views:
@@ -237,6 +244,16 @@ class Reader:
             while len(self._views) > KEPT_VIEWS:
                 self._views.popitem(last=False)
         return view
+
+
+def _source_grid(step: ReadStep) -> Grid:
+    """Of the level that is read."""
+    return step.grid if step.layout is None else level_grid(step.grid, step.layout, step.level)
+
+
+def _shrink(step: ReadStep, source: Grid) -> Scale:
+    """(down, right) pixels of that level for one of the answer."""
+    return step.scale[0] * source.height / step.grid.height, step.scale[1] * source.width / step.grid.width
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from prismcube.cube.blocks import BlockCache, BlockKey
 from prismcube.cube.gate import Stop, never
 from prismcube.errors import SourceError
-from prismcube.storage.ranges import Ranges, Span
+from prismcube.storage.ranges import Ranges, Span, Traffic
 from prismcube.storage.uri import without_secret
 from prismcube.tiff.decode import PARTIAL, DecodeError, bytes_of_row, decode_block, scatter_block
 from prismcube.tiff.layout import Layout, Level, NotUnderstood, Window, check_level
@@ -95,6 +95,11 @@ class Windows:
     def tally(self) -> Tally:
         """Blocks so far."""
         return self._tally
+
+    @property
+    def traffic(self) -> Traffic:
+        """What has been read so far."""
+        return self._ranges.traffic
 
     @property
     def cache(self) -> BlockCache:

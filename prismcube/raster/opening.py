@@ -65,27 +65,27 @@ Files = LocalFiles | RemoteFiles
 
 
 @contextmanager
-def opened(uri: str, subdir: str = "") -> Iterator[DatasetReader]:
-    """The dataset of a file, for reading within the context and by the thread that entered it.
+def opened(uri: str, subdir: str = "", *, overview: int | None = None) -> Iterator[DatasetReader]:
+    """The dataset of a file, or its overview of that number, for reading within the context and by this thread.
 
     Raises SourceError for a file that can't be opened, is of a format that is not read (a VRT), or can't be read within
     the context; InvalidInput for a URI or subdir that is refused.
     """
-    with opened_files(uri, subdir) as (dataset, _):
+    with opened_files(uri, subdir, overview=overview) as (dataset, _):
         yield dataset
 
 
 @contextmanager
-def opened_files(uri: str, subdir: str = "") -> Iterator[tuple[DatasetReader, Files]]:
+def opened_files(uri: str, subdir: str = "", *, overview: int | None = None) -> Iterator[tuple[DatasetReader, Files]]:
     """As `opened`, with the versions of the file and its sidecars."""
     if is_remote(uri):
         remote = RemoteFiles(canonical_uri(uri))
-        with remote.mounted() as path, _open(uri, _name(path, subdir, remote), subdir, remote) as dataset:
+        with remote.mounted() as path, _open(uri, _name(path, subdir, remote), subdir, remote, overview) as dataset:
             yield dataset, remote
     else:
         local = LocalFiles(gdal_path(uri))
         check_before(uri, gdal_path(uri))
-        with _open(uri, gdal_path(uri), subdir, None) as dataset:
+        with _open(uri, gdal_path(uri), subdir, None, overview) as dataset:
             local.dataset = dataset
             yield dataset, local
 
@@ -102,7 +102,9 @@ def _name(path: str, subdir: str, remote: RemoteFiles) -> str:
 
 
 @contextmanager
-def _open(uri: str, path: str, subdir: str, remote: RemoteFiles | None) -> Iterator[DatasetReader]:
+def _open(
+    uri: str, path: str, subdir: str, remote: RemoteFiles | None, overview: int | None
+) -> Iterator[DatasetReader]:
     shown = without_secret(uri)
     name, drivers = gdal_name(path, subdir), _drivers(uri, subdir, remote)
     parts = parse_subdir(subdir)
@@ -114,7 +116,8 @@ def _open(uri: str, path: str, subdir: str, remote: RemoteFiles | None) -> Itera
         with rasterio.Env(**GDAL_SETTINGS), ExitStack() as stack:
             if parts.archive:
                 check_before(uri, inside)
-            dataset = stack.enter_context(DatasetReader(name, driver=drivers))
+            options = {} if overview is None else {"OVERVIEW_LEVEL": overview}
+            dataset = stack.enter_context(DatasetReader(name, driver=drivers, **options))
             is_open = True
             check_driver(uri, dataset.driver)
             if dataset.tags(ns="OVERVIEWS"):

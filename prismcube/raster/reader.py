@@ -31,7 +31,7 @@ WARP_TOLERANCE_PX = 0.001
 
 
 class Source(Protocol):
-    """What the reader needs to know of a file."""
+    """What the reader needs to know of a file; `grid` is that of the level that is read."""
 
     @property
     def uri(self) -> str: ...
@@ -48,14 +48,14 @@ Pixels = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
 
 
 @contextmanager
-def _opened(source: Source, bands: tuple[int, ...]) -> Iterator[rasterio.DatasetReader]:
-    with opened(source.uri, source.subdir) as dataset:
-        _check_unchanged(source, bands, dataset)
+def _opened(source: Source, bands: tuple[int, ...], level: int) -> Iterator[rasterio.DatasetReader]:
+    with opened(source.uri, source.subdir, overview=level - 1 if level else None) as dataset:
+        _check_unchanged(source, bands, dataset, is_overview=level > 0)
         yield dataset
 
 
-def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int, col: int) -> Pixels:
-    """Pixels of `target`, whose first pixel is the file's (row, col); empty beyond the file's edge.
+def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int, col: int, level: int = 0) -> Pixels:
+    """Pixels of `target`, whose first pixel is the level's (row, col); empty beyond its edge. Level 0: full resolution.
 
     Raises SourceError when the file can't be opened or read.
     """
@@ -65,7 +65,7 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
     col0, col1 = max(col, 0), min(col + target.width, source.grid.width)
     if row0 >= row1 or col0 >= col1:
         return data, valid
-    with _opened(source, bands) as dataset:
+    with _opened(source, bands, level) as dataset:
         read = dataset.read(list(bands), window=Window(col0, row0, col1 - col0, row1 - row0))
     inside = (slice(None), slice(row0 - row, row1 - row), slice(col0 - col, col1 - col))
     data[inside] = read
@@ -74,12 +74,12 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
 
 
 def read_warp(
-    source: Source, bands: tuple[int, ...], target: Grid, *, resampling: str, scale: tuple[float, float]
+    source: Source, bands: tuple[int, ...], target: Grid, *, resampling: str, scale: tuple[float, float], level: int = 0
 ) -> Pixels:
-    """Pixels of `target`, resampled from the file by one of rasterio's warp resamplings.
+    """Pixels of `target`, resampled from a level of the file by one of rasterio's warp resamplings.
 
-    `scale`: (down, right) pixels of the target for one of the file, by which kernels are widened below 0.95. GDAL's own
-    guess depends on the window, so that parts of an answer would not fit together.
+    `scale`: (down, right) pixels of the target for one of the level, by which kernels are widened below 0.95. GDAL's
+    own guess depends on the window, so that parts of an answer would not fit together.
 
     Raises SourceError when the file can't be opened, read or warped.
     """
@@ -89,7 +89,7 @@ def read_warp(
     count = len(bands) + (nodata is None)  # without a nodata value GDAL reports validity in an alpha band
     data = np.zeros((count, *target.shape), dtype=source.format.dtype)
     options: dict[str, Any] = {"dst_alpha": count} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
-    with _opened(source, bands) as dataset:
+    with _opened(source, bands, level) as dataset:
         reproject(
             rasterio.band(dataset, list(bands)),
             data,
@@ -111,9 +111,14 @@ def read_warp(
     return data, source.format.valid(data)
 
 
-def _check_unchanged(source: Source, bands: tuple[int, ...], dataset: rasterio.DatasetReader) -> None:
+def _check_unchanged(
+    source: Source, bands: tuple[int, ...], dataset: rasterio.DatasetReader, *, is_overview: bool
+) -> None:
     """A file that was replaced would be drawn in its old place or misread. Raises SourceError."""
-    found = (dataset.dtypes[0], dataset.shape, tuple(dataset.transform))
+    transform = dataset.transform
+    if is_overview and transform.almost_equals(source.grid.transform):  # GDAL divides where we multiply
+        transform = source.grid.transform
+    found = (dataset.dtypes[0], dataset.shape, tuple(transform))
     catalogued = (source.format.dtype, source.grid.shape, tuple(source.grid.transform))
     if max(bands) > dataset.count:
         raise SourceError(

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-from prismcube.tiff.kernels import join_bytes, sum_up
+from prismcube.tiff.kernels import compiled
 from prismcube.tiff.layout import Level
 
 Pixels = npt.NDArray[Any]
@@ -77,11 +77,13 @@ def scatter_block(level: Level, data: Data, out: Pixels, *, row: int, col: int, 
     raw = inflate(level, data, row + out.shape[1])
     if level.predictor == 3:
         buffer = raw if raw.flags.writeable else raw.copy()
-        join_bytes(buffer, level.block_width, level.samples, _unsigned(out), row, col, _numbers(bands))
+        place = level.block_width, level.samples, _unsigned(out), row, col, _numbers(bands)
+        compiled("join_bytes", out.itemsize)(buffer, *place)
         return
     if level.predictor == 2:
         numbers = _native(raw, level)
-        sum_up(numbers, level.block_width, level.samples, _unsigned(out), row, col, _numbers(bands))
+        place = level.block_width, level.samples, _unsigned(out), row, col, _numbers(bands)
+        compiled("sum_up", out.itemsize)(numbers, *place)
         return
     rows = raw.view(_stored_type(level)).reshape(-1, level.block_width, level.samples)
     part = rows[row : row + out.shape[1], col : col + out.shape[2]]

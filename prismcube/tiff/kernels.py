@@ -8,29 +8,20 @@ What both kernels have in common:
 
 Only rows and columns that are wanted are touched, but for the columns left of them, on which they depend. Numbers are
 taken as unsigned ones of the same size: sums modulo 2^n are the same for all (TIFF 6.0, 14; Adobe's Technical Note 3
-of Photoshop, 2005, for floating-point numbers). The signatures are written out, so that importing this module is all
-the compilation (or reading of the cache) there is.
+of Photoshop, 2005, for floating-point numbers). Like those of `prismcube.cube.kernels` they are compiled, or fetched
+from where the last process left them, when `compiled` is first asked for them.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import njit, types
 
-_UNSIGNED = (types.uint8, types.uint16, types.uint32, types.uint64)
-
-
-def _block(kind: Any) -> Any:
-    return types.Array(kind, 1, "C", readonly=True)
-
-
-def _out(kind: Any) -> Any:
-    return types.Array(kind, 3, "A")
-
-
-_BANDS = types.Array(types.int64, 1, "C", readonly=True)
+SIZES = {"sum_up": (1, 2, 4, 8), "join_bytes": (4, 8)}
+"""Kernels, and the bytes of the numbers that each is made for."""
 
 
 @njit(nogil=True, cache=True)
@@ -44,14 +35,6 @@ def _sum_line(line, skip, into):
         into[c] = total
 
 
-@njit(
-    [
-        types.void(_block(kind), types.int64, types.int64, _out(kind), types.int64, types.int64, _BANDS)
-        for kind in _UNSIGNED
-    ],
-    nogil=True,
-    cache=True,
-)
 def sum_up(block, width, samples, out, row, col, bands):
     """Predictor 2: each sample is the difference to the one of the pixel before.
 
@@ -67,14 +50,6 @@ def sum_up(block, width, samples, out, row, col, bands):
                 _sum_line(block[start + bands[k] : start + across : samples], col, out[k, r])
 
 
-@njit(
-    [
-        types.void(types.uint8[::1], types.int64, types.int64, _out(kind), types.int64, types.int64, _BANDS)
-        for kind in (types.uint32, types.uint64)
-    ],
-    nogil=True,
-    cache=True,
-)
 def join_bytes(block, width, samples, out, row, col, bands):
     """Predictor 3: each row holds the first (highest) bytes of all its numbers, then the second ones, and so on; and of
     all these, each is the difference to the one `samples` before.
@@ -95,3 +70,16 @@ def join_bytes(block, width, samples, out, row, col, bands):
                     value = (value << types.uint64(8)) | types.uint64(block[at])
                     at += across
                 out[k, r, c] = value
+
+
+_KERNELS = {one.__name__: one for one in (sum_up, join_bytes)}
+
+
+@cache
+def compiled(name: str, size: int) -> Any:
+    """The kernel of that name for numbers of so many bytes, one of its `SIZES`."""
+    number = getattr(types, f"uint{8 * size}")
+    block = types.Array(number, 1, "C", readonly=True) if name == "sum_up" else types.uint8[::1]
+    out, bands = types.Array(number, 3, "A"), types.Array(types.int64, 1, "C", readonly=True)
+    signature = types.void(block, types.int64, types.int64, out, types.int64, types.int64, bands)
+    return njit(signature, nogil=True, cache=True)(_KERNELS[name])

@@ -13,7 +13,7 @@ from config.settings import Settings
 from config.tree import Log, LogFormat, LogLevel
 from server.cli.options import PROJECT, ConfigOption, settings_for
 from server.cli.processes import run_verb
-from server.cli.serve import check_port, sweep_temporary
+from server.cli.serve import check_port, sweep_temporary, tell_of_kernels
 from server.run import Application, preload
 
 EXAMPLES = PROJECT / "examples"
@@ -56,8 +56,9 @@ def demo(
         return
     check_port(settings)
     sweep_temporary(settings)
-    run_verb("demo", settings, ["--prepare-only"], meanwhile=preload)
+    run_verb("demo", settings, ["--prepare-only"], meanwhile=lambda: preload(settings))
     console = Console(highlight=False, soft_wrap=True)
+    tell_of_kernels(settings, console)
     Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()
 
 

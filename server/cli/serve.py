@@ -12,9 +12,11 @@ import typer
 from rich.console import Console
 
 from config.settings import Settings
+from config.tree import EngineKind
 from prismcube.errors import ConfigurationError
 from server.cli.options import ConfigOption, HomeOption, settings_for
 from server.cli.processes import run_verb
+from server.kernels import is_complete, place_of
 from server.run import Application, Role, preload
 
 
@@ -36,10 +38,11 @@ def serve(
     check_port(settings)
     sweep_temporary(settings)
     if role is Role.SERVER:
-        run_verb("migrate", settings, meanwhile=preload)
+        run_verb("migrate", settings, meanwhile=lambda: preload(settings))
     else:
         _check_downloader(settings)
     console = Console(highlight=False)
+    tell_of_kernels(settings, console)
     url = settings.serve.public_url or f"http://{settings.serve.host}:{settings.serve.port}"
     Application(settings, role=role, when_ready=lambda: console.print(f"serving {url} (Ctrl-C stops)")).run()
 
@@ -49,6 +52,12 @@ def _check_downloader(settings: Settings) -> None:
     if settings.access.keys:
         reason = "keys are in the catalogue, which a downloader has not: take tokens (prismcube.access.oidc)"
         raise ConfigurationError(str(settings.path), [("prismcube.access.keys", reason)])
+
+
+def tell_of_kernels(settings: Settings, console: Console) -> None:
+    """Say why the first minute of a new server is slow."""
+    if settings.engine.kind is EngineKind.AUTO and not is_complete(place_of(settings)):
+        console.print("compiling kernels, once: for about a minute GDAL reads all files, and /readyz says 503")
 
 
 OLD_SECONDS = 24 * 3600

@@ -26,6 +26,8 @@ from prismcube.catalogue import Catalogue
 from prismcube.model.access import Scope
 
 ROOT = Path(__file__).resolve().parents[2]
+KERNELS = ROOT / ".pytest_cache" / "kernels"
+"""All servers share what one of them has compiled; it stays for the next run."""
 START_SECONDS = 300  # a bound for hanging, not a measure: shared machines are slow
 
 
@@ -118,9 +120,17 @@ class running:
     """
 
     def __init__(
-        self, home: Path, port: int, verb: str, *arguments: str, wait: str = "/readyz", **settings: str
+        self,
+        home: Path,
+        port: int,
+        verb: str,
+        *arguments: str,
+        wait: str = "/readyz",
+        kernels: Path = KERNELS,
+        **settings: str,
     ) -> None:
-        self._environment = {**os.environ, **{f"PRISMCUBE_{name}": value for name, value in settings.items()}}
+        own = {f"PRISMCUBE_{name}": value for name, value in settings.items()}
+        self._environment = {**os.environ, "NUMBA_CACHE_DIR": str(kernels), **own}
         self._command = [sys.executable, "-m", "server.cli", verb, "--home", str(home), "--port", str(port), *arguments]
         self._url = f"http://127.0.0.1:{port}"
         self._wait = wait
@@ -160,9 +170,9 @@ class running:
 def start() -> Callable[..., running]:
     """Starts another server: `with start(home, "serve", "--workers", "2", SERVE__THREADS="1") as server`."""
 
-    def begin(home: Path, verb: str, *arguments: str, **settings: str) -> running:
+    def begin(home: Path, verb: str, *arguments: str, **more: Any) -> running:
         home.mkdir(parents=True, exist_ok=True)
-        return running(home, _port(), verb, *arguments, **settings)
+        return running(home, _port(), verb, *arguments, **more)
 
     return begin
 

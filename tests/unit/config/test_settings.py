@@ -268,6 +268,8 @@ WRONG_TYPES = {
     "whole number": ["many", 1.5, True, ["a"], None, 0, -1],
     "bytes, such as 536870912 or 512 MiB": ["much", "5 parsecs", True, ["a"], None, 0],
     "list of texts": [5, True, "a", None],
+    "whole number or null": ["many", 1.5, True, ["a"], 0, -1],
+    "auto or rasterio": ["gdal", 5, True, None],
     "json or text": ["xml", 5, True, None],
     "debug, info, warning or error": ["loud", 5, True, None],
     "list of rules": [5, True, "a", None],
