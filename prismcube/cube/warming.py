@@ -19,7 +19,7 @@ from numba.core import event
 from prismcube.cube import kernels
 from prismcube.tiff import kernels as predictors
 
-GROUPS = (("bilinear", "cubic", "fill", "mark"), ("sum_up", "nearest", "join_bytes", "average", "widened"))
+GROUPS = (("bilinear", "cubic", "widened"), ("sum_up", "nearest", "fill", "mark", "join_bytes", "average"))
 """Kernels, each group for one process, which all take about as long."""
 
 
