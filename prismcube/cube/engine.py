@@ -89,12 +89,13 @@ class Engine:
             stop()
 
         waiting = iter(jobs)
+        shares = -(-self.settings.threads // at_once)
         begun: deque[SliceWork] = deque()
         running: deque[tuple[SliceWork, list[Future[None]]]] = deque()
         try:
             while True:
                 while len(begun) < REMOTE_AHEAD and (job := next(waiting, None)) is not None:
-                    begun.append(SliceWork(self._reader, *job, keep=keep, stop=check, observer=observer))
+                    begun.append(SliceWork(self._reader, *job, shares=shares, keep=keep, stop=check, observer=observer))
                 while begun and len(running) < at_once:
                     work = begun.popleft()
                     work.start()

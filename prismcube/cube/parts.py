@@ -20,6 +20,9 @@ from prismcube.model.cube import Slice, SliceStatus
 PIXELS = 2048 * 2048
 """Of a part, at most: fewer would decode the blocks of large files over and over."""
 
+KEPT_BYTES = 24 * 2**20
+"""Of a part, at most: so much a client that is slow to take it keeps from others."""
+
 BLOCK_ROWS = 256
 """Rows of a part are a multiple of this, as far as memory allows: blocks of files are mostly that high, or twice."""
 
@@ -38,7 +41,7 @@ def rows_of(plan: CubePlan, *, working_bytes: int) -> int:
     """How many rows a part may have, at least one, so that its computation needs no more than `working_bytes`."""
     height, width = plan.grid.shape
     by_memory = working_bytes * height // max(plan.slice_bytes, 1)
-    rows = max(1, min(by_memory, PIXELS // width, height))
+    rows = max(1, min(by_memory, PIXELS // width, KEPT_BYTES // (width * _kept_a_pixel(plan)), height))
     return rows if rows == height or rows < BLOCK_ROWS else rows - rows % BLOCK_ROWS
 
 
@@ -66,10 +69,22 @@ def parts(
 
 
 def parts_at_once(plan: CubePlan, rows: int, *, working_bytes: int) -> int:
-    """How many parts may be computed together, at least one, so that they need no more than `working_bytes`."""
+    """How many parts may be computed together, at least one, so that they need no more than `working_bytes`.
+
+    Together they are no larger than a single one may be: they are kept until the client has taken them.
+    """
+    pixels = rows * plan.grid.width
     one = max(plan.slice_bytes * rows // plan.grid.height, 1)
     number = len(plan.slices) * -(-plan.grid.height // rows)
-    return max(1, min(MOST_AT_ONCE, number, working_bytes // one))
+    return max(
+        1,
+        min(MOST_AT_ONCE, number, working_bytes // one, PIXELS // pixels, KEPT_BYTES // (pixels * _kept_a_pixel(plan))),
+    )
+
+
+def _kept_a_pixel(plan: CubePlan) -> int:
+    """Bytes of the answer with its validity."""
+    return sum(field.format.itemsize + 1 for field in plan.fields)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ LOG = logging.getLogger(__name__)
 UNIT_PIXELS = 2048 * 2048
 """Of a unit, at most."""
 
+LEAST_PIXELS = 2**20
+"""Of a unit that a slice is split into only for others to have work."""
+
 UNIT_ROWS = 256
 """Rows of a unit are a multiple of it: blocks are mostly that high, or twice."""
 
@@ -52,14 +55,23 @@ class SliceWork:
     """One slice that is being made."""
 
     def __init__(
-        self, reader: Reader, plan: CubePlan, index: int, *, keep: bool, stop: Stop, observer: Observer
+        self,
+        reader: Reader,
+        plan: CubePlan,
+        index: int,
+        *,
+        shares: int,
+        keep: bool,
+        stop: Stop,
+        observer: Observer,
     ) -> None:
-        """Asks for the first remote files."""
+        """Asks for the first remote files. `shares`: units that there should be at least."""
         self._plan, self._index = plan, index
         one = plan.slices[index]
         self._data: list[Array] = []
         self._valid: list[Mask] = []
-        rows = _rows(plan.grid)
+        groups = _groups(plan, one)
+        rows = _rows(plan.grid, -(-shares // len(groups)))
         self.units = [
             Unit(
                 reader,
@@ -72,7 +84,7 @@ class SliceWork:
                 stop=stop,
                 observer=observer,
             )
-            for fields in _groups(plan, one)
+            for fields in groups
             for row in range(0, plan.grid.height, rows)
         ]
         for unit in self.units:
@@ -109,9 +121,13 @@ def _empty(format: DataFormat) -> float:
     return format.nodata if format.nodata is not None else (math.nan if format.is_floating else 0)
 
 
-def _rows(grid: Grid) -> int:
-    rows = min(UNIT_PIXELS // grid.width, grid.height)
-    return grid.height if rows == grid.height else max(1, rows - rows % UNIT_ROWS or rows)
+def _rows(grid: Grid, shares: int) -> int:
+    """Of a unit: so that there are at least so many of them, when each then has enough to do."""
+    rows = grid.height
+    if grid.pixels >= shares * LEAST_PIXELS:
+        rows = -(-rows // shares)
+    rows = max(1, min(rows, UNIT_PIXELS // grid.width))
+    return rows if rows == grid.height or rows < UNIT_ROWS else rows - rows % UNIT_ROWS
 
 
 def _groups(plan: CubePlan, one: SlicePlan) -> list[list[int]]:
@@ -221,8 +237,8 @@ class Unit:
                 self.failures.append(error.public)
                 fine = False
                 continue
-            self._observer.files_read(1, step.read_bytes)
-            if visit.fallback:
+            self._observer.files_read(1 if self._rows.start == 0 else 0, step.read_bytes)
+            if visit.fallback and self._rows.start == 0:
                 self._observer.fell_back(visit.fallback)
         return fine
 

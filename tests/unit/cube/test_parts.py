@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prismcube.cube.parts import BLOCK_ROWS, PIXELS, rows_of, together
-from prismcube.model.cube import SliceStatus
+from prismcube.model.cube import OutputField, SliceStatus
+from prismcube.model.formats import DataFormat
 
 OK, EMPTY, PARTIAL, FAILED = SliceStatus.OK, SliceStatus.EMPTY, SliceStatus.PARTIAL, SliceStatus.FAILED
 
@@ -14,6 +15,7 @@ class Plan:
 
     def __init__(self, height, width, working):
         self.slice_bytes = working * height * width
+        self.fields = [OutputField("v", DataFormat(dtype="uint16"), "", "", "nearest")]
         self.grid = type("Grid", (), {"shape": (height, width), "height": height, "width": width})
 
 
