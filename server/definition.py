@@ -22,14 +22,14 @@ class Definition:
         self._kept: OrderedDict[tuple[str, str, Examples], dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def document(self, context: Context, *, base: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """The document with examples that the caller may see. It is shared: not to be changed."""
+    def document(self, context: Context, *, base: str, metadata: Mapping[str, Any], language: str) -> dict[str, Any]:
+        """The document with examples that the caller may see, and a language. It is shared: not to be changed."""
         examples = find_examples(context)
         key = (base, repr(metadata), examples)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = openapi_document(
-                    base=base, metadata=metadata, examples=examples, limits=context.limits
+                    base=base, metadata=metadata, examples=examples, limits=context.limits, language=language
                 )
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:

@@ -146,6 +146,7 @@ def _query_values(collection: Collection, extent: Extent, record: Record, area: 
         "resolution-x": 16,
         "resolution-y": 16,
         "limit": 2,
+        **({"exclude-properties": collection.fields[-1].name} if len(collection.fields) > 1 else {}),
         "name": Pattern.literal(record.name).text,
         "sortby": "-datetime",
         "q": (re.findall(r"\w+", collection.title) or [collection.name])[0],

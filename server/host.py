@@ -82,12 +82,18 @@ class Host:
             self._entries = [client.get(f"/collections/{name}?f=json").get_json() for name in sorted(self.collections)]
         return self._entries
 
+    @property
+    def languages(self) -> list[str]:
+        """Tags of the languages that are configured; the first is that of who names none."""
+        server = self.config["server"]
+        return [str(one) for one in server.get("languages") or [server.get("language", "en-US")]]
+
     def check_language(self, lang: str | None) -> None:
         """Raises InvalidInput("lang", ...) for a language that isn't configured; a part such as `en` is enough."""
-        languages = self.config["server"].get("languages") or [self.config["server"].get("language", "en-US")]
-        known = {tag.lower() for one in languages for tag in (str(one), str(one).partition("-")[0])}
+        languages = self.languages
+        known = {tag.lower() for one in languages for tag in (one, one.partition("-")[0])}
         if lang is not None and lang.lower() not in known:
-            raise InvalidInput("lang", f"{lang[:20]!r} is not one of {', '.join(map(str, languages))}")
+            raise InvalidInput("lang", f"{lang[:20]!r} is not one of {', '.join(languages)}")
 
     def metadata(self, language: Language) -> dict[str, Any]:
         """What the configuration says of the service, in one language."""

@@ -152,8 +152,10 @@ _REFUSALS = {
 """Name and meaning by status."""
 
 
-def openapi_document(*, base: str, metadata: Mapping[str, Any], examples: Examples, limits: Limits) -> dict[str, Any]:
-    """The document; `metadata` is pygeoapi's section of that name, in one language."""
+def openapi_document(
+    *, base: str, metadata: Mapping[str, Any], examples: Examples, limits: Limits, language: str
+) -> dict[str, Any]:
+    """The document; `metadata` is pygeoapi's section of that name, in one language; `lang` takes `language`."""
     identification, license = metadata["identification"], metadata.get("license") or {}
     contact = {"name": (metadata.get("contact") or {}).get("name")}
     return {
@@ -169,7 +171,7 @@ def openapi_document(*, base: str, metadata: Mapping[str, Any], examples: Exampl
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         # Nobody has to say who he is where the server asks nobody; where it does, one of these is enough.
         "security": [{}, *({name: []} for name in SECURITY)],
-        "paths": {**_paths(examples, limits), **_catalogue(examples)},
+        "paths": _speaking(language, {**_paths(examples, limits), **_catalogue(examples)}),
         "components": {
             "schemas": {**SCHEMAS, **catalogue_schemas()},
             "responses": _responses(),
@@ -177,6 +179,16 @@ def openapi_document(*, base: str, metadata: Mapping[str, Any], examples: Exampl
             "securitySchemes": SECURITY,
         },
     }
+
+
+def _speaking(language: str, paths: dict[str, Any]) -> dict[str, Any]:
+    """The paths, with the example of every `lang`."""
+    for methods in paths.values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "lang":
+                    parameter["example"] = language
+    return paths
 
 
 def _paths(examples: Examples, limits: Limits) -> dict[str, Any]:

@@ -119,7 +119,9 @@ class Pages:
     def openapi(self) -> Response:
         Query(_pairs(), known=("f", "lang"))
         seen = self._seen()
-        document = self._definition.document(seen, base=self._base(), metadata=self._host.metadata(self._language()))
+        metadata = self._host.metadata(self._language())
+        language = self._host.languages[0]
+        document = self._definition.document(seen, base=self._base(), metadata=metadata, language=language)
         answer = self._page(
             "openapi.html",
             document,
