@@ -24,6 +24,7 @@ from gunicorn.app.base import BaseApplication
 from config.settings import Settings
 from config.tree import EngineKind
 from server import kernels, logs
+from server.heap import bound_heap
 from server.worker import Log, Protocol
 
 LOG = logging.getLogger("prismcube.server")
@@ -107,6 +108,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
 
     def run(self) -> None:
         logs.configure(self._settings.log)
+        bound_heap()
         preload(self._settings, self._role)
         serve = self._settings.serve
         Protocol.header_seconds, Protocol.most = serve.header_seconds, serve.connections

@@ -315,9 +315,9 @@ def statuses_of(target: Target, operation: Any, fill: Callable[[Any], None], *, 
     """The statuses that well-formed and broken requests got; every check has passed for each.
 
     Two checks are left out. `unsupported_method` wants 405 for OPTIONS, which browsers ask everywhere and the document
-    need not name (Fetch standard, CORS preflight). `negative_data_rejection` wants 4xx for all that is against the schema:
-    but a `limit` above the maximum must be answered (OGC 17-069r4, /req/core/fc-limit-response-1), and a text such as
-    `1` is a number to whoever reads a query. What broken requests may get is held by test_hostile.
+    need not name (Fetch standard, CORS preflight). `negative_data_rejection` wants 4xx for all that is against the
+    schema: but a `limit` above the maximum must be answered (OGC 17-069r4, /req/core/fc-limit-response-1), and a text
+    such as `1` is a number to whoever reads a query. What broken requests may get is held by test_hostile.
     """
     statuses: Counter[int] = Counter()
     limited = settings(SETTINGS, max_examples=cases)
