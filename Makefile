@@ -22,8 +22,8 @@ PORT ?= 5000
 SIZE ?= full
 # ARGS="-k settings -x" make test       is handed to pytest (or to the benchmarks).
 ARGS ?=
-# JOBS=2 make test                      runs them in two processes, each file in one.
-JOBS ?= 0
+# JOBS=0 make test                      runs them in one process; else each file is run whole by one of so many.
+JOBS ?= 2
 
 .PHONY: env demo test check bench docs lock web clean help
 

@@ -130,9 +130,12 @@ def bilinear(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, 
     filled = 0
     for row in range(out.shape[0]):
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
-        for start in range(0, out.shape[1], STRIP):
-            count = u(min(STRIP, out.shape[1] - start))
-            px, py = xs[start : start + STRIP], ys[start : start + STRIP]
+        for begin in range(0, out.shape[1], STRIP):
+            start, end = _wanted(xs, ys, begin, min(begin + STRIP, out.shape[1]), valid, row, source.shape)
+            if start == end:
+                continue
+            count = u(end - start)
+            px, py = xs[start:end], ys[start:end]
             for k in range(count):  # what is nowhere, or far away, becomes the least number
                 lefts[k], tops[k] = np.int32(math.floor(px[k] - 0.5)), np.int32(math.floor(py[k] - 0.5))
             _fetch(source, lefts, tops, count, around)
@@ -260,7 +263,9 @@ def widened(
     """
     xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
     size = 2 if is_cubic else 1
-    taps_x, taps_y = math.floor(2 * size / min(scale[1], 1.0)) + 1, math.floor(2 * size / min(scale[0], 1.0)) + 1
+    # More than the window has pixels are never under it, however small the scale.
+    taps_x = min(math.floor(2 * size / min(scale[1], 1.0)) + 1, source.shape[1])
+    taps_y = min(math.floor(2 * size / min(scale[0], 1.0)) + 1, source.shape[0])
     lefts, tops = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
     weights_x, weights_y = np.empty((taps_x, STRIP)), np.empty((taps_y, STRIP))
     totals, weights, values = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
@@ -302,13 +307,28 @@ def widened(
 
 
 @njit(nogil=True, cache=True)
+def _wanted(xs, ys, start, end, valid, row, shape):
+    """The part of a strip outside of which all pixels are valid already or fall beside the window."""
+    while start < end:
+        at = end - 1
+        if not valid[u(row), u(at)] and -1.0 <= xs[at] <= shape[1] + 1.0 and -1.0 <= ys[at] <= shape[0] + 1.0:
+            break
+        end -= 1
+    while start < end:
+        if not valid[u(row), u(start)] and -1.0 <= xs[start] <= shape[1] + 1.0 and -1.0 <= ys[start] <= shape[0] + 1.0:
+            break
+        start += 1
+    return start, end
+
+
+@njit(nogil=True, cache=True)
 def _weigh(places, count, scale, is_cubic, firsts, weights):
-    """The first pixel under the kernel along one axis, and the weight of it and those that follow."""
+    """The first pixel of the window under the kernel along one axis, and the weight of it and those that follow."""
     size = 2 if is_cubic else 1
     narrow = min(scale, 1.0)
     reach = math.ceil(size / scale) if scale < 0.95 else size
     for k in range(count):
-        firsts[k] = np.int32(math.ceil(places[k] - 0.5 - size / narrow))
+        firsts[k] = np.int32(max(math.ceil(places[k] - 0.5 - size / narrow), 0.0))
     for tap in range(weights.shape[0]):
         for k in range(count):
             at = firsts[k] + tap

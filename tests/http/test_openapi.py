@@ -113,7 +113,7 @@ def test_every_example_of_the_catalogue_works(demo, furnish):
 def test_what_can_not_be_told_has_no_example(document):
     """A value in the path is real or not there, as for layouts, which the demo has none of; cursors are in links.
 
-    Formats and languages are lists to choose from.
+    Formats are lists to choose from.
     """
     without = {
         (path, one["name"])
@@ -124,7 +124,7 @@ def test_what_can_not_be_told_has_no_example(document):
     }
     lacking = {"palettes", "styles", "layouts", "grids", "consolidation-params"}
     assert {path.split("/")[2] for path, name in without if name == "id"} == lacking
-    assert {name for _, name in without} == {"id", "after", "layout", "f", "lang"}
+    assert {name for _, name in without} == {"id", "after", "layout", "f"}
 
 
 def alone(demo, path, operation):

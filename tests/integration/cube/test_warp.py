@@ -102,11 +102,22 @@ def test_every_part_of_the_globe(place, resampling):
 
 
 @pytest.mark.parametrize("resampling", KERNELS)
-@pytest.mark.parametrize("shrink", [0.4, 0.96, 1.3, 1.9, 2.03, 3.4, 7.7])
+@pytest.mark.parametrize("shrink", [0.4, 0.96, 1.3, 1.9, 2.03, 3.4, 7.7, 60.0])
 def test_everykernel_scale(shrink, resampling):
     source = utm("EPSG:32632", shape=(800, 700))
     target = around(source, "EPSG:3857", size=28.6 * shrink, pixels=(90, 110))
     agree(image("uint16", 0, shape=(800, 700)), source, target, resampling, 0)
+
+
+@pytest.mark.parametrize("resampling", KERNELS)
+def test_a_file_in_a_picture_of_the_whole_world(resampling):
+    """Smaller than a pixel: the kernel has ten thousand pixels a side, of which the file has few."""
+    source = Grid("EPSG:3035", Affine(10, 0, 5_271_980, 0, -10, 2_533_000), 100, 100)
+    data = image("uint16", 0, shape=(100, 100))
+    target = Grid("EPSG:3857", Affine(156_543, 0, -20_037_508, 0, -156_543, 20_037_508), 256, 256)
+    found, valid, _ = ours(data, source, target, resampling, 0)
+    assert valid.sum() <= 1 or resampling == "average"
+    assert not valid.any() or abs(found[valid].max() - data[data != 0].mean()) < 3000
 
 
 @pytest.mark.parametrize("resampling", KERNELS)

@@ -12,6 +12,7 @@ from prismcube.catalogue import Catalogue, migrate
 from prismcube.model.access import Scope
 from server.authentication import Authentication
 from server.edge.clients import Rate
+from server.keyring import Keyring
 from server.metrics import Metrics
 
 
@@ -46,7 +47,7 @@ def statuses(app, requests):
 def guarded(catalogue, *, rate, **access):
     settings = Settings(pygeoapi={}, path=Path("unused.yml"), access=access)
     counted = Rate(answering, rate=rate, storage="memory://", metrics=Metrics())
-    return Authentication(counted, settings, catalogue, rate=counted)
+    return Authentication(counted, settings, keyring=Keyring(catalogue), rate=counted)
 
 
 def test_wrong_keys_are_counted_for_the_address_that_tries_them(catalogue):
