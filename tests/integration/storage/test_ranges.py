@@ -116,7 +116,9 @@ class Faulty:
     def __init__(self) -> None:
         self.how, self.times, self.delay = "rightly", 10**9, 0.0
         self.count = self.now = self.most = 0
-        self._lock = threading.Lock()
+        self.together = 0
+        """Requests of which none is answered before all are there."""
+        self._lock = threading.Condition()
         self._silence = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -146,6 +148,8 @@ class Faulty:
                     faulty.now += 1
                     faulty.most = max(faulty.most, faulty.now)
                     how = faulty.how if faulty.count <= faulty.times else "rightly"
+                    faulty._lock.notify_all()
+                    faulty._lock.wait_for(lambda: faulty.most >= faulty.together, timeout=10)
                 time.sleep(faulty.delay)
                 with faulty._lock:
                     faulty.now -= 1
@@ -260,7 +264,7 @@ def _apart(count: int) -> list[Span]:
 
 
 def test_all_requests_are_under_way_at_once(faulty: Faulty) -> None:
-    faulty.delay = 0.3
+    faulty.together = 40
     ranges = Ranges()
     fetches = [ranges.begin(faulty.url, "one", [span]) for span in [Span(number, 1000) for number in range(40)]]
     for fetch in fetches:
