@@ -107,7 +107,7 @@ class Engine:
                 try:
                     for future in futures:
                         future.result()
-                except BaseException:
+                except BaseException:  # whatever it is goes on; but its other units must be waited for below
                     running.appendleft((work, futures))
                     raise
                 made = work.result()
@@ -184,8 +184,8 @@ def engine() -> Engine:
 def execute(plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY) -> Iterator[Slice]:
     """The slices of a plan, in its order.
 
-    A record whose files can't all be read is left out of its step, which says so: PARTIAL, or FAILED when there is no
-    other record. It never ends the stream. `stop` is called before each file, from several threads, and may raise
+    A file that can't be read never ends the stream, but its step says so: PARTIAL, or FAILED when no record could be
+    read. What is computed leaves out the record; of plain slices the fields and files that could be read are there. `stop` is called before each file, from several threads, and may raise
     Cancelled; `observer` is told what has been read and made.
     """
     jobs = ((plan, index) for index in range(len(plan.slices)))

@@ -156,7 +156,7 @@ class _Aligned(_Fast):
             part[...] = empty
             self._changed()
             return self.fill(band, out, valid, shunned=shunned)
-        except BaseException:
+        except BaseException:  # whatever broke off the reading, half of it must not stay in the answer
             part[...] = empty
             raise
         return warp.mark(format=self.step.format, out=part, valid=mask, empty=empty, shunned=shunned)
