@@ -185,8 +185,9 @@ def execute(plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY) 
     """The slices of a plan, in its order.
 
     A file that can't be read never ends the stream, but its step says so: PARTIAL, or FAILED when no record could be
-    read. What is computed leaves out the record; of plain slices the fields and files that could be read are there. `stop` is called before each file, from several threads, and may raise
-    Cancelled; `observer` is told what has been read and made.
+    read. What is computed leaves out the record; of plain slices the fields and files that could be read are there.
+    `stop` is called before each file, from several threads, and may raise Cancelled; `observer` is told what has been
+    read and made.
     """
     jobs = ((plan, index) for index in range(len(plan.slices)))
     return engine().run(jobs, at_once=plan.at_once, keep=plan.is_small, stop=stop, observer=observer)

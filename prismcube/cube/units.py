@@ -2,7 +2,7 @@
 
     SliceWork(plan, index) ─ Unit, Unit, ... ─ result() -> Slice
 
-A unit has at most `UNIT_PIXELS` of each field; only blocks that its first or last row cuts are decoded by others, too.
+A unit has at most `UNIT_PIXELS` of each field; only blocks that its first or last row cuts are decoded by others too.
 Plain slices (`CubePlan.is_plain`) are filled from the top down, in the type of the answer, until nothing is empty;
 others are computed in float64, record by record.
 """
