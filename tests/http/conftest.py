@@ -61,6 +61,12 @@ class Demo:
     def tiff(self, path: str, /, **params: Any) -> Tiff:
         return Tiff(self.ok(path, **params).content)
 
+    def metrics(self, start: str = "") -> dict[str, float]:
+        """The numbers of `/metrics` whose names, with their labels, begin so."""
+        lines = [line for line in self.ok("/metrics").text.splitlines() if not line.startswith("#")]
+        pairs = (line.rpartition(" ") for line in lines if line.startswith(start))
+        return {name: float(value) for name, _, value in pairs}
+
     def refused(self, path: str, /, status: int = 400, **params: Any) -> dict[str, Any]:
         """The problem document of a request that must be refused."""
         answer = self.get(path, **params)

@@ -7,16 +7,6 @@ S2 = "/collections/s2-romania"
 WARPED = {"crs": "EPSG:3857", "datetime": "2016-03-18", "properties": "B4"}
 
 
-def figures(server):
-    text = server.ok("/metrics").text
-    pairs = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in pairs}
-
-
-def told(server, name):
-    return {key: value for key, value in figures(server).items() if key.startswith(name)}
-
-
 def state(folder):
     return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 
@@ -43,11 +33,11 @@ def test_the_first_request_compiles_nothing(demo, start, tmp_path):
             server.ok(f"{S2}/coverage", resampling=resampling, **WARPED)
         server.ok(f"{S2}/coverage", datetime="2016-03-18", properties="ndvi")
         server.ok(f"{S2}/map/tiles/WebMercatorQuad/14/5880/9200")
-        after = figures(server)
+        after = server.metrics()
         assert state(kernels) == before
         assert after["prismcube_compilations_total"] == 0
         assert after['prismcube_blocks_total{how="decoded"}'] > 0
-        assert not told(server, "prismcube_fallbacks_total")
+        assert not server.metrics("prismcube_fallbacks_total")
 
 
 def test_until_there_are_kernels_gdal_reads(demo, start, tmp_path):
@@ -59,7 +49,7 @@ def test_until_there_are_kernels_gdal_reads(demo, start, tmp_path):
         expected = demo.tiff(f"{S2}/coverage", resampling="bilinear", **WARPED)
         assert abs(found.data.astype(int) - expected.data).max() <= 1
         assert ((found.data == 0) == (expected.data == 0)).all()
-        after = figures(server)
+        after = server.metrics()
         assert after['prismcube_fallbacks_total{reason="kernels are being compiled"}'] == 1
         assert after["prismcube_compilations_total"] == 0
         (worker,) = server.workers()
@@ -76,7 +66,7 @@ def test_gdal_reads_everything_if_it_is_told_to(demo, start, tmp_path):
     empty = tmp_path / "kernels"
     with another(demo, start, tmp_path, ENGINE__KIND="rasterio", kernels=empty) as server:
         server.ok(f"{S2}/coverage", resampling="bilinear", **WARPED)
-        assert told(server, "prismcube_fallbacks_total") == {
+        assert server.metrics("prismcube_fallbacks_total") == {
             'prismcube_fallbacks_total{reason="the settings say rasterio"}': 1
         }
         assert not list(empty.glob("*/*")), "nobody needs kernels"
@@ -86,15 +76,15 @@ def test_the_limits_of_the_engine_are_those_of_the_settings(demo, start, tmp_pat
     with another(demo, start, tmp_path, ENGINE__THREADS="3", ENGINE__CACHE_BYTES="1") as server:
         for _ in range(2):
             server.ok(f"{S2}/coverage", datetime="2016-03-18", properties="B4")
-        after = figures(server)
+        after = server.metrics()
         assert after['prismcube_pool_size{pool="cpu"}'] == 3
         assert after["prismcube_block_cache_bytes"] == 0
         assert after['prismcube_blocks_total{how="kept"}'] == 0
-    before = figures(demo)
+    before = demo.metrics()
     for _ in range(4):  # two workers
         demo.ok(f"{S2}/coverage", datetime="2016-03-18", properties="B4")
     time.sleep(6)  # each worker looks at itself every five seconds
-    after = figures(demo)
+    after = demo.metrics()
     assert after['prismcube_blocks_total{how="kept"}'] > before.get('prismcube_blocks_total{how="kept"}', 0)
     assert after["prismcube_storage_read_bytes_total"] > 0
     assert after["prismcube_block_cache_bytes"] > 0
