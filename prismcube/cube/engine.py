@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from prismcube.cube.gate import Stop, never
@@ -31,7 +32,10 @@ from prismcube.storage.pool import Limits
 from prismcube.storage.ranges import Ranges
 
 REMOTE_AHEAD = 64
-"""Slices whose first remote files are asked for, while earlier ones are computed; what arrives is bounded in bytes."""
+"""Slices whose first remote files are asked for, while earlier ones are computed; what arrives is bounded in bytes.
+
+When half of them are left the next are begun, all at once: slices of one file are then asked for together.
+"""
 
 Job = tuple[CubePlan, int]
 """A slice to be made: its plan and its index there."""
@@ -94,8 +98,13 @@ class Engine:
         running: deque[tuple[SliceWork, list[Future[None]]]] = deque()
         try:
             while True:
-                while len(begun) < REMOTE_AHEAD and (job := next(waiting, None)) is not None:
-                    begun.append(SliceWork(self._reader, *job, shares=shares, keep=keep, stop=check, observer=observer))
+                if len(begun) <= REMOTE_AHEAD // 2:
+                    with self.windows.together():
+                        for job in islice(waiting, REMOTE_AHEAD - len(begun)):
+                            work = SliceWork(
+                                self._reader, *job, shares=shares, keep=keep, stop=check, observer=observer
+                            )
+                            begun.append(work)
                 while begun and len(running) < at_once:
                     work = begun.popleft()
                     work.start()

@@ -27,7 +27,7 @@ from prismcube.cube.windows import Pending, TiffSource, Windows
 from prismcube.model.entities import own_etag
 from prismcube.model.grid import Grid
 from prismcube.raster.reader import read_copy, read_warp
-from prismcube.storage.ranges import FileChanged
+from prismcube.storage.fetch import FileChanged
 from prismcube.tiff.layout import Window
 
 KEPT_VIEWS = 64

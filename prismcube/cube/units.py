@@ -43,7 +43,7 @@ UNIT_ROWS = 256
 """Rows of a unit are a multiple of it: blocks are mostly that high, or twice."""
 
 AHEAD = 8
-"""Remote files that a unit has asked for before it needs them."""
+"""Remote files that a unit has asked for before it needs them; when half of them are left, the next are."""
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -213,12 +213,15 @@ class Unit:
         return reversed(layer.steps) if self._is_plain else layer.steps
 
     def _reach(self, count: int) -> None:
-        """Have so many visits begun."""
-        while len(self._begun) < count and self._next < len(self._steps):
-            self._begun.append(
-                self._reader.visit(self._steps[self._next], self._grid, keep=self._keep, stop=self._stop)
-            )
-            self._next += 1
+        """Have so many visits begun, unless more than half as many are."""
+        if len(self._begun) > count // 2:
+            return
+        with self._reader.windows.together():
+            while len(self._begun) < count and self._next < len(self._steps):
+                self._begun.append(
+                    self._reader.visit(self._steps[self._next], self._grid, keep=self._keep, stop=self._stop)
+                )
+                self._next += 1
 
     def _each(self, layer: LayerPlan, use: Callable[[Visit], None]) -> bool:
         """Visit the files of a record; False when one of them can't be read."""

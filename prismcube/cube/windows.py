@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ import numpy.typing as npt
 from prismcube.cube.blocks import BlockCache, BlockKey
 from prismcube.cube.gate import Stop, never
 from prismcube.errors import SourceError
-from prismcube.storage.ranges import Ranges, Span, Traffic
+from prismcube.storage.ranges import Ranges, Traffic
+from prismcube.storage.spans import Span
 from prismcube.storage.uri import without_secret
 from prismcube.tiff.decode import PARTIAL, DecodeError, bytes_of_row, decode_block, scatter_block
 from prismcube.tiff.layout import Layout, Level, NotUnderstood, Window, check_level
@@ -121,6 +123,10 @@ class Windows:
             raise ValueError(f"there is no level {level}, only {len(levels)}")
         _check(levels[level], bands, window)
         return Pending(self._ranges, self._cache, self._add, source, level, tuple(bands), window, keep, stop)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread begins within the block is asked for at its end, all windows of a remote file together."""
+        return self._ranges.together()
 
     def _add(self, decoded: int, kept: int, empty: int) -> None:
         with self._lock:

@@ -42,6 +42,8 @@ class Request:
     """Makes the request and gives the answer."""
     tell: Callable[[Request], None]
     """Called when it is finished, in a thread of the pool; never when it was freed before."""
+    takers: int = 1
+    """Who want it; each calls `free` once."""
     answer: Any = None
     error: BaseException | None = None
     """What `action` raised."""
@@ -87,7 +89,7 @@ class RequestPool:
             self._start()
 
     def free(self, requests: Iterable[Request]) -> None:
-        """These are not wanted, or their answers have been taken."""
+        """One of those who want these does not any more, or has taken the answers."""
         with self._lock:
             self._free(requests)
             self._start()
@@ -125,6 +127,9 @@ class RequestPool:
 
     def _free(self, requests: Iterable[Request]) -> None:
         for request in requests:
+            request.takers -= 1
+            if request.takers:
+                continue
             if request.state in (State.WAITING, State.FINISHED):
                 self._let_go(request)
             request.state = State.FREED

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from prismcube.errors import Cancelled, SourceError
 from prismcube.storage import buckets
 from prismcube.storage.buckets import Missing
+from prismcube.storage.fetch import FileChanged
 from prismcube.storage.pool import Limits
-from prismcube.storage.ranges import FileChanged, Ranges, Span, runs_of
+from prismcube.storage.ranges import Ranges
+from prismcube.storage.spans import Span, runs_of
 from prismcube.storage.store import stat
 from prismcube.storage.uri import canonical_uri
 

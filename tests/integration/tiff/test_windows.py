@@ -22,7 +22,8 @@ from prismcube.cube.windows import TiffSource, Windows
 from prismcube.errors import SourceError
 from prismcube.storage import buckets
 from prismcube.storage.buckets import Missing
-from prismcube.storage.ranges import FileChanged, Ranges
+from prismcube.storage.fetch import FileChanged
+from prismcube.storage.ranges import Ranges
 from prismcube.storage.store import stat
 from prismcube.storage.uri import canonical_uri
 from prismcube.tiff.layout import NotUnderstood, Window

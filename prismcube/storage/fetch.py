@@ -1,0 +1,39 @@
+"""What is asked for of one file, and how it may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from prismcube.errors import SourceError
+from prismcube.storage.uri import without_secret
+
+Stop = Callable[[], None]
+"""Called now and then; raises what it likes when the bytes are not wanted any more."""
+
+
+class FileChanged(SourceError):
+    """The file is not the one any more that its places of blocks are known of."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(without_secret(uri), "has changed since it was indexed; index it again")
+
+
+class Truncated(SourceError):
+    """The file ends before the bytes that are needed."""
+
+    def __init__(self, uri: str, *, size: int, needed: int) -> None:
+        super().__init__(without_secret(uri), f"is truncated: it has {size:,} bytes, {needed:,} are needed")
+
+
+class Fetch(Protocol):
+    """Spans that have been asked for."""
+
+    def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
+        """Number and bytes of each span, in any order, once; the bytes are good until the next is asked for.
+
+        Raises SourceError.
+        """
+
+    def cancel(self) -> None:
+        """Nobody will ask for the rest."""
