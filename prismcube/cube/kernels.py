@@ -44,16 +44,43 @@ LEAST_WEIGHT = 1e-6
 
 
 @njit(nogil=True, cache=True)
+def _stencil(cell, points):
+    """How a line bends within a cell, by the points before, at both of its ends, and behind: weights, first and last.
+
+    Half the second difference, the mean of those at both ends of the cell (Bessel's formula); at the edge of a mesh, of
+    the only one there is.
+    """
+    before, behind = cell > 0, cell + 2 < points
+    if before and behind:
+        return 0.25, -0.25, -0.25, 0.25, cell - 1, cell + 2
+    if behind:
+        return 0.0, 0.5, -1.0, 0.5, cell, cell + 2
+    if before:
+        return 0.5, -1.0, 0.5, 0.0, cell - 1, cell
+    return 0.0, 0.0, 0.0, 0.0, cell, cell
+
+
+@njit(nogil=True, cache=True)
 def _row(x, y, v, first, step, count, line, xs, ys):
-    """Places of `count` pixels in a row: `v` cells down the mesh, `first`, `first + step`, ... cells right."""
+    """Places of `count` pixels in a row: `v` cells down the mesh, `first`, `first + step`, ... cells right.
+
+    Between control points a place follows a parabola, down and right: see `prismcube.cube.mesh`. At a control point
+    its neighbours don't matter, even when they are nowhere.
+    """
     rows, cols = x.shape
     top = min(max(math.floor(v), 0), max(rows - 2, 0))
     below = min(top + 1, rows - 1)
     t = v - top
+    w0, w1, w2, w3, above, beneath = _stencil(top, rows)
+    bend = t * (t - 1.0)
     for k in range(cols):  # the mesh at this row
-        # With t = 0 the point below doesn't matter, even when it is nowhere.
-        line[0, k] = x[top, k] if t == 0 else x[top, k] + (x[below, k] - x[top, k]) * t
-        line[1, k] = y[top, k] if t == 0 else y[top, k] + (y[below, k] - y[top, k]) * t
+        if t == 0:
+            line[0, k], line[1, k] = x[top, k], y[top, k]
+            continue
+        curve = w0 * x[above, k] + w1 * x[top, k] + w2 * x[below, k] + w3 * x[beneath, k]
+        line[0, k] = x[top, k] + (x[below, k] - x[top, k]) * t + curve * bend
+        curve = w0 * y[above, k] + w1 * y[top, k] + w2 * y[below, k] + w3 * y[beneath, k]
+        line[1, k] = y[top, k] + (y[below, k] - y[top, k]) * t + curve * bend
     last = max(cols - 2, 0)
     start = u(0)
     k = min(max(int(first), 0), last)
@@ -61,12 +88,16 @@ def _row(x, y, v, first, step, count, line, xs, ys):
         end = u(count)
         if k < last:
             end = u(min(max(math.ceil((k + 1 - first) / step), 0), count))
+        right = min(k + 1, cols - 1)
+        w0, w1, w2, w3, west, east = _stencil(k, cols)
         x0, y0 = line[0, k], line[1, k]
-        dx, dy = line[0, min(k + 1, cols - 1)] - x0, line[1, min(k + 1, cols - 1)] - y0
+        cx = w0 * line[0, west] + w1 * x0 + w2 * line[0, right] + w3 * line[0, east]
+        cy = w0 * line[1, west] + w1 * y0 + w2 * line[1, right] + w3 * line[1, east]
+        dx, dy = line[0, right] - x0 - cx, line[1, right] - y0 - cy
         for column in range(start, end):
             s = (first + column * step) - k
-            xs[column] = x0 if s == 0 else x0 + dx * s
-            ys[column] = y0 if s == 0 else y0 + dy * s
+            xs[column] = x0 if s == 0 else x0 + (dx + cx * s) * s
+            ys[column] = y0 if s == 0 else y0 + (dy + cy * s) * s
         start = max(start, end)
         k += 1
 

@@ -45,6 +45,9 @@ UNIT_ROWS = 256
 AHEAD = 8
 """Remote files that a unit has asked for before it needs them; when half of them are left, the next are."""
 
+FEW_PIXELS = 64
+"""Of a unit, so few that its topmost file mostly fills them all: those below are asked for only when it doesn't."""
+
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 Pixels = tuple[Array, Mask]
@@ -186,7 +189,7 @@ class Unit:
     def begin(self) -> None:
         """Ask for the first files, when they are remote."""
         if self._steps and is_remote(self._steps[0].uri):
-            self._reach(AHEAD)
+            self._reach(self._ahead(self._steps[0]))
 
     def place(self, data: Sequence[Array], valid: Sequence[Mask]) -> None:
         """Where the slice is made: one array a field of the plan."""
@@ -212,6 +215,10 @@ class Unit:
     def _order(self, layer: LayerPlan) -> Iterable[ReadStep]:
         return reversed(layer.steps) if self._is_plain else layer.steps
 
+    def _ahead(self, step: ReadStep) -> int:
+        """How many visits should have begun when this one is used."""
+        return AHEAD if is_remote(step.uri) and not (self._is_plain and self._grid.pixels <= FEW_PIXELS) else 1
+
     def _reach(self, count: int) -> None:
         """Have so many visits begun, unless more than half as many are."""
         if len(self._begun) > count // 2:
@@ -223,12 +230,16 @@ class Unit:
                 )
                 self._next += 1
 
-    def _each(self, layer: LayerPlan, use: Callable[[Visit], None]) -> bool:
-        """Visit the files of a record; False when one of them can't be read."""
+    def _each(
+        self, layer: LayerPlan, use: Callable[[Visit], None], is_done: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Visit the files of a record until `is_done`; False when one of them can't be read."""
         fine = True
         for step in self._order(layer):
+            if is_done():
+                break
             self._stop()
-            self._reach(AHEAD if is_remote(step.uri) else 1)
+            self._reach(self._ahead(step))
             visit = self._begun.popleft()
             if not fine:
                 visit.cancel()
@@ -260,7 +271,7 @@ class Unit:
                     missing[number] -= fill(band.band, out, valid, shunned=nodata)
 
         for layer in self._layers:
-            self._each(layer, take)
+            self._each(layer, take, lambda: not any(missing))
             if not any(missing):
                 return
 

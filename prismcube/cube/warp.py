@@ -119,7 +119,9 @@ def _cells(points: Places, mesh: Mesh) -> tuple[Places, Places]:
     if mesh.is_dense:
         return points, points
     corners = (points[:-1, :-1], points[:-1, 1:], points[1:, :-1], points[1:, 1:])
-    return np.minimum.reduce(corners), np.maximum.reduce(corners)
+    # Between its corners a cell bulges: a parabola by an eighth of its second difference.
+    bulge = sum(float(np.abs(np.diff(points, n=2, axis=axis)).max(initial=0.0)) for axis in (0, 1)) / 8
+    return np.minimum.reduce(corners) - bulge, np.maximum.reduce(corners) + bulge
 
 
 def resample(

@@ -136,8 +136,8 @@ def _row(result: CaseResult, one: Measured) -> list[str]:
 
 
 def _told(limit: Limit) -> str:
-    warp = "no own kernel" if limit.warp_rate is None else f"{limit.warp_rate / 1e6:.0f} MPix/s"
-    seconds = "not known" if limit.seconds is None else f"{limit.seconds:.3f} s"
+    warp = f"{limit.warp_rate / 1e6:.0f} MPix/s"
+    seconds = f"{limit.seconds:.3f} s"
     return (
         f" limit {seconds}: decode {limit.decoded_bytes / 1e6:.0f} MB in {limit.blocks} blocks at "
         f"{limit.decode_rate / 1e6:.0f} MB/s, warp {limit.warped_pixels / 1e6:.1f} MPix at {warp}, "

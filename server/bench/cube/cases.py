@@ -67,7 +67,7 @@ class Case:
     seconds_bar: float | None = None
     """At most so long."""
     counts_bar: bool = False
-    """Whether we mean to ask the server once for each file's pixels and never for a header."""
+    """Whether we mean to ask the server once for each pixel of a file that is needed, and never for a header."""
 
     @property
     def output_bytes(self) -> int:

@@ -4,22 +4,24 @@
 
 Decoding is to inflate and to undo the predictor.
 
-Speeds are those of one thread, measured here, on blocks of the case itself.
+Speeds are those of one thread, measured on blocks of the case itself, once in each round of the engines: a machine
+that others share, or that slows down when it is warm, does so for all. Medians are told.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
 
+from prismcube.cube.kernels import compiled
 from prismcube.model.grid import Grid
 from server.bench.cube.blocks import Block, blocks_of
 from server.bench.cube.cases import Case, Part
@@ -28,7 +30,6 @@ from server.bench.cube.scenes import SceneFile, Size, scene_grid
 
 SAMPLE = 100
 """Blocks that are decoded to measure."""
-REPEATS = 3
 WARPED = 1024
 """Pixels a side that are warped to measure."""
 COPIED = 64 * 2**20
@@ -51,17 +52,15 @@ class Limit:
     """Bytes a second of one thread, by imagecodecs' deflate."""
     predictor_rate: float
     """Bytes a second of one thread at which imagecodecs undoes predictor 2: a block is not decoded before."""
-    warp_rate: float | None
-    """Pixels a second of one thread of our bilinear kernel; None while there is none."""
+    warp_rate: float
+    """Pixels a second of one thread of our bilinear kernel."""
     copy_rate: float
     """Bytes a second of one thread."""
 
     @property
-    def seconds(self) -> float | None:
-        """None when a part of the sum is not known."""
-        if self.warped_pixels and self.warp_rate is None:
-            return None
-        warp = self.warped_pixels / self.warp_rate if self.warp_rate else 0.0
+    def seconds(self) -> float:
+        """The sum."""
+        warp = self.warped_pixels / self.warp_rate
         work = self.decoded_bytes * (1 / self.decode_rate + 1 / self.predictor_rate) + warp
         return work / self.cores + self.output_bytes / self.copy_rate
 
@@ -69,44 +68,63 @@ class Limit:
         return asdict(self) | {"seconds": self.seconds}
 
 
-def limit_of(case: Case, size: Size, folder: Path) -> Limit:
-    """Count what a case needs, and measure."""
-    needed = [
-        (folder / one.name, block)
-        for part in case.parts
-        for one in part.files
-        for block in _blocks(part, one, size, folder)
-    ]
-    sample = needed[:: max(1, len(needed) // SAMPLE)][:SAMPLE]
-    decoded = size.block * size.block * 2
-    encoded = [_read(path, block) for path, block in sample]
-    raw = [np.frombuffer(imagecodecs.deflate_decode(one), "<u2").reshape(size.block, size.block) for one in encoded]
-    room = bytearray(decoded)
-    total = len(sample) * decoded
-    source, copy = np.ones(COPIED, np.uint8), np.empty(COPIED, np.uint8)
-    return Limit(
-        blocks=len(needed),
-        stored_bytes=sum(block.length for _, block in needed),
-        decoded_bytes=len(needed) * decoded,
-        warped_pixels=sum(_warped(part, size) for part in case.parts),
-        output_bytes=case.output_bytes,
-        cores=os.cpu_count() or 1,
-        decode_rate=total / _seconds(lambda: [imagecodecs.deflate_decode(one, out=room) for one in encoded]),
-        predictor_rate=total / _seconds(lambda: [imagecodecs.delta_decode(one, axis=-1) for one in raw]),
-        warp_rate=warp_rate(),
-        copy_rate=COPIED / _seconds(lambda: np.copyto(copy, source)),
-    )
+class LimitMeter:
+    """Counts what a case needs, and measures this machine."""
+
+    def __init__(self, case: Case, size: Size, folder: Path) -> None:
+        needed = [
+            (folder / one.name, block)
+            for part in case.parts
+            for one in part.files
+            for block in _blocks(part, one, size, folder)
+        ]
+        sample = needed[:: max(1, len(needed) // SAMPLE)][:SAMPLE]
+        self._needed, self._size, self._case = needed, size, case
+        self._encoded = [_read(path, block) for path, block in sample]
+        self._raw = [
+            np.frombuffer(imagecodecs.deflate_decode(one), "<u2").reshape(size.block, size.block)
+            for one in self._encoded
+        ]
+        self._warp = _warp()
+        self._speeds: list[tuple[float, float, float, float]] = []
+
+    def measure(self) -> None:
+        """Measure all speeds once."""
+        encoded, raw, size = self._encoded, self._raw, self._size
+        total = len(raw) * size.block * size.block * 2
+        room = bytearray(size.block * size.block * 2)
+        source, copy = np.ones(COPIED, np.uint8), np.zeros(COPIED, np.uint8)
+        self._speeds.append(
+            (
+                total / _seconds(lambda: [imagecodecs.deflate_decode(one, out=room) for one in encoded]),
+                total / _seconds(lambda: [imagecodecs.delta_decode(one, axis=-1) for one in raw]),
+                WARPED**2 / _seconds(self._warp),
+                COPIED / _seconds(lambda: np.copyto(copy, source)),
+            )
+        )
+
+    def limit(self) -> Limit:
+        """By the medians of what was measured."""
+        if not self._speeds:
+            self.measure()
+        decode, predictor, warp, copied = (statistics.median(one) for one in zip(*self._speeds, strict=True))
+        return Limit(
+            blocks=len(self._needed),
+            stored_bytes=sum(block.length for _, block in self._needed),
+            decoded_bytes=len(self._needed) * self._size.block**2 * 2,
+            warped_pixels=sum(_warped(part, self._size) for part in self._case.parts),
+            output_bytes=self._case.output_bytes,
+            cores=os.cpu_count() or 1,
+            decode_rate=decode,
+            predictor_rate=predictor,
+            warp_rate=warp,
+            copy_rate=copied,
+        )
 
 
-def warp_rate() -> float | None:
-    """Pixels a second of one thread of our own bilinear kernel, on a window turned by two degrees without gaps.
-
-    None where pixels are warped by GDAL alone: its speed is no limit to hold ourselves to.
-    """
-    try:
-        kernel = import_module("prismcube.cube.kernels").compiled("bilinear", "uint16")
-    except ImportError:
-        return None
+def _warp() -> Callable[[], None]:
+    """Warps by our own bilinear kernel, on a window turned by two degrees without gaps."""
+    kernel = compiled("bilinear", "uint16")
     source = np.random.default_rng(0).integers(1, 10_000, (WARPED + 100, WARPED + 100), np.uint16)
     out, valid = np.zeros((WARPED, WARPED), np.uint16), np.zeros((WARPED, WARPED), bool)
     at = np.array([0.0, WARPED])
@@ -119,7 +137,7 @@ def warp_rate() -> float | None:
         kernel(source, zero, True, x, y, step, step, out, valid, True, 0.0, np.uint16(1))
 
     warp()
-    return float(out.size / _seconds(warp))
+    return warp
 
 
 def _blocks(part: Part, one: SceneFile, size: Size, folder: Path) -> Sequence[Block]:
@@ -153,10 +171,7 @@ def _read(path: Path, block: Block) -> bytes:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Of this thread's CPU, the best of some repeats: what neighbours on a busy machine take does not count."""
-    taken = []
-    for _ in range(REPEATS):
-        start = time.thread_time()
-        work()
-        taken.append(time.thread_time() - start)
-    return min(taken)
+    """Of this thread's CPU: what neighbours on a busy machine take does not count."""
+    start = time.thread_time()
+    work()
+    return time.thread_time() - start

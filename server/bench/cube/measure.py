@@ -20,8 +20,8 @@ import numpy as np
 from server.bench.cube.archive import catalogue
 from server.bench.cube.cases import Case, Part, cases
 from server.bench.cube.engines import ENGINES, Setup
-from server.bench.cube.engines.reproject import make as make_judge
-from server.bench.cube.limits import limit_of
+from server.bench.cube.engines.reproject import make_judge
+from server.bench.cube.limits import LimitMeter
 from server.bench.cube.report import CaseResult, Measured, Report
 from server.bench.cube.scenes import SIZES, Size, make
 from server.bench.cube.slow_server import SlowServer, slow_server
@@ -89,11 +89,12 @@ class _Bench:
         self._start = start
         self._stack = stack
         self._server: SlowServer | None = None
-        self._truth: dict[Part, Path] = {}
+        self._truth: dict[Part, tuple[Path, int]] = {}
 
     def result(self, case: Case, tick: Callable[[int], None]) -> CaseResult:
         setup = self._setup(case)
-        truth = [self._judged(part, setup) for part in case.parts]
+        judged = [self._judged(part, setup) for part in case.parts]
+        truth = [path for path, _ in judged]
         with ExitStack() as stack:
             workers: dict[str, Worker] = {}
             failed: dict[str, str] = {}
@@ -107,7 +108,11 @@ class _Bench:
                     failed[name] = str(error)
                 tick(1)
             timed: dict[str, list[Run]] = {name: [] for name in firsts}
+            is_bound = case.source == "disk" and not case.is_point  # by the machine, not by the network
+            meter = LimitMeter(case, self._wanted.size, self._folder) if is_bound else None
             for _ in range(self.runs):
+                if meter:
+                    meter.measure()
                 for name, (first, _) in firsts.items():
                     if first.seconds < PATIENCE and name not in failed:
                         try:
@@ -119,8 +124,14 @@ class _Bench:
             Measured(engine=name, failed=failed[name]) if name in failed else _together(*firsts[name], timed[name])
             for name in self._wanted.engines
         ]
-        limit = limit_of(case, self._wanted.size, self._folder) if case.source == "disk" and not case.is_point else None
-        return CaseResult(case=case, engines=tuple(measured), limit=limit, judged=self._wanted.size == SIZES["full"])
+        limit = meter.limit() if meter else None
+        return CaseResult(
+            case=case,
+            engines=tuple(measured),
+            limit=limit,
+            visits=sum(visits for _, visits in judged),
+            judged=self._wanted.size == SIZES["full"],
+        )
 
     def _first(self, name: str, worker: Worker, truth: list[Path]) -> tuple[Run, Measured]:
         if self._server:
@@ -139,13 +150,14 @@ class _Bench:
             catalogue(home, self._wanted.size, base)
         return Setup(size=self._wanted.size, case=case, base=base, home=home)
 
-    def _judged(self, part: Part, setup: Setup) -> Path:
-        """The judge's cube of a part, in a file."""
+    def _judged(self, part: Part, setup: Setup) -> tuple[Path, int]:
+        """The judge's cube of a part, in a file, and how many files it had to look into."""
         if part not in self._truth:
             path = self._temporary / f"truth-{len(self._truth)}.npy"
             local = Setup(size=setup.size, case=setup.case, base=str(self._folder), home=setup.home)
-            np.save(path, make_judge(local).run(part))
-            self._truth[part] = path
+            judge = make_judge(local)
+            np.save(path, judge.run(part))
+            self._truth[part] = path, judge.visits
         return self._truth[part]
 
 

@@ -55,6 +55,8 @@ class CaseResult:
     """Whether the bars hold here: at the full size only."""
     limit: Limit | None
     """Of cases whose time is the machine's, not the network's."""
+    visits: int
+    """Files that must be looked into: each date's topmost, and those below it where that one is empty."""
 
     @property
     def ours(self) -> Measured | None:
@@ -69,8 +71,7 @@ class CaseResult:
     def limit_share(self) -> float | None:
         """The limit's seconds by ours: 1 is as quick as can be."""
         ours = self.ours.median if self.ours else None
-        seconds = self.limit.seconds if self.limit else None
-        return seconds / ours if seconds is not None and ours else None
+        return self.limit.seconds / ours if self.limit and ours else None
 
     def bars(self) -> list[Bar]:
         """Each bar of the case beside what was reached; none where something failed, or at another size."""
@@ -89,8 +90,7 @@ class CaseResult:
         if self.case.seconds_bar is not None:
             found.append(Bar("seconds", ours.median, self.case.seconds_bar, least=False))
         if self.case.counts_bar and ours.counts:
-            files = sum(len(part.files) for part in self.case.parts)
-            found.append(Bar("requests for pixels", ours.counts.data, files, least=False))
+            found.append(Bar("requests for pixels", ours.counts.data, self.visits, least=False))
             found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))
         if ours.growth is not None and not self.case.is_point:
             largest = 1.25 * self.case.output_bytes / 1e6
