@@ -1,8 +1,8 @@
 """The pixels that all engines are held against, and by how much they differ.
 
 The judge is rasterio: aligned grids are read, all others are reprojected, every pixel placed by PROJ itself, from the
-coarsest overview that is fine enough, with GDAL's own kernel where the output is coarser than that overview and without
-its widening elsewhere. Of files that overlap the later lies on top.
+coarsest overview that is fine enough, with GDAL's kernel widened by how much the output is coarser than that overview.
+Of files that overlap the later lies on top.
 """
 
 from __future__ import annotations

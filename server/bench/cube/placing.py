@@ -27,8 +27,8 @@ class Placed:
 
     level: int
     """0: the file itself; else its overview number `level - 1`."""
-    scale: float
-    """Pixels of the level a pixel of the grid."""
+    scale: tuple[float, float]
+    """(down, right) pixels of the level a pixel of the grid."""
     rows: slice
     """Of the level, with a margin for the kernel; empty when the grid lies beside the file."""
     cols: slice
@@ -36,8 +36,10 @@ class Placed:
     """How much of the grid lies in the file."""
 
     @property
-    def is_widened(self) -> bool:
-        return self.scale > WIDENED
+    def kernel(self) -> tuple[float, float]:
+        """(down, right) what GDAL is to widen its kernel by, as XSCALE and YSCALE: 1 where it is not."""
+        down, right = (1 / one if one > WIDENED else 1.0 for one in self.scale)
+        return down, right
 
     @property
     def is_empty(self) -> bool:
@@ -52,13 +54,14 @@ def placed(source: Grid, target: Grid, *, margin: int = 3) -> Placed:
     cols, rows = _places(source, target, _samples(target.height), _samples(target.width))
     dx = np.hypot(np.diff(cols, axis=1), np.diff(rows, axis=1)) / _steps(target.width)
     dy = np.hypot(np.diff(cols, axis=0), np.diff(rows, axis=0)) / _steps(target.height)[:, None]
-    full = float(min(np.median(dx), np.median(dy))) if dx.size and dy.size else 1.0
+    down, right = float(np.median(dy)), float(np.median(dx))
+    full = min(down, right)
     level = max(0, math.floor(math.log2(full) + 1e-6))
     factor = 2**level
     reach = math.ceil(margin * max(1.0, full / factor))
     return Placed(
         level,
-        full / factor,
+        (down * (source.height // factor) / source.height, right * (source.width // factor) / source.width),
         _range(rows / factor, reach, source.height // factor),
         _range(cols / factor, reach, source.width // factor),
         _share(source, target),

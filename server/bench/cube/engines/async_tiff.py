@@ -77,5 +77,5 @@ class AsyncGeotiff:
         transform = part_of(level.transform, rows, cols)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._pool, lambda: warp(read.data[0], transform, one, part, widened=where.is_widened)
+            self._pool, lambda: warp(read.data[0], transform, one, part, kernel=where.kernel)
         )

@@ -58,18 +58,24 @@ def read(place: str, one: SceneFile, part: Part, *, tolerance: float = TOLERANCE
 def _window(source: Any, where: Placed, one: SceneFile, part: Part, tolerance: float) -> Any:
     pixels = source.read(1, window=Window.from_slices(where.rows, where.cols))
     place = part_of(source.transform, where.rows, where.cols)
-    return warp(pixels, place, one, part, widened=where.is_widened, tolerance=tolerance)
+    return warp(pixels, place, one, part, kernel=where.kernel, tolerance=tolerance)
 
 
 def warp(
-    pixels: Any, transform: Affine, one: SceneFile, part: Part, *, widened: bool, tolerance: float = TOLERANCE
+    pixels: Any,
+    transform: Affine,
+    one: SceneFile,
+    part: Part,
+    *,
+    kernel: tuple[float, float],
+    tolerance: float = TOLERANCE,
 ) -> Any:
     """Pixels of a window, placed by a transform, on the grid of a part.
 
-    GDAL widens its kernels by a rule of its own, at equal pixel sizes too: told not to, unless the output is coarser.
+    By itself GDAL widens its kernels as the sizes of both windows tell, at equal pixel sizes too: it is told how far.
     """
     made = np.full(part.grid.shape, NODATA, np.uint16)
-    scale = {} if widened else {"XSCALE": 1, "YSCALE": 1}
+    down, right = kernel
     reproject(
         pixels,
         made,
@@ -82,6 +88,7 @@ def warp(
         resampling=Resampling[part.resampling],
         tolerance=tolerance,
         num_threads=1,
-        **scale,
+        XSCALE=right,
+        YSCALE=down,
     )
     return made
