@@ -18,14 +18,13 @@ from typing import Any
 from ingester import archives
 from ingester.mapping.rules import Content, DatasetRule, HoldingRule, fill
 from ingester.times import band_times
-from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of
+from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of, header_of
 from prismcube.catalogue import FileEntry, Holding
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.entities import Container, Dataset, DatasetStatus, Record, Variable
 from prismcube.model.period import utc
 from prismcube.raster.inspect import RasterInfo, inspect
 from prismcube.storage.uri import without_secret
-from prismcube.tiff.current import current_header
 from prismcube.tiff.layout import Header
 
 Compare = Callable[[RasterInfo], tuple[str, ...]]
@@ -155,8 +154,8 @@ class _Headers:
 
 def _layouts(holdings: tuple[Holding, ...]) -> dict[str, Header]:
     """Where the blocks of each part of the file lie that holds a dataset."""
-    parts = {(one.uri, one.subdir) for of in holdings for one in of.datasets}
-    return {subdir: current_header(uri, subdir) for uri, subdir in sorted(parts)}
+    parts = {one.subdir: one for of in holdings for one in of.datasets}
+    return {subdir: header_of(one) for subdir, one in sorted(parts.items())}
 
 
 _Datasets = list[tuple[DatasetRule, str, tuple[int, ...]]]
@@ -210,7 +209,17 @@ def _key(record: Record) -> tuple[Any, ...]:
 def facts(entry: FileEntry) -> set[Any]:
     """What two entries of a file must have in common to be the same, but for the etag."""
     return {
-        (_key(of.record), one.instance_id, one.subdir, one.bands, repr(one.format), one.mapping, one.grid, one.status)
+        (
+            _key(of.record),
+            one.instance_id,
+            one.subdir,
+            one.bands,
+            repr(one.format),
+            one.mapping,
+            one.grid,
+            one.slant,
+            one.status,
+        )
         for of in entry.holdings
         for one in of.datasets
     }

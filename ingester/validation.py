@@ -6,7 +6,7 @@ Indexing, registering and creating a dataset by hand all ask `check_dataset`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -15,6 +15,8 @@ from prismcube.model.entities import Dataset, DatasetStatus, Variable
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.raster.inspect import RasterInfo
 from prismcube.storage.uri import without_secret
+from prismcube.tiff.current import current_header
+from prismcube.tiff.layout import Header
 
 FromFile = Literal["file"]
 FROM_FILE: FromFile = "file"
@@ -70,8 +72,15 @@ def dataset_of(
         mapping=parts.mapping,
         grid=info.grid,
         footprint=info.footprint,
+        slant=info.slant,
         status=status,
     )
+
+
+def header_of(dataset: Dataset) -> Header:
+    """Where the blocks of its file lie, read anew, or why GDAL must read it. Raises as `current_header` does."""
+    header = current_header(dataset.uri, dataset.subdir)
+    return header if dataset.slant is None else replace(header, layout=None, reason=dataset.slant.reason)
 
 
 def check_dataset(

@@ -79,12 +79,13 @@ def _short(crs: str) -> str:
 
 def _grid(said: Mapping[str, Any], info: RasterInfo) -> Iterator[str]:
     shape = _numbers(said.get("proj:shape"), 2)
-    if shape and tuple(shape) != info.grid.shape:
-        rows, columns = info.grid.shape
+    own_place = info.slant or info.grid
+    rows, columns = own_place.height, own_place.width
+    if shape and tuple(shape) != (rows, columns):
         yield f"proj:shape is {shape[0]:g} x {shape[1]:g}, the file has {rows} x {columns} pixels"
     transform = _numbers(said.get("proj:transform"), 6)
     if transform:
-        own = tuple(info.grid.transform)[:6]
+        own = tuple(own_place.transform)[:6]
         pixel = max(info.grid.resolution)
         if any(not math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-6 * pixel) for a, b in zip(transform, own, strict=True)):
             yield f"proj:transform is {_list(transform)}, the file's is {_list(own)}"

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from prismcube.catalogue.tables import container, dataset
 from prismcube.catalogue.types import format_document, grid_of
 from prismcube.model.entities import Dataset, DatasetStatus
+from prismcube.model.slant import Slant
 
 SELECT = select(
     dataset.c.id,
@@ -28,6 +29,7 @@ SELECT = select(
     dataset.c.dy,
     dataset.c.width,
     dataset.c.height,
+    dataset.c.slant,
     dataset.c.footprint,
     container.c.uri,
     container.c.etag,
@@ -35,7 +37,7 @@ SELECT = select(
 
 
 def facts(one: Dataset) -> dict[str, Any]:
-    """What must not differ when a dataset is stored again, by name. Its footprint follows from the grid."""
+    """What must not differ when a dataset is stored again, by name. Its footprint follows from grid and slant."""
     mapping, grid = one.mapping, one.grid
     return {
         "instance": one.instance_id,
@@ -46,6 +48,7 @@ def facts(one: Dataset) -> dict[str, Any]:
         "crs": grid.crs,
         "transform": tuple(grid.transform)[:6],
         "size": (grid.width, grid.height),
+        "slant": None if one.slant is None else one.slant.to_json(),
     }
 
 
@@ -69,6 +72,7 @@ def dataset_values(one: Dataset) -> dict[str, Any]:
         "dy": dy,
         "width": one.grid.width,
         "height": one.grid.height,
+        "slant": None if one.slant is None else one.slant.to_json(),
         "footprint": one.footprint,
         "west": west,
         "south": south,
@@ -95,6 +99,7 @@ def dataset_of(row: Any) -> Dataset:
         mapping=row.mapping,
         grid=grid_of(row.crs, row.x0, row.y0, row.dx, row.dy, row.width, row.height),
         footprint=row.footprint,
+        slant=None if row.slant is None else Slant.from_json(row.slant),
         subdir=row.subdir,
         status=DatasetStatus(row.status),
         etag=row.etag,

@@ -41,10 +41,10 @@ OWNERS = (  # the datasets that have any of these bands
 )
 INSERT = insert(dataset).returning(dataset.c.id)
 INSERT_BANDS = insert(dataset_band)
-FROM_FILE = ("format", "crs", "transform", "size")
+FROM_FILE = ("format", "crs", "transform", "size", "slant")
 """Those of `facts` that a file says itself."""
 FILE_COLUMNS = (
-    "format", "crs", "x0", "y0", "dx", "dy", "width", "height", "footprint", "west", "south", "east", "north",
+    "format", "crs", "x0", "y0", "dx", "dy", "width", "height", "slant", "footprint", "west", "south", "east", "north",
 )  # fmt: skip
 UPDATE = (
     update(dataset)

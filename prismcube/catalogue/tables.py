@@ -215,6 +215,7 @@ dataset = Table(
     Column("dy", Double, nullable=False),  # positive
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    Column("slant", Json),  # how the pixels lie when not on that grid
     Column("footprint", Geometry, nullable=False),
     *_box(),  # of the footprint
     CheckConstraint("status IN ('active', 'inactive', 'to-delete')", name="status"),

@@ -28,6 +28,7 @@ from prismcube.model.entities import Dataset, own_etag
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.mask import MaskRule
+from prismcube.model.slant import Slant
 from prismcube.tiff.layout import Header, Layout
 
 KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lanczos": 6}
@@ -66,7 +67,7 @@ class ReadStep:
     uri: str
     subdir: str
     grid: Grid
-    """Of the file."""
+    """Of the file; around its pixels where they have a slant."""
     format: DataFormat
     """Of the stored values."""
     mode: Literal["copy", "warp"]
@@ -87,6 +88,8 @@ class ReadStep:
     """Where the file's blocks lie, of the state that `etag` names; None: GDAL reads it."""
     fallback: str = ""
     """Why, in a few words, where there is no layout."""
+    slant: Slant | None = None
+    """How the file's pixels lie when not on `grid`: it is warped by GDAL."""
     turn: float = 0.0
     """By how much the output must be moved east to lie where the file has it: a file may count 0 to 360 degrees."""
 
@@ -285,20 +288,22 @@ class _Planner:
                     if field.instance_id != dataset.instance_id:
                         continue
                     layout = self._layout(dataset, dataset.bands[field.band])[0]
-                    view = self._view(dataset.grid, place, layout, resampling)
+                    view = self._view(dataset, place, layout, resampling)
                     how = "nearest" if view.offset is not None else resampling
                     # float nodata: NaN differs from itself, its text does not
                     key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how, view)
                     visits.setdefault(key, []).append((dataset, target, field))
         return tuple(self._visit(key[-2], key[-1], wanted) for key, wanted in visits.items())
 
-    def _view(self, grid: Grid, place: Place, layout: Layout | None, resampling: str) -> _View:
+    def _view(self, dataset: Dataset, place: Place, layout: Layout | None, resampling: str) -> _View:
         """At which resolution a file is read, and whether its pixels are then those of the output."""
+        if dataset.slant is not None:  # they are of none
+            return _View(place.turn, None, 0, place.scale, place.pixels)
         level = level_of(layout, place.scale, resampling) if layout else 0
         if layout is None or level == 0:
             return _View(place.turn, place.offset, 0, place.scale, place.pixels)
         target = self.request.grid.moved(place.turn) if place.turn else self.request.grid
-        offset = level_grid(grid, layout, level).pixel_offset(target)
+        offset = level_grid(dataset.grid, layout, level).pixel_offset(target)
         return _View(place.turn, offset, level, place.scale, level_pixels(place.pixels, layout, level))
 
     def _visit(self, resampling: str, view: _View, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
@@ -321,12 +326,15 @@ class _Planner:
             scale=view.scale,
             read_bytes=view.pixels * distinct * first.format.itemsize,
             turn=view.turn,
+            slant=first.slant,
             layout=layout,
             fallback=fallback,
         )
 
     def _layout(self, dataset: Dataset, band: int) -> tuple[Layout | None, str]:
         """The layout that a file may be read by, or why there is none; `band` is the last one wanted."""
+        if dataset.slant is not None:
+            return None, dataset.slant.reason
         header = self.headers.get((dataset.uri, dataset.subdir))
         if header is None:
             return None, "no layout is stored"

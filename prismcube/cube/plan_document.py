@@ -31,6 +31,7 @@ from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid, parse_crs
 from prismcube.model.mask import MaskRule
 from prismcube.model.period import format_instant, parse_instant
+from prismcube.model.slant import Slant
 from prismcube.tiff.layout import Layout, NotUnderstood
 from prismcube.tiff.packed import pack, unpack, unpacked_size
 
@@ -145,6 +146,7 @@ def _step_json(step: ReadStep, numbers: dict[Layout, int] | None) -> dict[str, A
         "level": step.level,
         "scale": list(step.scale),
         "turn": step.turn,
+        "slant": None if step.slant is None else step.slant.to_json(),
         "bands": [
             {
                 "target": band.target,
@@ -212,6 +214,12 @@ class _Part:
         self.check(fine, name, "is no number")
         return float(found)
 
+    def affine(self, name: str) -> Affine:
+        numbers = self.value(name)
+        self.check(isinstance(numbers, list) and len(numbers) == 6, name, "is no list of six numbers")
+        values = _Part({str(at): one for at, one in enumerate(numbers)}, f"{self.path}.{name}")
+        return Affine(*(values.number(str(at)) for at in range(6)))
+
     def optional(self, name: str, *, finite: bool = True) -> float | None:
         return None if self._document.get(name) is None else self.number(name, finite=finite)
 
@@ -232,14 +240,23 @@ def _mosaic(name: str) -> str:
 def _grid(part: _Part) -> Grid:
     crs = part.text("crs")
     _told(part, "crs", parse_crs, crs)
-    numbers = part.value("transform")
-    part.check(isinstance(numbers, list) and len(numbers) == 6, "transform", "is no list of six numbers")
-    values = _Part({str(at): one for at, one in enumerate(numbers)}, f"{part.path}.transform")
-    transform = Affine(*(values.number(str(at)) for at in range(6)))
+    transform = part.affine("transform")
     height, width = (part.whole(name, least=1, most=LARGEST_SIDE) for name in ("height", "width"))
     grid: Grid = _told(part, "transform", Grid, crs, transform, height, width)
     _told(part, "transform", lambda: grid.bounds)  # finite
     return grid
+
+
+def _slant(part: _Part, grid: Grid) -> Slant | None:
+    """How pixels lie in their grid; plans of earlier versions don't tell."""
+    if "slant" not in part.names or part.value("slant") is None:
+        return None
+    one = part.part("slant")
+    height, width = (one.whole(name, least=1, most=LARGEST_SIDE) for name in ("height", "width"))
+    slant: Slant = _told(one, "transform", Slant, one.affine("transform"), height, width)
+    upright = _told(one, "transform", slant.upright, grid.crs)
+    part.check(upright == grid, "slant", "is of pixels that have another grid around them")
+    return slant
 
 
 def _field(part: _Part) -> OutputField:
@@ -299,7 +316,10 @@ def _step(part: _Part, layouts: Sequence[Layout]) -> ReadStep:
         offset = part.wholes("offset", offset, least=-LARGEST_SIDE, most=LARGEST_SIDE)
     part.check(offset is None or len(offset) == 2, "offset", "is no pair")
     part.check(mode == ("warp" if offset is None else "copy"), "mode", "is warp without an offset, copy with one")
+    slant = _slant(part, grid)
+    part.check(slant is None or offset is None, "offset", "is given for a file with a slant, which is never copied")
     number = part.value("layout")
+    part.check(slant is None or number is None, "layout", "is given for a file with a slant, which GDAL reads")
     layout = None
     if number is not None:
         layout = layouts[part.whole("layout", most=len(layouts) - 1)]
@@ -320,6 +340,7 @@ def _step(part: _Part, layouts: Sequence[Layout]) -> ReadStep:
         level=level,
         scale=_scale(part),
         turn=part.number("turn"),
+        slant=slant,
         read_bytes=part.whole("readBytes"),
         layout=layout,
         fallback=part.text("fallback"),

@@ -95,6 +95,8 @@ class _ByGdal(Visit):
                 self._read = read_copy(source, self.bands, self.grid, row=row, col=col, level=source.level)
             else:
                 down, right = _shrink(self.step, source.grid)
+                if source.slant is not None:
+                    down, right = source.slant.along_own_axes(down, right)
                 scale = kernel_scale(down), kernel_scale(right)
                 how = source.resampling
                 self._read = read_warp(source, self.bands, self.grid, resampling=how, scale=scale, level=source.level)

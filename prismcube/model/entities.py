@@ -20,6 +20,7 @@ from prismcube.errors import InvalidInput
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.globe import on_globe
 from prismcube.model.grid import Grid
+from prismcube.model.slant import Slant
 from prismcube.model.text import LONGEST_NAME, check_name, check_text
 
 LONGEST_URI, LONGEST_SUBDIR = 2_048, 500
@@ -194,9 +195,11 @@ class Dataset:
     mapping: ValueMapping
     """Stored to external values."""
     grid: Grid
-    """Of the file."""
+    """Of the file; around its pixels where they have a slant."""
     footprint: MultiPolygon
     """Longitude, latitude."""
+    slant: Slant | None = None
+    """How the pixels lie when not on `grid`."""
     subdir: str = ""
     """GDAL subdataset or TIFF directory inside the file; empty for the file itself."""
     status: DatasetStatus = DatasetStatus.ACTIVE

@@ -20,6 +20,7 @@ from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.formats import DTYPES
 from prismcube.model.globe import on_globe, polygons
 from prismcube.model.grid import CRS84, Grid, crs_name, parse_crs, transformer
+from prismcube.model.slant import Slant
 from prismcube.raster.opening import Files, opened_files
 from prismcube.raster.whole import check_whole
 from prismcube.storage.store import stat
@@ -44,6 +45,7 @@ class RasterInfo:
     uri: str
     """Canonical, see `prismcube.storage.uri`."""
     grid: Grid
+    """Of the pixels; around them where they have a slant."""
     dtypes: tuple[str, ...]
     """Of each band; all are among `DTYPES`."""
     nodata: tuple[float | None, ...]
@@ -51,7 +53,7 @@ class RasterInfo:
     descriptions: tuple[str, ...]
     """Of each band; empty where there is none."""
     footprint: MultiPolygon
-    """Longitude, latitude; of the file's bounds, densified, split at the date line."""
+    """Longitude, latitude; of the pixels' outline, densified, split at the date line."""
     etag: str
     """Changes when the file or one of its `sidecars` does, see `prismcube.storage.versions`."""
     interleave: str
@@ -62,6 +64,8 @@ class RasterInfo:
     """GDAL's name of the format, by the content: a JPEG 2000 named `.tif` is `JP2OpenJPEG`."""
     subdatasets: tuple[str, ...] = ()
     """Subdirs of what else is in the file: variables, pages."""
+    slant: Slant | None = None
+    """How the pixels lie when not on `grid`."""
     sidecars: tuple[str, ...] = ()
     """URIs of the files beside it that were used, other than overviews and masks; sorted."""
 
@@ -97,9 +101,9 @@ def _read(source: Any, uri: str, subdir: str, files: Files) -> RasterInfo:
     for band, dtype in enumerate(source.dtypes, start=1):
         if dtype not in DTYPES:
             raise SourceError(shown, f"band {band} is of type {dtype}; supported are {', '.join(DTYPES)}")
-    grid = _grid(source, shown)
+    grid, slant = _place(source, shown)
     try:
-        outline = footprint(grid)
+        outline = footprint(grid, slant)
     except InvalidInput as error:
         raise SourceError(shown, error.reason) from error
     except (ProjError, GEOSException) as error:
@@ -110,6 +114,7 @@ def _read(source: Any, uri: str, subdir: str, files: Files) -> RasterInfo:
         subdir=subdir,
         driver=source.driver,
         grid=grid,
+        slant=slant,
         dtypes=tuple(source.dtypes),
         nodata=tuple(source.nodatavals),
         descriptions=tuple(text or "" for text in source.descriptions),
@@ -132,31 +137,37 @@ def _subdatasets(source: Any, subdir: str) -> tuple[str, ...]:
     return tuple(one for one in found if one)
 
 
-def _grid(source: Any, uri: str) -> Grid:
+def _place(source: Any, uri: str) -> tuple[Grid, Slant | None]:
+    """Where the pixels lie: on a north-up grid, or with a slant in one."""
     transform: Affine = source.transform
     if transform == Affine.identity():
         if source.gcps[0]:
             raise SourceError(uri, "is georeferenced by ground control points only; preprocess it first (warp)")
+        if source.rpcs is not None:
+            raise SourceError(uri, "is georeferenced by rational polynomials (RPC) only; preprocess it first (warp)")
         if source.crs is None:
             raise SourceError(uri, "has no coordinate reference system and no geotransform (is a sidecar missing?)")
         raise SourceError(uri, "has no geotransform")
     if source.crs is None:
         raise SourceError(uri, "has no coordinate reference system (is a sidecar missing?)")
-    if transform.b or transform.d:
-        raise SourceError(uri, "is rotated; preprocess it first (warp to a north-up grid)")
+    crs = crs_name(source.crs.to_wkt())
     try:
-        return Grid(crs_name(source.crs.to_wkt()), transform, source.height, source.width)
+        if transform.b == transform.d == 0 and transform.a > 0 > transform.e:
+            return Grid(crs, transform, source.height, source.width), None
+        slant = Slant(transform, source.height, source.width)
+        return slant.upright(crs), slant
     except InvalidInput as error:
         raise SourceError(uri, f"{error.parameter} {error.reason}") from error
 
 
 @lru_cache(maxsize=1024)  # images of one place share it
-def footprint(grid: Grid) -> MultiPolygon:
-    """The outline of a grid as valid polygons within [-180, 180] x [-90, 90], cut at the date line, closed over a pole.
+def footprint(grid: Grid, slant: Slant | None = None) -> MultiPolygon:
+    """The outline of a grid, or of the pixels that lie in it with a slant, as valid polygons within [-180, 180] x
+    [-90, 90], cut at the date line, closed over a pole.
 
     Raises InvalidInput("footprint", ...) when its edge has no place on the globe.
     """
-    lon, lat = _edge(grid)
+    lon, lat = _edge(grid, slant)
     lon = np.unwrap(lon, period=360)
     turn = lon[-1] - lon[0]
     ring = np.column_stack([lon, lat])
@@ -174,19 +185,22 @@ def footprint(grid: Grid) -> MultiPolygon:
     return outline
 
 
-def _edge(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _edge(grid: Grid, slant: Slant | None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Longitudes and latitudes along the closed edge, clockwise from the first pixel's corner."""
     bounds = grid.bounds
     if parse_crs(grid.crs).is_geographic and not -720 <= bounds.west <= bounds.east <= 720:
         # 0 to 360 is a habit, and half a pixel more; beyond is a wrong header.
         raise InvalidInput("footprint", f"its longitudes are {bounds.west:g} to {bounds.east:g}")
     along = np.linspace(0, 1, POINTS)
-    x = bounds.west + (bounds.east - bounds.west) * along
-    y = bounds.north + (bounds.south - bounds.north) * along
-    east, south = np.full(POINTS - 1, bounds.east), np.full(POINTS - 1, bounds.south)
-    west, north = np.full(POINTS - 1, bounds.west), np.full(POINTS - 1, bounds.north)
-    xs = np.concatenate([x[:-1], east, x[:0:-1], west, x[:1]])
-    ys = np.concatenate([north, y[:-1], south, y[:0:-1], y[:1]])
+    near, far = np.zeros(POINTS - 1), np.ones(POINTS - 1)
+    right = np.concatenate([along[:-1], far, along[:0:-1], near, along[:1]])
+    down = np.concatenate([near, along[:-1], far, along[:0:-1], along[:1]])
+    if slant is None:
+        xs = bounds.west + (bounds.east - bounds.west) * right
+        ys = bounds.north + (bounds.south - bounds.north) * down
+    else:
+        t, cols, rows = slant.transform, right * slant.width, down * slant.height
+        xs, ys = t.a * cols + t.b * rows + t.c, t.d * cols + t.e * rows + t.f
     lon, lat = transformer(grid.crs, CRS84).transform(xs, ys)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise InvalidInput("footprint", "its bounds have no place on the globe")

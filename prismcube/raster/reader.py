@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from prismcube.errors import SourceError
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
+from prismcube.model.slant import Slant
 from prismcube.raster.opening import opened
 from prismcube.storage.uri import without_secret
 
@@ -39,6 +40,8 @@ class Source(Protocol):
     def subdir(self) -> str: ...
     @property
     def grid(self) -> Grid: ...
+    @property
+    def slant(self) -> Slant | None: ...
     @property
     def format(self) -> DataFormat: ...
 
@@ -78,8 +81,8 @@ def read_warp(
 ) -> Pixels:
     """Pixels of `target`, resampled from a level of the file by one of rasterio's warp resamplings.
 
-    `scale`: (down, right) pixels of the target for one of the level, by which kernels are widened below 0.95. GDAL's
-    own guess depends on the window, so that parts of an answer would not fit together.
+    `scale`: (down, right) pixels of the target for one of the level, along the file's own axes, by which kernels are
+    widened below 0.95. GDAL's own guess depends on the window, so that parts of an answer would not fit together.
 
     Raises SourceError when the file can't be opened, read or warped.
     """
@@ -93,7 +96,7 @@ def read_warp(
         reproject(
             rasterio.band(dataset, list(bands)),
             data,
-            src_transform=source.grid.transform,
+            src_transform=(source.slant or source.grid).transform,
             src_crs=dataset.crs,
             dst_transform=target.transform,
             dst_crs=target.crs,
@@ -119,7 +122,8 @@ def _check_unchanged(
     if is_overview and transform.almost_equals(source.grid.transform):  # GDAL divides where we multiply
         transform = source.grid.transform
     found = (dataset.dtypes[0], dataset.shape, tuple(transform))
-    catalogued = (source.format.dtype, source.grid.shape, tuple(source.grid.transform))
+    known = source.slant or source.grid
+    catalogued = (source.format.dtype, (known.height, known.width), tuple(known.transform))
     if max(bands) > dataset.count:
         raise SourceError(
             without_secret(source.uri), f"was replaced: has {dataset.count} band(s), needs {max(bands)}; index it again"

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of
+from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of, header_of
 from prismcube.catalogue import Catalogue, UnitOfWork
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.errors import Conflict, InvalidInput, NotFound, SourceError
@@ -14,7 +14,6 @@ from prismcube.model.entities import Container, Dataset
 from prismcube.raster.inspect import inspect
 from prismcube.storage import store
 from prismcube.storage.uri import canonical_uri, gdal_path, is_remote, without_secret
-from prismcube.tiff.current import current_header
 from prismcube.tiff.layout import Header
 from providers.catalogue.documents import Dataset as Document
 from providers.catalogue.documents import number
@@ -82,20 +81,20 @@ def read(of: Catalogue, document: Document) -> Read:
     )
     try:
         info = inspect(canonical_uri(document.uri), document.subdir)
-        header = current_header(info.uri, info.subdir)
         parts = check_dataset(
             info, bands=document.bands, variable=variable, internal=internal, mapping=document.mapping.value()
         )
+        dataset = dataset_of(
+            info,
+            parts,
+            instance_id=document.instance,
+            time=record.time,
+            record_id=document.record,
+            status=document.status,
+        )
+        header = header_of(dataset)
     except SourceError as error:
         raise InvalidInput("uri", str(error)) from error
-    dataset = dataset_of(
-        info,
-        parts,
-        instance_id=document.instance,
-        time=record.time,
-        record_id=document.record,
-        status=document.status,
-    )
     return Read(dataset, info.etag, header)
 
 

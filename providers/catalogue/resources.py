@@ -287,6 +287,7 @@ class Datasets(Resource[entities.Dataset, doc.Dataset]):
             "time": format_instant(entity.time),
             "dtype": entity.format.dtype,
             "grid": entity.grid.to_json(),
+            "slant": None if entity.slant is None else entity.slant.to_json(),
             "footprint": geojson.write(entity.footprint),
         }
 

@@ -14,14 +14,19 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.rpc import RPC
 from shapely.geometry import MultiPolygon, Point, box
 
 from prismcube.errors import SourceError
-from prismcube.model.grid import Grid
+from prismcube.model.grid import Grid, transformer
+from prismcube.model.slant import Slant
 from prismcube.raster.inspect import footprint, inspect
 from prismcube.storage.uri import canonical_uri, gdal_path
 
 HERE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+_TERMS = {f"{side}_{part}_coeff": [1.0] * 20 for side in ("line", "samp") for part in ("num", "den")}
+_NUMBERS = {f"{name}_{what}": 1.0 for name in ("height", "lat", "line", "long", "samp") for what in ("off", "scale")}
+POLYNOMIALS = RPC(**_TERMS, **_NUMBERS)
 
 
 def write(path: Path, **profile: Any) -> Path:
@@ -73,8 +78,8 @@ def test_ground_control_points_only(shared_data: Path) -> None:
         ({}, "no coordinate reference system and no geotransform"),
         ({"transform": HERE}, "no coordinate reference system"),
         ({"crs": "EPSG:32633"}, "no geotransform"),
-        ({"crs": "EPSG:32633", "transform": HERE @ Affine.rotation(5)}, "rotated"),
-        ({"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, 10, 5e6)}, "north-up"),
+        ({"crs": "EPSG:32633", "transform": Affine(10, 5, 5e5, 20, 10, 5e6)}, "must give each pixel an area"),
+        ({"rpcs": POLYNOMIALS}, "rational polynomials"),
         ({"crs": "EPSG:32633", "transform": HERE, "dtype": "complex64"}, "complex64"),
         ({"crs": "EPSG:3857", "transform": Affine(10, 0, 9e99, 0, -10, 5e6)}, "on the globe|longitude"),
         ({"crs": "EPSG:4326", "transform": Affine(1e9, 0, 0, 0, -1, 5)}, "longitudes are 0 to 8e\\+09"),
@@ -90,6 +95,34 @@ def test_files_that_can_not_be_used(
     assert caught.value.uri == path.as_uri()
     assert capfd.readouterr() == ("", "")
     assert [one for one in caplog.records if one.levelno > logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    ("transform", "corners"),
+    [
+        (HERE @ Affine.rotation(90), [(499_960, 5_000_000), (500_000, 4_999_920)]),
+        (HERE @ Affine.scale(-1, 1), [(499_920, 5_000_000), (500_000, 4_999_960)]),
+        (HERE @ Affine.scale(1, -1), [(500_000, 5_000_040), (500_080, 5_000_000)]),
+    ],
+    ids=["a quarter turn", "mirrored", "upside down"],
+)
+def test_pixels_that_do_not_lie_north_up(tmp_path: Path, transform: Affine, corners: list[tuple[float, float]]) -> None:
+    info = inspect(str(write(tmp_path / "x.tif", crs="EPSG:32633", transform=transform)))
+    assert info.slant == Slant(transform, 4, 8)
+    (west, north), (east, south) = corners
+    assert info.grid.bounds.as_tuple() == pytest.approx((west, south, east, north), rel=0, abs=1e-6)
+    assert info.grid.resolution == pytest.approx((10, 10))
+
+
+def test_the_footprint_of_a_rotated_file_is_its_outline(tmp_path: Path) -> None:
+    transform = HERE @ Affine.rotation(40) @ Affine.scale(1000)
+    info = inspect(str(write(tmp_path / "x.tif", crs="EPSG:32633", transform=transform)))
+    to_degrees = transformer("EPSG:32633", "OGC:CRS84")
+    [outline] = info.footprint.geoms
+    for col, row in ((0, 0), (8, 0), (8, 4), (0, 4)):
+        corner = Point(to_degrees.transform(*(transform @ (col, row))))
+        assert outline.exterior.distance(corner) < 1e-6
+    assert outline.area < 0.7 * outline.envelope.area
 
 
 def test_gcps_made_here(tmp_path: Path) -> None:

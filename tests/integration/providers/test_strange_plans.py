@@ -26,6 +26,7 @@ from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.mask import MaskRule
+from prismcube.model.slant import Slant
 from prismcube.storage.doors import Doors
 from prismcube.storage.store import stat
 from prismcube.tiff.parse import read_layout
@@ -39,6 +40,7 @@ LIMITS = Limits(
 BYTE = DataFormat(dtype="uint8", nodata=0)
 SAME = ValueMapping(imin=0, imax=1, emin=0, emax=1, exponent=1)
 CRS = "EPSG:32632"
+TURNED = Affine(9, 4, 500_000, 4, -9, 4_999_900)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with rasterio.open(folder / "a.tif", "w", **profile, **place, **tiles) as file:
         file.write(np.arange(2 * 64 * 64).reshape(2, 64, 64).astype("uint8"))
         file.build_overviews([2], rasterio.enums.Resampling.average)
+    with rasterio.open(folder / "turned.tif", "w", **profile, transform=TURNED) as file:
+        file.write(np.ones((2, 64, 64), "uint8"))
     return folder
 
 
@@ -58,6 +62,7 @@ def plan_over(folder: Path) -> dict[str, Any]:
     uri = f"file://{folder}/a.tif"
     data = (folder / "a.tif").read_bytes()
     layout = read_layout(lambda start, length: data[start : start + length], size=len(data))
+    slant = Slant(TURNED, 64, 64)
     own = Grid(CRS, Affine(10, 0, 500_000, 0, -10, 5_000_000), 64, 64)
 
     def step(band: str, **more: Any) -> ReadStep:
@@ -72,6 +77,7 @@ def plan_over(folder: Path) -> dict[str, Any]:
         step("a"),
         step("a", mode="copy", offset=(3, 4), resampling="nearest"),
         step("quality:q", layout=None, resampling="nearest"),
+        step("a", layout=None, slant=slant, grid=slant.upright(CRS), uri=uri.replace("a.tif", "turned.tif")),
         step("b", level=1, resampling="average", scale=(2.0, 2.0)),
     )
     when = Step(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC), ("r",))

@@ -24,6 +24,7 @@ from prismcube.model.expression import Expression
 from prismcube.model.formats import DTYPES, DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.mask import MaskRule
+from prismcube.model.slant import Slant
 from prismcube.tiff.layout import Layout, Level
 
 numbers = st.floats(-1e12, 1e12)
@@ -58,9 +59,19 @@ def formats(draw: st.DrawFn) -> DataFormat:
 
 
 @st.composite
+def slants(draw: st.DrawFn) -> Slant:
+    turned = Affine.rotation(draw(st.floats(0, 360))) @ Affine.shear(draw(st.floats(-40, 40)))
+    size = st.floats(0.1, 1000)
+    return Slant(turned @ Affine.scale(draw(size), draw(size)), draw(st.integers(1, 200)), draw(st.integers(1, 200)))
+
+
+@st.composite
 def steps(draw: st.DrawFn) -> ReadStep:
     grid, format = draw(grids()), draw(formats())
+    slant = draw(st.none() | slants())
     offset = draw(st.none() | st.tuples(st.integers(-9, 9), st.integers(-9, 9)))
+    if slant is not None:
+        grid, offset = slant.upright("EPSG:32632"), None
     low = st.floats(-1e6, 0)
     mapping = st.builds(
         ValueMapping, imin=low, imax=st.floats(1, 1e6), emin=low, emax=st.floats(1, 1e6), exponent=st.floats(0.1, 9)
@@ -79,7 +90,8 @@ def steps(draw: st.DrawFn) -> ReadStep:
         read_bytes=draw(st.integers(0, 2**53 - 1)),
         etag=draw(st.text(max_size=30)),
         turn=draw(numbers),
-        layout=layout_for(grid, format.dtype) if draw(st.booleans()) else None,
+        slant=slant,
+        layout=layout_for(grid, format.dtype) if slant is None and draw(st.booleans()) else None,
         fallback=draw(st.text(max_size=9)),
     )
 
@@ -179,6 +191,8 @@ def a_plan() -> Any:
 
 
 BOMB = base64.b64encode(b"\x01" + (2**28).to_bytes(4, "little") + b"x" * 9).decode()
+SLANT = {"transform": [10, 0, 5e5, 0, 10, 5e6 - 200], "width": 30, "height": 20}
+"""Of a file that is upside down in the plan's grid."""
 STEP = ("slices", 0, "layers", 0, "steps", 0)
 
 
@@ -215,6 +229,13 @@ STEP = ("slices", 0, "layers", 0, "steps", 0)
         ((*STEP, "bands", 0, "band"), 301, "layout"),
         ((*STEP, "bands", 0, "mapping", "exponent"), 0, "mapping"),
         ((*STEP, "bands", 0, "mapping", "imax"), -5, "mapping"),
+        ((*STEP, "slant"), [], "slant"),
+        ((*STEP, "slant"), SLANT, "offset"),
+        ((*STEP, "slant"), {**SLANT, "transform": [1, 2, 0, 2, 4, 0]}, "slant.transform"),
+        ((*STEP, "slant"), {**SLANT, "transform": [1e300, 0, 0, 0, 1e300, 0]}, "slant.transform"),
+        ((*STEP, "slant"), {**SLANT, "transform": [1e9, 0, 0, 0, 1e-9, 1e-300]}, "slant"),
+        ((*STEP, "slant"), {**SLANT, "width": 31}, "slant"),
+        ((*STEP, "slant"), {**SLANT, "height": 0}, "slant.height"),
         ((*STEP, "uri"), "x" * 3000, "uri"),
         ((*STEP, "readBytes"), -1, "readBytes"),
         ((*STEP, "layout"), 1, "layout"),

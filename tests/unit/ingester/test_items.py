@@ -167,6 +167,7 @@ def test_geometry() -> None:
 def header(**changes: Any) -> Any:
     values = {
         "uri": "file:///a/red.tif",
+        "slant": None,
         "grid": Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 20, 30),
         "count": 1,
         "dtypes": ("uint16",),
