@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ import yaml
 from config.settings import Settings, load
 from ingester.index import Options
 from prismcube.errors import PrismcubeError
-from prismcube.model.grid import CRS84, parse_crs
+from prismcube.model.grid import CRS84, Grid, parse_crs
 from server import operations
+from server.bench.cube.cell import BAND, NAME, cell_grid, record_name
+from server.bench.cube.cell import COLLECTION as CELL_COLLECTION
 from server.bench.cube.scenes import BANDS, NODATA, ZONES, SceneFile, Size, scene_files, scene_grid
 
 CONFIGURATION = Path(__file__).resolve().parents[3] / "pygeoapi-config.yml"
@@ -41,12 +45,23 @@ def stac_items(size: Size, base: str) -> list[dict[str, Any]]:
 
 def _item(size: Size, base: str, files: list[SceneFile]) -> dict[str, Any]:
     first = files[0]
-    grid = scene_grid(size, first.crs)
+    return _described(
+        name=first.item,
+        grid=scene_grid(size, first.crs),
+        time=first.time,
+        properties={"scene": first.item.removesuffix(first.part), "zone": first.crs[-2:]},
+        hrefs={one.band: location(base, one) for one in files},
+    )
+
+
+def _described(
+    *, name: str, grid: Grid, time: datetime, properties: dict[str, str], hrefs: dict[str, str]
+) -> dict[str, Any]:
     west, south, east, north = grid.bounds.to_crs(grid.crs, CRS84).as_tuple()
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     placed = {
-        "proj:code": first.crs,
-        "proj:epsg": parse_crs(first.crs).to_epsg(),
+        "proj:code": grid.crs,
+        "proj:epsg": parse_crs(grid.crs).to_epsg(),
         "proj:shape": list(grid.shape),
         "proj:transform": list(grid.transform)[:6],
     }
@@ -54,25 +69,20 @@ def _item(size: Size, base: str, files: list[SceneFile]) -> dict[str, Any]:
         "type": "Feature",
         "stac_version": "1.0.0",
         "stac_extensions": ["https://stac-extensions.github.io/projection/v1.1.0/schema.json"],
-        "id": first.item,
+        "id": name,
         "collection": COLLECTION,
         "bbox": [west, south, east, north],
         "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "properties": {
-            "datetime": first.time.isoformat().replace("+00:00", "Z"),
-            "scene": first.item.removesuffix(first.part),
-            "zone": first.crs[-2:],
-            **placed,
-        },
+        "properties": {"datetime": time.isoformat().replace("+00:00", "Z"), **properties, **placed},
         "links": [],
         "assets": {
-            one.band: {
-                "href": location(base, one),
+            band: {
+                "href": href,
                 "type": "image/tiff; application=geotiff; profile=cloud-optimized",
                 "roles": ["data"],
                 **placed,
             }
-            for one in files
+            for band, href in hrefs.items()
         },
     }
 
@@ -83,13 +93,32 @@ def settings_of(home: Path) -> Settings:
     return load(CONFIGURATION, overrides=overrides)
 
 
-def catalogue(home: Path, size: Size, base: str) -> None:
-    """Register the images in a new catalogue. Raises PrismcubeError when one of them was not taken."""
+def cell_items(size: Size, base: str) -> list[dict[str, Any]]:
+    """One item a date of the consolidated file."""
+    grid, times = cell_grid(size), dict.fromkeys(one.time for one in scene_files(size))
+    return [
+        _described(
+            name=record_name(time),
+            grid=grid,
+            time=time,
+            properties={"scene": record_name(time), "zone": "cell", "page": str(number)},
+            hrefs={BAND: f"{base.rstrip('/')}/{NAME}"},
+        )
+        for number, time in enumerate(times, start=1)
+    ]
+
+
+def catalogue(home: Path, size: Size, base: str, *, consolidated: bool = False) -> None:
+    """Register the images, or the dates of the consolidated file, in a new catalogue.
+
+    Raises PrismcubeError when one of them was not taken.
+    """
     home.mkdir(parents=True)
     settings = settings_of(home)
     mapping, items = settings.home / "mapping.yml", settings.home / "items.json"
-    mapping.write_text(yaml.safe_dump(_mapping()))
-    items.write_text(json.dumps({"type": "FeatureCollection", "features": stac_items(size, base)}))
+    features = cell_items(size, base) if consolidated else stac_items(size, base)
+    mapping.write_text(yaml.safe_dump(_cell_mapping() if consolidated else _mapping()))
+    items.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     failed: list[str] = []
     summary = operations.register(
         settings,
@@ -109,17 +138,27 @@ def _mapping() -> dict[str, Any]:
     collections: dict[str, Any] = {COLLECTION: {"fields": fields}}
     for crs in ZONES:
         collections[zone_collection(crs)] = {"fields": fields, "record_tags": {"zone": crs[-2:]}}
+    return _mapped(BANDS, collections)
+
+
+def _cell_mapping() -> dict[str, Any]:
+    fields = {BAND: {"instance": f"bench-{BAND}/made"}}
+    return _mapped([BAND], {CELL_COLLECTION: {"fields": fields}}, subdir="GTIFF_DIR:{properties.page}")
+
+
+def _mapped(bands: Sequence[str], collections: dict[str, Any], *, subdir: str = "") -> dict[str, Any]:
     return {
         "variables": {
             f"bench-{band}": {"bands": [band], "dtype": "uint16", "nodata": NODATA, "resampling": "bilinear"}
-            for band in BANDS
+            for band in bands
         },
         "items": [
             {
                 "record": "{properties.scene}",
                 "tags": {"zone": "{properties.zone}"},
                 "assets": [
-                    {"key": band, "datasets": [{"instance": f"bench-{band}/made", "bands": [1]}]} for band in BANDS
+                    {"key": band, "subdir": subdir, "datasets": [{"instance": f"bench-{band}/made", "bands": [1]}]}
+                    for band in bands
                 ],
             }
         ],

@@ -36,9 +36,17 @@ def opened_level(path: Path | str, level: int) -> Any:
 
 
 def first_pixels(path: Path) -> int:
-    """Where pixels begin, in bytes: COGs have the smallest overview first, and before it nothing but the header."""
+    """Where pixels begin, in bytes: before them COGs have nothing but the header.
+
+    COGs begin with the first block of the smallest overview, files of many dates with that of some date.
+    """
     with rasterio.open(path) as source:
-        return min(_block(source, level, 0, 0).start for level in range(1 + len(source.overviews(1))))
+        pages, levels = source.subdatasets or [path], 1 + len(source.overviews(1))
+    found = []
+    for page in pages:
+        with rasterio.open(page) as source:
+            found += [_block(source, level, 0, 0) for level in range(levels)]
+    return min(one.start for one in found if one.length)
 
 
 def _block(source: Any, level: int, row: int, col: int) -> Block:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from affine import Affine
 
 from prismcube.model.grid import Grid, transformer
 from server.bench.cube.archive import COLLECTION, zone_collection
+from server.bench.cube.cell import BAND, cell_block, cell_grid
+from server.bench.cube.cell import COLLECTION as CELL_COLLECTION
 from server.bench.cube.scenes import BANDS, CENTRE_X, CENTRE_Y, PIXEL, ZONES, SceneFile, Size, scene_files, scene_grid
 
 OURS = "Prismcube"
@@ -60,6 +62,10 @@ class Case:
     threads: int = 2
     """Of each peer; ours has a thread a core for the CPU, and its own for remote reading."""
     is_point: bool = False
+    is_consolidated: bool = False
+    """Whether we read the consolidated file; peers read the images, as always."""
+    peers: tuple[str, ...] = ()
+    """Whom it is for; empty: all."""
     bars: Mapping[str, float] = field(default_factory=dict)
     """By engine: how many times faster we mean to be."""
     limit_bar: float | None = None
@@ -68,6 +74,9 @@ class Case:
     """At most so long."""
     counts_bar: bool = False
     """Whether we mean to ask the server once for each pixel of a file that is needed, and never for a header."""
+
+    requests_bar: int | None = None
+    """Requests for pixels that we mean to make at most, and none for a header."""
 
     @property
     def output_bytes(self) -> int:
@@ -83,6 +92,7 @@ class Case:
             "title": self.title,
             "source": self.source,
             "threads": self.threads,
+            "consolidated": self.is_consolidated,
             "shapes": [list(part.shape) for part in self.parts],
             "grids": [part.grid.to_json() for part in self.parts],
             "files": sum(len(part.files) for part in self.parts),
@@ -94,7 +104,7 @@ class Case:
 
 
 def cases(size: Size) -> tuple[Case, ...]:
-    """Every case. Those of consolidated files (MUCOG zstd-1) have their place at the end, once there are such files."""
+    """Every case; those of the consolidated file at the end."""
     window, large, dates = size.window, size.large, size.dates
     small_title, large_title = f"{window}²×{dates}", f"{large}²×{size.large_dates * len(BANDS)}"
     mixed = (_window(size),)
@@ -149,7 +159,54 @@ def cases(size: Size) -> tuple[Case, ...]:
             seconds_bar=0.1,
             counts_bar=True,
         ),
+        *_consolidated(size),
     )
+
+
+def _consolidated(size: Size) -> tuple[Case, ...]:
+    cube, point = _of_cell(_window(size)), _of_cell(_point(size))
+    first, last = ((at // cell_block(size)) for at in _rows_in_cell(size, cube))
+    cube_title, point_title = f"{size.window}²×{size.dates}, consolidated", f"one pixel ×{size.dates}, consolidated"
+    slowly = f"HTTP with {1e3 * LATENCY:.0f} ms a request"
+    http: dict[str, Any] = {"source": "http", "threads": 16, "is_consolidated": True, "peers": ("WarpedVRT",)}
+    return (
+        Case(name="mucog-cube", title=cube_title, parts=(cube,), is_consolidated=True, bars={"odc-stac": 20.0}),
+        Case(
+            name="mucog-point",
+            title=point_title,
+            parts=(point,),
+            is_point=True,
+            is_consolidated=True,
+            bars={"WarpedVRT": 10.0},
+        ),
+        Case(
+            name="http-mucog-cube",
+            title=f"{cube_title}, {slowly}",
+            parts=(cube,),
+            requests_bar=(last - first + 1) ** 2,
+            **http,
+        ),
+        Case(
+            name="http-mucog-point",
+            title=f"{point_title}, {slowly}",
+            parts=(point,),
+            is_point=True,
+            requests_bar=1,
+            **http,
+        ),
+    )
+
+
+def _of_cell(part: Part) -> Part:
+    return replace(part, collection=CELL_COLLECTION, resampling="bilinear")  # as the dates of the cell were warped
+
+
+def _rows_in_cell(size: Size, part: Part) -> tuple[int, int]:
+    """First and last row of the cell that a part needs; of columns it is the same."""
+    offset = cell_grid(size).pixel_offset(part.grid)
+    if offset is None or offset[0] != offset[1] or part.bands != (BAND,):
+        raise ValueError("the small cube is no square on the pixels of the cell")
+    return offset[0], offset[0] + part.grid.height - 1
 
 
 def _files(size: Size, *, bands: tuple[str, ...], dates: int | None = None, crs: str = "") -> tuple[SceneFile, ...]:

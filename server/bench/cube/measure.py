@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from server.bench.cube.archive import catalogue
-from server.bench.cube.cases import Case, Part, cases
+from server.bench.cube.cases import OURS, Case, Part, cases
+from server.bench.cube.consolidating import consolidate
 from server.bench.cube.engines import ENGINES, Setup
 from server.bench.cube.engines.reproject import make_judge
 from server.bench.cube.limits import LimitMeter
@@ -64,8 +65,10 @@ def measure(wanted: Wanted, *, progress: Progress) -> Report:
     with ExitStack() as stack:
         bench = _Bench(wanted, folder, Path(stack.enter_context(_temporary())), start, stack)
         results = []
+        for case in (one for one in chosen if one.is_consolidated):
+            bench.consolidate(case, progress=progress)
         for case in chosen:
-            progress(case.title, len(wanted.engines) * (1 + bench.runs), 0)
+            progress(case.title, len(bench.engines(case)) * (1 + bench.runs), 0)
             results.append(bench.result(case, partial(progress, case.title, None)))
     return Report(size=size, results=results, engines=wanted.engines)
 
@@ -91,6 +94,15 @@ class _Bench:
         self._server: SlowServer | None = None
         self._truth: dict[Part, tuple[Path, int]] = {}
 
+    def engines(self, case: Case) -> list[str]:
+        """Those that run in a case."""
+        return [name for name in self._wanted.engines if name == OURS or not case.peers or name in case.peers]
+
+    def consolidate(self, case: Case, *, progress: Progress) -> None:
+        """Make the consolidated file where it is missing; by the judge."""
+        local = Setup(size=self._wanted.size, case=case, base=str(self._folder), home=self._temporary)
+        consolidate(self._folder, self._wanted.size, make_judge(local).run, progress=progress)
+
     def result(self, case: Case, tick: Callable[[int], None]) -> CaseResult:
         setup = self._setup(case)
         judged = [self._judged(part, setup) for part in case.parts]
@@ -99,7 +111,7 @@ class _Bench:
             workers: dict[str, Worker] = {}
             failed: dict[str, str] = {}
             firsts: dict[str, tuple[Run, Measured]] = {}
-            for name in self._wanted.engines:
+            for name in self.engines(case):
                 try:
                     workers[name] = worker = Worker(name, setup, self._start)
                     stack.callback(worker.close)
@@ -108,7 +120,8 @@ class _Bench:
                     failed[name] = str(error)
                 tick(1)
             timed: dict[str, list[Run]] = {name: [] for name in firsts}
-            is_bound = case.source == "disk" and not case.is_point  # by the machine, not by the network
+            # By the machine, not by the network; and by what we read, too.
+            is_bound = case.source == "disk" and not case.is_point and not case.is_consolidated
             meter = LimitMeter(case, self._wanted.size, self._folder) if is_bound else None
             for _ in range(self.runs):
                 if meter:
@@ -122,7 +135,7 @@ class _Bench:
                     tick(1)
         measured = [
             Measured(engine=name, failed=failed[name]) if name in failed else _together(*firsts[name], timed[name])
-            for name in self._wanted.engines
+            for name in self.engines(case)
         ]
         limit = meter.limit() if meter else None
         return CaseResult(
@@ -145,9 +158,9 @@ class _Bench:
         if case.source == "http" and self._server is None:
             self._server = self._stack.enter_context(slow_server(self._folder, self._start))
         base = self._server.url if case.source == "http" and self._server else str(self._folder)
-        home = self._temporary / case.source
+        home = self._temporary / (f"{case.source}-consolidated" if case.is_consolidated else case.source)
         if not home.exists():
-            catalogue(home, self._wanted.size, base)
+            catalogue(home, self._wanted.size, base, consolidated=case.is_consolidated)
         return Setup(size=self._wanted.size, case=case, base=base, home=home)
 
     def _judged(self, part: Part, setup: Setup) -> tuple[Path, int]:

@@ -92,6 +92,9 @@ class CaseResult:
         if self.case.counts_bar and ours.counts:
             found.append(Bar("requests for pixels", ours.counts.data, self.visits, least=False))
             found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))
+        if self.case.requests_bar is not None and ours.counts:
+            found.append(Bar("requests for pixels", ours.counts.data, self.case.requests_bar, least=False))
+            found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))
         if ours.growth is not None and not self.case.is_point:
             largest = 1.25 * self.case.output_bytes / 1e6
             found.append(Bar("MB of memory", ours.growth / 1e6, largest, least=False))

@@ -80,8 +80,8 @@ def _serve(folder: Path, told: Connection) -> None:
 class _Files:
     def __init__(self, folder: Path) -> None:
         self._files = {
-            f"/{path.name}": (os.open(path, os.O_RDONLY), path.stat().st_size, first_pixels(path))
-            for path in folder.glob("*.tif")
+            f"/{path.relative_to(folder)}": (os.open(path, os.O_RDONLY), path.stat().st_size, first_pixels(path))
+            for path in folder.rglob("*.tif")
         }
         self._counts = Counts()
 

@@ -11,9 +11,9 @@ import pytest
 import rasterio
 from rio_cogeo import cog_validate
 
-from server.bench.cube import cases, judge, measure, scenes
+from server.bench.cube import archive, cases, cell, judge, measure, scenes
 from server.bench.cube.blocks import blocks_of, first_pixels
-from server.bench.cube.engines import ENGINES
+from server.bench.cube.engines import ENGINES, Setup, ours
 from server.bench.cube.placing import placed
 from server.bench.cube.slow_server import slow_server
 from server.cli import bench_cube
@@ -85,6 +85,34 @@ def test_every_case_by_our_engine_is_right(images, data):
             counts = result.ours.counts
             assert (counts.data, counts.header, counts.other) == (result.visits, 0, 0)
     json.dumps(report.to_json())
+
+
+def test_the_consolidated_file_is_read_to_the_last_count(images, data):
+    def make(*names):
+        wanted = measure.Wanted(size=TINY, data=data, engines=["Prismcube"], only=names)
+        return measure.measure(wanted, progress=lambda *_: None), (images / cell.NAME).stat().st_mtime_ns
+
+    report, made = make("mucog-cube", "http-mucog-point")
+    assert [(one.ours.difference.largest <= 1, one.ours.difference.masks) for one in report.results] == 2 * [(True, 0)]
+    counts = report.results[1].ours.counts
+    assert (counts.data, counts.header, counts.other) == (1, 0, 0)
+    home = images / cell.FOLDER / "home"
+    archive.catalogue(home, TINY, str(images), consolidated=True)
+    for result in report.results:
+        [part] = result.case.parts
+        engine = ours.make(Setup(size=TINY, case=result.case, base=str(images), home=home))
+        found = engine.cube(part, engine.run(part))
+        row, col = cell.cell_grid(TINY).pixel_offset(part.grid)
+        window = ((row, row + part.grid.height), (col, col + part.grid.width))
+        assert found.shape == (TINY.dates, 1, *part.grid.shape)
+        for date in range(TINY.dates):
+            with rasterio.open(f"GTIFF_DIR:{date + 1}:{images / cell.NAME}") as file:
+                assert (file.read(1, window=window) == found[date, 0]).all()
+                assert file.tags()["TIFFTAG_DOCUMENTNAME"] == f"CELL_{scenes.T0 + date * scenes.EVERY:%Y%m%d}"
+                assert (file.compression.name, file.block_shapes) == ("zstd", [(32, 32)])
+    assert make("mucog-point")[1] == made
+    (images / cell.NAME).with_suffix(".json").write_text("of other images")
+    assert make("mucog-point")[1] > made
 
 
 @pytest.mark.parametrize("case", ["same-grid", "overview", "http-point"])
