@@ -25,8 +25,10 @@ class Mosaic(ABC):
 
     reverse: ClassVar[bool] = False
     """True: wants the layers from the top (last) down, so that it can stop early."""
-    arrays_per_layer: ClassVar[bool] = False
-    """True: keeps every layer until the end; the plan's memory estimate counts on it."""
+    kept: ClassVar[int] = 9
+    """Bytes a pixel that are kept until the end, at most; the plan's memory estimate counts on it."""
+    keeps_layers: ClassVar[bool] = False
+    """True: so many of every layer."""
 
     @abstractmethod
     def feed(self, values: Array, valid: Mask) -> None: ...
@@ -108,6 +110,8 @@ class Maximum(_Extreme):
 class Mean(Mosaic):
     """The mean of the valid values, in floating point."""
 
+    kept = 16
+
     def __init__(self) -> None:
         self._sum: Array | None = None
         self._count: npt.NDArray[np.int64] | None = None
@@ -131,7 +135,8 @@ class Mean(Mosaic):
 class Median(Mosaic):
     """The median of the valid values (the mean of the two middle ones), in floating point."""
 
-    arrays_per_layer = True
+    kept = 8
+    keeps_layers = True
 
     def __init__(self) -> None:
         self._layers: list[npt.NDArray[np.float64]] = []
@@ -160,6 +165,8 @@ class Median(Mosaic):
 
 class Count(Mosaic):
     """How many valid values there are; 0 is a valid answer."""
+
+    kept = 2
 
     def __init__(self) -> None:
         self._count: npt.NDArray[np.uint16] | None = None

@@ -34,6 +34,9 @@ from prismcube.tiff.layout import Header, Layout
 KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lanczos": 6}
 """Source pixels a side that a resampling looks at, 2 for all others: about how their times compare."""
 
+KERNEL_TYPES = {"int8": "int16", "uint32": "float64", "int32": "float64"}
+"""Types that are resampled as another that holds all of them, of twice the size: fewer kernels to compile."""
+
 Headers = Mapping[tuple[str, str], Header]
 """What is stored of files, by (uri, subdir)."""
 NO_HEADERS: Headers = MappingProxyType({})
@@ -175,9 +178,14 @@ class CubePlan:
         """True for what maps, series and windows ask for, whose blocks others will ask for as well."""
         return len(self.slices) * self.grid.pixels * len(self.fields) <= SMALL
 
+    @property
+    def is_filled(self) -> bool:
+        """True when each pixel is that of the topmost file that has it, if mapped, cast or masked: no expression."""
+        return not self.computed and self.mosaic in ("first", "last")
+
     def is_plain(self, one: SlicePlan) -> bool:
-        """True when the files' numbers are those of the answer, the topmost on top: nothing need be computed."""
-        if self.computed or self.masks or self.mosaic not in ("first", "last"):
+        """True when, besides, the files' numbers are those of the answer, and nothing is masked."""
+        if self.masks or not self.is_filled:
             return False
         types = {field.name: field.format.dtype for field in self.fields}
         steps = [step for layer in one.layers for step in layer.steps]
@@ -188,13 +196,29 @@ class CubePlan:
         )
 
     def _bytes_of(self, one: SlicePlan) -> int:
-        read = max((sum(step.read_bytes for step in layer.steps) for layer in one.layers), default=0)
-        if self.is_plain(one):  # the answer with its validity, and the windows of files
-            return read + self.grid.pixels * sum(field.format.itemsize + 1 for field in self.fields)
-        # float64 values and a byte of validity each
-        bands = max((sum(len(step.bands) for step in layer.steps) for layer in one.layers), default=0)
-        layers = 2 * len(one.layers) if mosaic_rule(self.mosaic).arrays_per_layer else 2
-        return read + self.grid.pixels * 9 * (bands + len(self.computed) + layers * len(self.fields))
+        pixels, keeps_files = self.grid.pixels, self.is_filled and not self.is_plain(one)
+        files = max((_file_bytes(layer, pixels, are_kept=keeps_files) for layer in one.layers), default=0)
+        answer = sum(field.format.itemsize + 1 for field in self.fields)
+        return files + pixels * (answer + self._working_a_pixel(one))
+
+    def _working_a_pixel(self, one: SlicePlan) -> int:
+        """Bytes a pixel of what is neither read nor answered."""
+        if self.is_plain(one):
+            return 0
+        sizes = {band.target: 0 for layer in one.layers for step in layer.steps for band in step.bands}
+        for layer in one.layers:
+            for step in layer.steps:
+                for band in step.bands:
+                    sizes[band.target] = max(sizes[band.target], step.format.itemsize)
+        if self.is_filled:
+            # Of each field its numbers as they are resampled, what is closed, valid and new; of a mask the same, and
+            # what it keeps. Fields may be made side by side.
+            return sum(size + 3 + target.startswith(QUALITY) for target, size in sizes.items())
+        # Of each field of a record numbers and validity, as stored, twice where files of it are laid over each other.
+        overlaid = any(len(step.bands) < _bands(layer) for layer in one.layers for step in layer.steps)
+        rule = mosaic_rule(self.mosaic)
+        kept = rule.kept * (len(one.layers) if rule.keeps_layers else 1)
+        return (1 + overlaid) * sum(size + 1 for size in sizes.values()) + kept * len(self.fields)
 
     @property
     def etags(self) -> list[str]:
@@ -211,6 +235,40 @@ class CubePlan:
             "workingBytes": min(self.working_bytes, LARGEST),
             "pixels": min(self.pixels, LARGEST),
         }
+
+
+def is_direct(step: ReadStep, band: BandRead, format: DataFormat) -> bool:
+    """True when a band's numbers go into an answer of `format` as they are.
+
+    Not so of floating numbers that must not be nodata: what is resampled is rounded when it is stored, and may then be.
+    """
+    if not band.mapping.is_identity or step.format.dtype != format.dtype:
+        return False
+    return not format.is_floating or format.nodata is None or math.isnan(format.nodata)
+
+
+def _bands(layer: LayerPlan) -> int:
+    return sum(len(step.bands) for step in layer.steps)
+
+
+def _file_bytes(layer: LayerPlan, pixels: int, *, are_kept: bool) -> int:
+    """Bytes of a record's files: their windows, and of one at a time what is made of it on its way to the answer.
+
+    GDAL makes windows of the answer's own `pixels`. `are_kept`: those of all files are there at once.
+    """
+    windows = passing = 0
+    for step in layer.steps:
+        size, count = step.format.itemsize, len(step.bands)
+        if step.layout is None:
+            made = pixels * count * (size + 1)
+            windows += made if are_kept else 0
+            passing = max(passing, pixels * (2 * size + 1) + (0 if are_kept else made))
+            continue
+        windows += step.read_bytes
+        if step.format.dtype in KERNEL_TYPES:
+            more = 2 * (step.read_bytes // count + pixels * size) if step.mode == "warp" else pixels * (2 * size + 2)
+            passing = max(passing, more)
+    return windows + passing
 
 
 def make_plan(request: CubeRequest, datasets: Sequence[Dataset], *, headers: Headers = NO_HEADERS) -> CubePlan:

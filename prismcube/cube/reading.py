@@ -2,6 +2,7 @@
 
 Reader.visit(step, grid) -> Visit       remote files are asked at once
 Visit.fill(band, out, valid)            what is still empty of an answer
+Visit.translate(band, ..., out, valid)  the same, mapped, cast or judged
 Visit.pixels()                          stored values and validity of all its bands
 """
 
@@ -22,6 +23,7 @@ from prismcube.cube.gate import Stop
 from prismcube.cube.levels import Scale, kernel_scale, level_grid
 from prismcube.cube.mesh import Meshes
 from prismcube.cube.plan import ReadStep
+from prismcube.cube.translation import Translation, put
 from prismcube.cube.warp import View
 from prismcube.cube.windows import Pending, TiffSource, Windows
 from prismcube.model.entities import own_etag
@@ -60,6 +62,13 @@ class Visit(ABC):
         """As `fill`, where nothing is valid yet and `out` holds one and the same number."""
         return self.fill(band, out, valid, shunned=shunned)
 
+    def load(self) -> None:  # noqa: B027  a file beside the grid has nothing to read
+        """Read all of it; nothing else raises SourceError then. Raises SourceError."""
+
+    @abstractmethod
+    def translate(self, band: int, translation: Translation, out: Array, valid: Mask) -> int:
+        """As `fill`, of an answer of any type: numbers become what `translation` makes of them. Raises SourceError."""
+
     def pixels(self) -> tuple[Array, Mask]:
         """Stored values and validity, both (bands, height, width). Raises SourceError."""
         data = np.zeros((len(self.bands), *self.grid.shape), dtype=self.step.format.dtype)
@@ -78,6 +87,9 @@ class _Nothing(Visit):
     def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
         return 0
 
+    def translate(self, band: int, translation: Translation, out: Array, valid: Mask) -> int:
+        return 0
+
 
 class _ByGdal(Visit):
     """A file, or the level of it that the plan names, as GDAL reads it."""
@@ -86,6 +98,9 @@ class _ByGdal(Visit):
         super().__init__(step, grid)
         self.fallback = reason
         self._read: tuple[Array, Mask] | None = None
+
+    def load(self) -> None:
+        self.pixels()
 
     def pixels(self) -> tuple[Array, Mask]:
         if self._read is None:
@@ -107,6 +122,11 @@ class _ByGdal(Visit):
         at = self.bands.index(band)
         return warp.merge(data[at], found[at], out=out, valid=valid, shunned=shunned)
 
+    def translate(self, band: int, translation: Translation, out: Array, valid: Mask) -> int:
+        data, found = self.pixels()
+        at = self.bands.index(band)
+        return put(translation, data[at], found[at], out, valid, is_compiled=False)
+
 
 class _Fast(Visit):
     """A file that is read by its layout; by GDAL when it has changed, which then reads its header anew."""
@@ -117,16 +137,31 @@ class _Fast(Visit):
         self._read: Array | None = None
         self._instead: _ByGdal | None = None
 
-    def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+    def load(self) -> None:
         if self._read is None and self._instead is None:
             try:
                 self._read = self._pending.result()
             except FileChanged:
                 self._changed()
         if self._instead is not None:
+            self._instead.load()
+
+    def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
+        self.load()
+        if self._instead is not None:
             return self._instead.fill(band, out, valid, shunned=shunned)
-        data: Array = self._read[self.bands.index(band)]  # type: ignore[index]  # one of both is there
-        return self._place(data, out, valid, shunned)
+        return self._place(self._window(band), out, valid, shunned)
+
+    def translate(self, band: int, translation: Translation, out: Array, valid: Mask) -> int:
+        self.load()
+        if self._instead is not None:
+            return self._instead.translate(band, translation, out, valid)
+        return self._put(self._window(band), translation, out, valid)
+
+    def _window(self, band: int) -> Array:
+        """The stored values of the window that has been read."""
+        data: Array = self._read[self.bands.index(band)]  # type: ignore[index]  # `load` has read it
+        return data
 
     def _changed(self) -> None:
         self.fallback = CHANGED
@@ -135,6 +170,10 @@ class _Fast(Visit):
     @abstractmethod
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
         """As `fill`, from the stored values of a window."""
+
+    @abstractmethod
+    def _put(self, data: Array, translation: Translation, out: Array, valid: Mask) -> int:
+        """As `translate`, from the stored values of a window."""
 
     def cancel(self) -> None:
         self._pending.cancel()
@@ -166,6 +205,10 @@ class _Aligned(_Fast):
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
         return warp.fill(data, format=self.step.format, out=out[self._part], valid=valid[self._part], shunned=shunned)
 
+    def _put(self, data: Array, translation: Translation, out: Array, valid: Mask) -> int:
+        found = self.step.format.valid(data)
+        return put(translation, data, found, out[self._part], valid[self._part], is_compiled=True)
+
 
 class _Warped(_Fast):
     """Pixels of the file are resampled."""
@@ -187,6 +230,12 @@ class _Warped(_Fast):
             valid=valid,
             shunned=shunned,
         )
+
+    def _put(self, data: Array, translation: Translation, out: Array, valid: Mask) -> int:
+        stored, full = np.zeros(out.shape, data.dtype), valid.copy()
+        self._place(data, stored, full, None)
+        part = self._view.part.slices
+        return put(translation, stored[part], full[part], out[part], valid[part], is_compiled=True)
 
 
 class Reader:

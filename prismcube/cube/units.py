@@ -3,8 +3,8 @@
     SliceWork(plan, index) ─ Unit, Unit, ... ─ result() -> Slice
 
 A unit has at most `UNIT_PIXELS` of each field; only blocks that its first or last row cuts are decoded by others too.
-Plain slices (`CubePlan.is_plain`) are filled from the top down, in the type of the answer, until nothing is empty;
-others are computed in float64, record by record.
+Where the topmost record wins and no expression is asked for (`CubePlan.is_filled`), it is filled from the top down
+until nothing is empty (filling.py); all else is computed record by record (computing.py).
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from prismcube.cube.computing import Computing
+from prismcube.cube.filling import Filling
 from prismcube.cube.gate import Stop
-from prismcube.cube.mosaic import Mosaic, mosaic_rule
+from prismcube.cube.mosaic import mosaic_rule
 from prismcube.cube.observer import Observer
-from prismcube.cube.plan import QUALITY, BandRead, CubePlan, LayerPlan, ReadStep, SlicePlan
+from prismcube.cube.plan import CubePlan, LayerPlan, ReadStep, SlicePlan
 from prismcube.cube.reading import Reader, Visit
 from prismcube.errors import SourceError
-from prismcube.model.cube import OutputField, Slice, SliceStatus
-from prismcube.model.formats import DataFormat, cast
+from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.storage.uri import is_remote
 
@@ -50,8 +51,6 @@ FEW_PIXELS = 64
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-Pixels = tuple[Array, Mask]
-"""External values and validity, both (height, width)."""
 
 
 class SliceWork:
@@ -173,7 +172,7 @@ class Unit:
         layers = [LayerPlan(x.record_id, x.record, _steps(x.steps, wanted, row, height / plan.grid.height))
                   for x in one.layers]  # fmt: skip
         self._layers = [layer for layer in (reversed(layers) if rule.reverse else layers) if layer.steps]
-        self._is_plain = plan.is_plain(one)
+        self._is_filled, self._is_plain = plan.is_filled, plan.is_plain(one)
         # Where files of a record overlap the later lies on top: it is filled first, or laid over the others.
         self._steps = [step for layer in self._layers for step in self._order(layer)]
         self._begun: deque[Visit] = deque()
@@ -200,7 +199,9 @@ class Unit:
         """Make it. Raises what `stop` raises."""
         try:
             if self._is_plain:
-                self._fill()
+                self._fill_files()
+            elif self._is_filled:
+                self._fill_records()
             else:
                 self._compute()
         finally:
@@ -213,7 +214,7 @@ class Unit:
         self._begun.clear()
 
     def _order(self, layer: LayerPlan) -> Iterable[ReadStep]:
-        return reversed(layer.steps) if self._is_plain else layer.steps
+        return reversed(layer.steps) if self._is_filled else layer.steps
 
     def _ahead(self, step: ReadStep) -> int:
         """How many visits should have begun when this one is used."""
@@ -256,81 +257,45 @@ class Unit:
                 self._observer.fell_back(visit.fallback)
         return fine
 
-    def _fill(self) -> None:
-        """The topmost record first, until nothing is empty."""
-        at = {field.name: number for number, field in enumerate(self._fields)}
-        missing = [self._grid.pixels] * len(self._fields)
-
-        def take(visit: Visit) -> None:
-            for band in visit.step.bands:
-                number = at[band.target]
-                if missing[number]:
-                    nodata = self._fields[number].format.nodata
-                    out, valid = self._data[number], self._valid[number]
-                    fill = visit.fill_first if missing[number] == self._grid.pixels else visit.fill
-                    missing[number] -= fill(band.band, out, valid, shunned=nodata)
-
+    def _fill_files(self) -> None:
+        """The topmost file first; what can be read of a record is there."""
+        filling = self._filling()
         for layer in self._layers:
-            self._each(layer, take, lambda: not any(missing))
-            if not any(missing):
+            self._each(layer, filling.take, lambda: filling.is_full)
+            if filling.is_full:
                 return
 
-    def _compute(self) -> None:
-        """Record by record in external values; one that can't be read is left out."""
-        plan = self._plan
-        rule = mosaic_rule(plan.mosaic)
-        mosaics: list[Mosaic] = [rule() for _ in self._fields]
+    def _fill_records(self) -> None:
+        """The topmost record first; one that can't be read is left out."""
+        filling = self._filling()
+        visits: list[Visit] = []
+
+        def load(visit: Visit) -> None:
+            visit.load()
+            visits.append(visit)
+
         for layer in self._layers:
-            found: dict[str, Pixels] = {}
-            if not self._each(layer, partial(_lay_over, found)):
+            if self._each(layer, load):
+                filling.take_record(visits)
+            visits.clear()
+            if filling.is_full:
+                return
+
+    def _filling(self) -> Filling:
+        return Filling(self._fields, self._plan.masks, self._data, self._valid)
+
+    def _compute(self) -> None:
+        """Record by record; one that can't be read is left out."""
+        computing = Computing(self._plan, self._fields, self._grid.shape)
+        for layer in self._layers:
+            if not self._each(layer, computing.lay_over):
+                computing.skip()
                 continue
-            made = self._fields_of(found)
-            for mosaic, pixels in zip(mosaics, made, strict=True):
-                mosaic.feed(*pixels)
-            if all(mosaic.is_done for mosaic in mosaics):
+            computing.feed()
+            if computing.is_done:
                 break
-        if self.has_failed or not self._layers:
-            return
-        for mosaic, field, data, valid in zip(mosaics, self._fields, self._data, self._valid, strict=True):
-            values, mask = mosaic.result()
-            data[...], valid[...] = cast(values, mask, field.format), mask
-
-    def _fields_of(self, pixels: dict[str, Pixels]) -> list[Pixels]:
-        """Every output field of one record, masked; fields the record lacks are empty."""
-        for computed in self._plan.computed:
-            inputs = {name: pixels.get(name) or self._nothing() for name in computed.expression.names}
-            values = computed.expression.evaluate({name: v for name, (v, _) in inputs.items()}, shape=self._grid.shape)
-            valid = np.logical_and.reduce([np.isfinite(values), *(mask for _, mask in inputs.values())])
-            pixels[computed.name] = values, valid
-        return [self._masked(field, pixels) for field in self._fields]
-
-    def _masked(self, field: OutputField, pixels: Mapping[str, Pixels]) -> Pixels:
-        values, valid = pixels.get(field.name) or self._nothing()
-        rule = self._plan.masks.get(field.name)
-        if rule is None:
-            return values, valid
-        return values, valid & rule.apply(*(pixels.get(QUALITY + rule.field) or self._nothing()))
-
-    def _nothing(self) -> Pixels:
-        return np.zeros(self._grid.shape), np.zeros(self._grid.shape, dtype=bool)
-
-
-def _lay_over(found: dict[str, Pixels], visit: Visit) -> None:
-    """Add a file's fields, as external values, to those of its record; it lies on top of them."""
-    data, valid = visit.pixels()
-    for band in visit.step.bands:
-        at = visit.bands.index(band.band)
-        above = _external(band, data[at]), valid[at]
-        below = found.get(band.target)
-        found[band.target] = _over(below, above) if below else above
-
-
-def _external(band: BandRead, stored: Array) -> Array:
-    return stored if band.mapping.is_identity else band.mapping.external(stored)
-
-
-def _over(below: Pixels, above: Pixels) -> Pixels:
-    return np.where(above[1], above[0], below[0]), below[1] | above[1]
+        if self._layers and not self.has_failed:
+            computing.finish(self._data, self._valid)
 
 
 def _steps(steps: Iterable[ReadStep], wanted: set[str] | None, row: int, share: float) -> tuple[ReadStep, ...]:

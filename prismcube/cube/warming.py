@@ -16,10 +16,10 @@ from itertools import chain
 
 from numba.core import event
 
-from prismcube.cube import kernels
+from prismcube.cube import kernels, tables
 from prismcube.tiff import kernels as predictors
 
-GROUPS = (("bilinear", "cubic", "widened"), ("sum_up", "nearest", "fill", "mark", "join_bytes", "average"))
+GROUPS = (("bilinear", "cubic", "widened"), ("sum_up", "nearest", "fill", "mark", "join_bytes", "average", "look_up"))
 """Kernels, each group for one process, which all take about as long."""
 
 
@@ -64,6 +64,9 @@ def _have(names: Iterable[str]) -> None:
         if name in kernels.KERNELS:
             for dtype in kernels.TYPES:
                 kernels.compiled(name, dtype)
+        if name == tables.look_up.__name__:
+            for sizes in tables.SIZES:
+                tables.compiled(*sizes)
 
 
 if __name__ == "__main__":

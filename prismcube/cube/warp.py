@@ -20,6 +20,7 @@ from rasterio.warp import reproject
 from prismcube.cube.kernels import compiled
 from prismcube.cube.levels import Scale, kernel_scale
 from prismcube.cube.mesh import ERROR_PX, Mesh, Meshes, Places, unwrapped
+from prismcube.cube.plan import KERNEL_TYPES
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.raster.opening import GDAL_SETTINGS
@@ -34,9 +35,6 @@ REACH = {"nearest": 0, "bilinear": 1, "cubic": 2, "average": 1, "cubic_spline": 
 
 NARROW = 0.95
 """Kernels are widened below this scale: GDAL's."""
-
-KERNEL_TYPES = {"int8": "int16", "uint32": "float64", "int32": "float64"}
-"""Types that are resampled as another that holds all of them: fewer kernels to compile."""
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -100,13 +100,23 @@ class Scenes:
         mask: str | None = None,
         masks: tuple[MaskRule, ...] = (),
         ask: tuple[str, ...] = (),
+        instances: Mapping[str, int] | None = None,
     ) -> CubePlan:
-        """`fields`: a format for a stored field (band i of instance 1), or an expression."""
+        """`fields`: a format for a stored field (band i of instance 1), or an expression.
+
+        `instances`: that of each stored field, whose first band it then is.
+        """
         stored = [name for name, kind in fields.items() if isinstance(kind, DataFormat)]
         collection = Collection(
             name="test",
             fields=tuple(
-                StoredField(name=n, instance_id=1, band=stored.index(n), format=k, resampling=resampling)
+                StoredField(
+                    name=n,
+                    instance_id=instances[n] if instances else 1,
+                    band=0 if instances else stored.index(n),
+                    format=k,
+                    resampling=resampling,
+                )
                 if isinstance(k, DataFormat)
                 else ComputedField(name=n, expression=Expression(k))
                 for n, k in fields.items()

@@ -30,7 +30,7 @@ def state(folder):
 
 def test_groups_are_all_kernels_once():
     names = [name for group in warming.GROUPS for name in group]
-    assert sorted(names) == sorted([*resampling.KERNELS, *predictors.SIZES])
+    assert sorted(names) == sorted([*resampling.KERNELS, *predictors.SIZES, "look_up"])
 
 
 def test_groups_share_no_function_of_several_types():
