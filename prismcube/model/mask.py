@@ -72,7 +72,8 @@ class MaskRule:
         """True where a pixel counts; `quality` and `valid` have the same shape, as has the result."""
         if self.bits:
             pattern = sum(1 << bit for bit in self.values)
-            matches = (quality.astype(np.int64) & pattern) != 0
+            whole = np.where(valid, quality, 0).astype(np.int64)  # what is empty may be NaN, which is no whole number
+            matches = (whole & pattern) != 0
         else:
             matches = np.isin(quality, np.array(sorted(self.values)))
         kept: npt.NDArray[np.bool_] = valid & (matches if self.keep else ~matches)

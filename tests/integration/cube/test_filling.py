@@ -34,10 +34,21 @@ MAPPINGS = (
 )
 
 
-def computed(plan):
+@pytest.fixture(scope="module")
+def engine():
+    """Of one thread: where GDAL warps in two, rasterio's own way of silencing warnings lets some through."""
+    return Engine(EngineSettings(threads=1))
+
+
+def made(engine, plan):
+    jobs = ((plan, index) for index in range(len(plan.slices)))
+    return list(engine.run(jobs, at_once=1, keep=False, stop=never, observer=NOBODY))
+
+
+def computed(engine, plan):
     """The slices as they would be with an expression among the fields."""
     with mock.patch.object(CubePlan, "is_filled", new=False):
-        return list(execute(plan))
+        return made(engine, plan)
 
 
 def check_equal(one, other):
@@ -45,7 +56,8 @@ def check_equal(one, other):
         for mine, theirs in zip(getattr(one, name), getattr(other, name), strict=True):
             np.testing.assert_array_equal(mine, theirs)
             assert mine.dtype == theirs.dtype
-    assert (one.status, one.message) == (other.status, other.message)
+    assert one.status is other.status
+    assert bool(one.message) == bool(other.message)  # of two files of a record that are gone either is named
 
 
 def nodata_of(kind, dtype):
@@ -102,21 +114,21 @@ FILES = st.builds(
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=120, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150, deadline=None
 )
 @given(
-    files=st.lists(FILES, min_size=1, max_size=7),
+    files=st.lists(FILES, min_size=1, max_size=6),
     to=st.tuples(st.sampled_from(DTYPES), KINDS),
     second=st.tuples(st.sampled_from(DTYPES), KINDS),
     rules=st.tuples(st.sampled_from([None, CLEAR, BITS]), st.sampled_from([None, CLEAR, BITS])),
     mosaic=st.sampled_from(["first", "last"]),
     place=st.sampled_from(["copy", "shifted", "mercator"]),
     resampling=st.sampled_from(["nearest", "bilinear", "cubic", "average", "mode"]),
-    side=st.sampled_from([19, 300]),
+    side=st.sampled_from([19, 19, 19, 270]),
     seed=st.integers(0, 9),
 )
 def test_filled_slices_equal_computed_ones(
-    tmp_path_factory, scenes_in, files, to, second, rules, mosaic, place, resampling, side, seed
+    engine, tmp_path_factory, scenes_in, files, to, second, rules, mosaic, place, resampling, side, seed
 ):
     scenes, random = scenes_in(tmp_path_factory.mktemp("f")), np.random.default_rng(seed)
     records, gone = {}, []
@@ -155,7 +167,7 @@ def test_filled_slices_equal_computed_ones(
     assume(not any(plan.is_plain(one) for one in plan.slices))  # which have a rule of their own
     for path in gone:
         path.unlink()
-    for one, other in zip(execute(plan), computed(plan), strict=True):
+    for one, other in zip(made(engine, plan), computed(engine, plan), strict=True):
         check_equal(one, other)
 
 
@@ -244,7 +256,7 @@ def test_no_file_is_read_below_a_record_that_fills_everything(scenes):
     assert one.status is SliceStatus.OK
 
 
-def test_infinite_numbers_stay_or_become_the_greatest(scenes):
+def test_infinite_numbers_stay_or_become_the_greatest(engine, scenes):
     pixels = np.array([[math.inf, -math.inf, 1.5]], np.float32)
     scenes.add(scenes.write(pixels, transform=HERE, nodata=None))
     rule = MaskRule(name="r", field="v", values=frozenset({99}), keep=False, default_for=("v",))
@@ -255,7 +267,7 @@ def test_infinite_numbers_stay_or_become_the_greatest(scenes):
         ("int16", (), [32767, -32768, 2]),
     ):
         plan = scenes.plan({"v": DataFormat(dtype=dtype)}, masks=masks)
-        (one,), (other,) = execute(plan), computed(plan)
+        (one,), (other,) = made(engine, plan), computed(engine, plan)
         assert one.data[0].tolist() == [expected]
         check_equal(one, other)
 
@@ -278,7 +290,7 @@ SIDE = 768
 @pytest.mark.parametrize(
     ("stored", "to"), [("uint16", "uint16"), ("uint8", "float64"), ("float32", "uint16"), ("int32", "float32")]
 )
-def test_the_plan_tells_the_memory_that_a_slice_takes(tmp_path, scenes_in, stored, to, place, masked, mosaic):
+def test_the_plan_tells_the_memory_that_a_slice_takes(engine, tmp_path, scenes_in, stored, to, place, masked, mosaic):
     scenes = scenes_in(tmp_path)
     random = np.random.default_rng(1)
     for day in range(3):
@@ -293,11 +305,10 @@ def test_the_plan_tells_the_memory_that_a_slice_takes(tmp_path, scenes_in, store
         masks=(replace(CLEAR, default_for=("v",)),) if masked else (),
         ask=("v",),
     )
-    engine = Engine(EngineSettings(threads=1))
-    list(engine.run([(plan, 0)], at_once=1, keep=False, stop=never, observer=NOBODY))  # kernels, meshes, tables
+    made(engine, plan)  # kernels, meshes, tables
     tracemalloc.start()
     try:
-        list(engine.run([(plan, 0)], at_once=1, keep=False, stop=never, observer=NOBODY))
+        made(engine, plan)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -53,3 +53,9 @@ def test_keeps_what_the_text_says(rule: MaskRule, values: list[int]) -> None:
 def test_rules_that_make_no_sense(text: str) -> None:
     with pytest.raises(InvalidInput):
         MaskRule.parse(text)
+
+
+def test_what_is_empty_may_be_no_number():
+    rule = MaskRule.parse("QA:bits:0")
+    quality = np.array([[np.nan, 1.0, 2.0]], np.float32)
+    assert rule.apply(quality, ~np.isnan(quality)).tolist() == [[False, True, False]]
