@@ -92,6 +92,8 @@ class Engine:
                 raise Cancelled
             stop()
 
+        # More would make nothing quicker, but be memory: the others wait for a thread.
+        at_once = min(at_once, 2 * self.settings.threads)
         waiting = iter(jobs)
         shares = -(-self.settings.threads // at_once)
         begun: deque[SliceWork] = deque()

@@ -41,7 +41,7 @@ Headers = Mapping[tuple[str, str], Header]
 """What is stored of files, by (uri, subdir)."""
 NO_HEADERS: Headers = MappingProxyType({})
 
-AT_ONCE_BYTES = 192 * 2**20
+AT_ONCE_BYTES = 128 * 2**20
 """Of slices that are computed at once, unless a single one needs more."""
 MOST_AT_ONCE = 16
 SMALL = 2**20

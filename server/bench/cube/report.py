@@ -29,7 +29,7 @@ class Measured:
     cpu: float = 0.0
     """Seconds, median."""
     growth: int | None = None
-    """Bytes by which memory grew at most, the output included."""
+    """Bytes by which memory grew at most, the output included; median of all runs."""
     difference: Difference | None = None
     """From the judge."""
     counts: Counts | None = None
@@ -95,7 +95,7 @@ class CaseResult:
         if self.case.requests_bar is not None and ours.counts:
             found.append(Bar("requests for pixels", ours.counts.data, self.case.requests_bar, least=False))
             found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))
-        if ours.growth is not None and not self.case.is_point:
+        if ours.growth is not None and self.case.source == "disk" and not self.case.is_point:
             largest = 1.25 * self.case.output_bytes / 1e6
             found.append(Bar("MB of memory", ours.growth / 1e6, largest, least=False))
         return found

@@ -41,7 +41,7 @@ class Run:
     cpu: float
     """Seconds of the process's threads."""
     growth: int | None = None
-    """Bytes by which memory grew at most, the cube included; of the first run, where the system tells."""
+    """Bytes by which memory grew at most, the cube included, where the system tells."""
     difference: Difference | None = None
     """From the judge, of the first run."""
 
@@ -127,22 +127,27 @@ def _work(name: str, setup: Setup, pipe: Connection) -> None:
 
 
 def _tiny(part: Part) -> Part:
-    """A corner of the first dates: what is loaded or compiled at first use is there then."""
+    """A corner of all dates: what is loaded or compiled at first use, or kept of files, is there then."""
     side = min(TINY, *part.grid.shape)
-    files = tuple(one for one in part.files if one.date in part.dates[:2])
-    return replace(part, files=files, grid=part.grid.shifted(0, 0, height=side, width=side))
+    row, col = ((one - side) // 2 for one in part.grid.shape)
+    return replace(part, grid=part.grid.shifted(row, col, height=side, width=side))
 
 
 def _timed(engine: Engine, setup: Setup) -> Run:
-    engine.forget()
-    gc.collect()
-    wall, cpu = time.perf_counter(), time.process_time()
-    for part in setup.case.parts:
-        engine.run(part)
-    return Run(seconds=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+    return _run(engine, setup)[0]
 
 
 def _first(engine: Engine, setup: Setup, truth: list[Path]) -> Run:
+    run, made = _run(engine, setup)
+    found = [
+        difference(engine.cube(part, one), np.load(path, mmap_mode="r"))
+        for part, one, path in zip(setup.case.parts, made, truth, strict=True)
+    ]
+    return replace(run, difference=together(found))
+
+
+def _run(engine: Engine, setup: Setup) -> tuple[Run, list[Any]]:
+    """Run, and what was made."""
     engine.forget()
     gc.collect()
     before = _begin_memory()
@@ -150,11 +155,7 @@ def _first(engine: Engine, setup: Setup, truth: list[Path]) -> Run:
     made = [engine.run(part) for part in setup.case.parts]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     growth = None if before is None else _memory("VmHWM") - before
-    found = [
-        difference(engine.cube(part, one), np.load(path, mmap_mode="r"))
-        for part, one, path in zip(setup.case.parts, made, truth, strict=True)
-    ]
-    return Run(seconds=wall, cpu=cpu, growth=growth, difference=together(found))
+    return Run(seconds=wall, cpu=cpu, growth=growth), made
 
 
 def _begin_memory() -> int | None:

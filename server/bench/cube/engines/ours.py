@@ -16,10 +16,12 @@ from server.asgi import make_context
 from server.bench.cube.archive import settings_of
 from server.bench.cube.cases import Part
 from server.bench.cube.engines import Cube, Engine, Setup
+from server.heap import bound_heap
 from server.metrics import Metrics
 
 
 def make(setup: Setup) -> Engine:
+    bound_heap()  # as every worker of a server does
     return Ours(settings_of(setup.home))
 
 
