@@ -290,7 +290,8 @@ def widened(
     """A bilinear or cubic kernel, stretched to cover the pixels of the file that fall into one of the answer.
 
     `scale`: (down, right) pixels of the answer for one of the file; the kernel is 1 / scale times as wide where that is
-    below 0.95, its weights below 1. In strips as `bilinear`, one pixel of the kernel for all of a strip at a time.
+    below 0.95, its weights below 1. In strips as `bilinear`; where a strip lies along a row of the window, as all do
+    of a file of the answer's own CRS, columns are summed up first, once for all pixels that need them.
     """
     xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
     size = 2 if is_cubic else 1
@@ -300,41 +301,140 @@ def widened(
     lefts, tops = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
     weights_x, weights_y = np.empty((taps_x, STRIP)), np.empty((taps_y, STRIP))
     totals, weights, values = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
-    empty = float(nodata) if has_nodata else math.nan
+    sums = np.empty((2, source.shape[1]))
     filled = 0
     for row in range(out.shape[0]):
         _row(x, y, down[0] + row * down[1], right[0], right[1], out.shape[1], line, xs, ys)
-        for start in range(0, out.shape[1], STRIP):
-            count = u(min(STRIP, out.shape[1] - start))
-            px, py = xs[start : start + STRIP], ys[start : start + STRIP]
+        for begin in range(0, out.shape[1], STRIP):
+            start, end = _wanted(xs, ys, begin, min(begin + STRIP, out.shape[1]), valid, row, source.shape)
+            if start == end:
+                continue
+            count = u(end - start)
+            px, py = xs[start:end], ys[start:end]
             _weigh(px, count, scale[1], is_cubic, lefts, weights_x)
-            _weigh(py, count, scale[0], is_cubic, tops, weights_y)
-            totals[:], weights[:] = 0.0, 0.0
-            inside = _is_inside(lefts, count, taps_x, source.shape[1]) & _is_inside(
-                tops, count, taps_y, source.shape[0]
-            )
-            for i in range(taps_y):
-                for j in range(taps_x):
-                    _take(source, tops, i, lefts, j, count, inside, values)
-                    for k in range(count):
-                        is_valid = (values[k] == values[k]) & (values[k] != empty)
-                        w = weights_y[i, k] * weights_x[j, k] if is_valid else 0.0
-                        totals[k] += w * (values[k] if is_valid else 0.0)
-                        weights[k] += w
+            if _is_level(py):
+                _weigh(py, u(1), scale[0], is_cubic, tops, weights_y)
+                weight = _sum_columns(source, nodata, has_nodata, tops[0], weights_y, lefts, count, taps_x, sums)
+                whole = _sum_row(sums, weight, lefts, weights_x, count, totals, weights)
+            else:
+                _weigh(py, count, scale[0], is_cubic, tops, weights_y)
+                whole = _sum_up(
+                    source, nodata, has_nodata, tops, weights_y, lefts, weights_x, count, values, totals, weights
+                )
+            whole &= _are_within(px, source.shape[1]) & _are_within(py, source.shape[0])
+            for k in range(count):
+                result = totals[k] / weights[k]
+                result = math.floor(result + 0.5) if rounds else result
+                totals[k] = min(max(result, least), most)
             for k in range(count):
                 col = u(start) + k
                 if valid[u(row), col] or weights[k] < LEAST_WEIGHT:
                     continue
-                if not _is_on_valid(source, nodata, has_nodata, px[k], py[k]):
+                if not whole and not _is_on_valid(source, nodata, has_nodata, px[k], py[k]):
                     continue
-                result = totals[k] / weights[k]
-                if rounds:
-                    result = math.floor(result + 0.5)
-                result = min(max(result, least), most)
-                out[u(row), col] = instead if result == shunned else result
+                out[u(row), col] = instead if totals[k] == shunned else totals[k]
                 valid[u(row), col] = 1
                 filled += 1
     return filled
+
+
+@njit(nogil=True, cache=True)
+def _are_within(places, length):
+    """True when all fall on a pixel of the window."""
+    within = True
+    for k in range(u(len(places))):
+        within &= (places[k] >= 0.0) & (places[k] < length)
+    return within
+
+
+@njit(nogil=True, cache=True)
+def _is_level(places):
+    """True when all are one and the same."""
+    level = True
+    for k in range(u(len(places))):
+        level &= places[k] == places[0]
+    return level
+
+
+@njit(nogil=True, cache=True)
+def _sum_columns(source, nodata, has_nodata, top, weights_y, lefts, count, taps_x, sums):
+    """Of each column under the kernels of a strip: the weighted sum of its valid pixels, and of their weights.
+
+    Gives back the weight of all columns where all their pixels are valid, else NaN.
+    """
+    height, width = source.shape
+    first, last = lefts[0], lefts[0]
+    for k in range(count):
+        first, last = min(first, lefts[k]), max(last, lefts[k])
+    first, last = u(min(max(first, 0), width)), u(min(max(last + taps_x, 0), width))
+    for col in range(first, last):
+        sums[0, col], sums[1, col] = 0.0, 0.0
+    whole, total = True, 0.0
+    for tap in range(weights_y.shape[0]):
+        at, w = top + tap, weights_y[tap, 0]
+        if not 0 <= at < height or w == 0.0:
+            continue
+        total += w
+        for col in range(first, last):
+            value = source[u(at), col]
+            is_valid = not ((has_nodata and value == nodata) or value != value)
+            whole &= is_valid
+            sums[0, col] += w * value if is_valid else 0.0
+            sums[1, col] += w if is_valid else 0.0
+    return total if whole else math.nan
+
+
+@njit(nogil=True, cache=True)
+def _sum_row(sums, weight, lefts, weights_x, count, totals, weights):
+    """Of each kernel of a strip, from the sums of the columns under it; whether all its pixels are valid.
+
+    `weight`: of each column, when it is the same for all.
+    """
+    width = sums.shape[1]
+    inside = _is_inside(lefts, count, weights_x.shape[0], width)
+    whole = inside and weight == weight
+    totals[:], weights[:] = 0.0, 0.0
+    for tap in range(weights_x.shape[0]):
+        if whole:
+            for k in range(count):
+                totals[k] += weights_x[tap, k] * sums[0, u(lefts[k] + tap)]
+                weights[k] += weights_x[tap, k] * weight
+            continue
+        for k in range(count):
+            col = u(np.int64(lefts[k]) + tap)
+            if inside or col < u(width):  # not so for what is negative
+                totals[k] += weights_x[tap, k] * sums[0, col]
+                weights[k] += weights_x[tap, k] * sums[1, col]
+    return whole
+
+
+@njit(nogil=True, cache=True)
+def _sum_up(source, nodata, has_nodata, tops, weights_y, lefts, weights_x, count, values, totals, weights):
+    """Of each kernel of a strip: the weighted sum of the valid pixels under it, and of their weights.
+
+    Gives back whether all of them are valid.
+    """
+    height, width = source.shape
+    taps_y, taps_x = weights_y.shape[0], weights_x.shape[0]
+    inside = _is_inside(lefts, count, taps_x, width) & _is_inside(tops, count, taps_y, height)
+    totals[:], weights[:] = 0.0, 0.0
+    empty = float(nodata) if has_nodata else math.nan
+    whole = True
+    for i in range(taps_y):
+        for j in range(taps_x):
+            for k in range(count):  # the one that fetches looks at each pixel alone, the other is computed in vectors
+                row, col = u(np.int64(tops[k]) + i), u(np.int64(lefts[k]) + j)
+                if inside or (row < u(height) and col < u(width)):  # not so for what is negative
+                    values[k] = source[row, col]
+                else:
+                    values[k] = math.nan
+            for k in range(count):
+                is_valid = (values[k] == values[k]) & (values[k] != empty)
+                whole &= is_valid
+                w = weights_y[i, k] * weights_x[j, k] if is_valid else 0.0
+                totals[k] += w * (values[k] if is_valid else 0.0)
+                weights[k] += w
+    return whole
 
 
 @njit(nogil=True, cache=True)
@@ -375,18 +475,6 @@ def _is_inside(firsts, count, taps, length):
     for k in range(count):
         inside &= (firsts[k] >= 0) & (firsts[k] <= length - taps)
     return inside
-
-
-@njit(nogil=True, cache=True)
-def _take(source, tops, i, lefts, j, count, inside, values):
-    """One pixel under the kernel for all places of a strip; NaN beyond the edge."""
-    height, width = source.shape
-    for k in range(count):
-        row, col = u(np.int64(tops[k]) + i), u(np.int64(lefts[k]) + j)
-        if inside or (row < u(height) and col < u(width)):  # not so for what is negative
-            values[k] = source[row, col]
-        else:
-            values[k] = math.nan
 
 
 def average(source, nodata, has_nodata, x, y, down, right, out, valid, rounds, shunned, instead):
