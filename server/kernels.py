@@ -159,7 +159,8 @@ def _edition() -> tuple[str, str]:
     cpu = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
     machine = "\0".join([*cpu, platform.python_version(), str(root)])
     code = hashlib.sha256("\0".join(map(version, ("numba", "llvmlite", "numpy"))).encode())
-    for path in ("cube/kernels.py", "cube/tables.py", "cube/warming.py", "tiff/kernels.py"):
+    sources = ("cube/kernels.py", "cube/tables.py", "cube/warming.py", "tiff/kernels.py", "tiff/write_kernels.py")
+    for path in sources:
         code.update((root / path).read_bytes())
     return hashlib.sha256(machine.encode()).hexdigest()[:16], code.hexdigest()
 

@@ -1,4 +1,4 @@
-"""All kernels that reading needs, compiled before anybody waits for them.
+"""All kernels that reading and writing need, compiled before anybody waits for them.
 
     load()                                                   fetches them all, and compiles what is not kept
     python -m prismcube.cube.warming bilinear cubic          compiles some into the folder that NUMBA_CACHE_DIR names
@@ -18,8 +18,15 @@ from numba.core import event
 
 from prismcube.cube import kernels, tables
 from prismcube.tiff import kernels as predictors
+from prismcube.tiff import write_kernels as writing
 
-GROUPS = (("bilinear", "cubic", "widened"), ("sum_up", "nearest", "fill", "mark", "join_bytes", "average", "look_up"))
+GROUPS = (
+    ("bilinear", "cubic", "widened"),
+    (
+        "sum_up", "nearest", "fill", "mark", "join_bytes", "average", "look_up",
+        "average_whole", "average_floats", "differences",
+    ),
+)  # fmt: skip
 """Kernels, each group for one process, which all take about as long."""
 
 
@@ -61,6 +68,8 @@ def _have(names: Iterable[str]) -> None:
     for name in names:
         for size in predictors.SIZES.get(name, ()):
             predictors.compiled(name, size)
+        for dtype in writing.TYPES.get(name, ()):
+            writing.compiled(name, dtype)
         if name in kernels.KERNELS:
             for dtype in kernels.TYPES:
                 kernels.compiled(name, dtype)

@@ -1,31 +1,25 @@
 """A cube as one Cloud Optimized GeoTIFF (OGC 21-026): the bands of a GeoTIFF, with overviews before the pixels.
 
-    slices ─> a plain TIFF for each way of making overviews ─> a VRT with all bands, described ─> GDAL's COG driver
-
-A cube of classes and measures needs two ways, and the COG driver has one for all bands; but it takes over the
-overviews that its source has. So each kind gets overviews of its own first, where there is more than one.
+slices ─> a draft, band by band ─> what is known of each band at the end ─> prismcube.tiff.cog
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
-import rasterio
-import rasterio.shutil
+import numpy as np
 
 from prismcube.encode.geotiff import MAX_BANDS
 from prismcube.encode.room import check_room, writing
 from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.cube import CubeHeader, OutputField, Slice, Step, common_format
-from prismcube.model.formats import DataFormat, cast
+from prismcube.model.formats import cast
 from prismcube.model.period import format_instant
-from prismcube.raster.geokeys import can_name
+from prismcube.raster.geokeys import can_name, georeference
+from prismcube.tiff.cog import writing_cog
+from prismcube.tiff.image import Image
+from prismcube.tiff.reduce import Reduction
 
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 EXTENSION = "tif"
@@ -55,74 +49,44 @@ def write_cog(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title:
     Raises BudgetExceeded and InvalidInput as `check` does, StorageFull when the disk is too full for it.
     """
     check(header)
-    format = common_format(header.fields)
-    check_room(path, 2 * len(header.steps) * len(header.fields) * header.grid.pixels * format.itemsize)
-    with writing(), tempfile.TemporaryDirectory(dir=path.parent, prefix="cog-") as inside:
-        folder = Path(inside)
-        bands = _write_plain(folder, header, slices, format)
-        kinds = {band.kind for band in bands}
-        if len(kinds) > 1 and max(header.grid.shape) > _TILE:
-            for kind in kinds:
-                _copy(folder / f"{kind}.tif", folder / f"{kind}-overviews.tif", resampling=kind)
-                (folder / f"{kind}-overviews.tif").replace(folder / f"{kind}.tif")
-        mosaic = folder / "bands.vrt"
-        mosaic.write_text(_stacked(header, bands, format, title), encoding="utf-8")
-        _copy(mosaic, path, resampling=next(iter(kinds)))
-
-
-@dataclass(frozen=True)
-class _Band:
-    """A band of the COG, and where its pixels lie until then."""
-
-    kind: str
-    """The resampling of its overviews; names the file."""
-    source: int
-    """1-based band of that file."""
-    description: str
-    tags: dict[str, str]
-
-
-def _kind(field: OutputField) -> str:
-    return field.resampling if field.resampling in ("nearest", "mode") else "average"
-
-
-def _write_plain(folder: Path, header: CubeHeader, slices: Iterable[Slice], format: DataFormat) -> list[_Band]:
-    """The pixels, uncompressed, in `<kind>.tif` for each kind. Returns the bands in the order of the COG."""
-    kinds = [_kind(field) for field in header.fields]
-    bands: list[_Band] = []
-    with ExitStack() as stack:
-        files = {
-            kind: stack.enter_context(_open_plain(folder / f"{kind}.tif", header, format, kinds.count(kind)))
-            for kind in sorted(set(kinds))
-        }
-        written = dict.fromkeys(files, 0)
+    image = _image(header, title)
+    check_room(path, 2 * image.bands * header.grid.pixels * image.format.itemsize)
+    descriptions: list[str] = []
+    tags: list[dict[str, str]] = []
+    with writing(), writing_cog(path, image, sync=False) as draft:
         for one in slices:
             step = header.steps[one.index]
-            for kind, field, data, valid in zip(kinds, header.fields, one.data, one.valid, strict=True):
-                written[kind] += 1
-                files[kind].write(cast(data, valid, format), written[kind])
-                description = f"{format_instant(step.start)} {field.name}"
-                bands.append(_Band(kind, written[kind], description, _tags(step, field, one)))
-    return bands
+            for field, data, valid in zip(header.fields, one.data, one.valid, strict=True):
+                descriptions.append(f"{format_instant(step.start)} {field.name}")
+                tags.append(_tags(step, field, one))
+                rows = data if field.format.stores_like(image.format) else cast(data, valid, image.format)
+                draft.write(np.asarray(rows, dtype=image.dtype), band=len(tags))
+        draft.describe(descriptions=descriptions, band_metadata=tags)
 
 
-def _open_plain(path: Path, header: CubeHeader, format: DataFormat, fields: int) -> Any:
-    blocks = {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE} if min(header.grid.shape) >= _TILE else {}
-    return rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=header.grid.width,
-        height=header.grid.height,
-        count=len(header.steps) * fields,
-        dtype=format.dtype,
-        crs=header.grid.crs,
-        transform=header.grid.transform,
-        nodata=format.nodata,
-        interleave="band",
-        bigtiff="IF_SAFER",
-        **blocks,
+def _image(header: CubeHeader, title: str) -> Image:
+    grid = header.grid
+    # Smaller pictures don't need whole tiles.
+    side = min(_TILE, max(16, -(-max(grid.shape) // 16) * 16))
+    return Image(
+        height=grid.height,
+        width=grid.width,
+        format=common_format(header.fields),
+        bands=len(header.steps) * len(header.fields),
+        block_height=side,
+        block_width=side,
+        codec="deflate",  # which every reader has
+        level=1,
+        reductions=tuple(_reduction(field) for field in header.fields) * len(header.steps),
+        georeference=georeference(grid.crs, grid.transform),
+        title="".join(one if one.isprintable() else " " for one in title),
     )
+
+
+def _reduction(field: OutputField) -> Reduction:
+    if field.resampling == "nearest":
+        return "nearest"
+    return "mode" if field.resampling == "mode" else "average"
 
 
 def _tags(step: Step, field: OutputField, one: Slice) -> dict[str, str]:
@@ -132,68 +96,3 @@ def _tags(step: Step, field: OutputField, one: Slice) -> dict[str, str]:
     if field.unit:
         tags["unit"] = field.unit
     return tags | {"records": ",".join(step.records)}
-
-
-def _stacked(header: CubeHeader, bands: Sequence[_Band], format: DataFormat, title: str) -> str:
-    """A VRT (GDAL's virtual format) of all bands; it carries what the plain files don't say of them."""
-    grid = header.grid
-    size = {"rasterXSize": str(grid.width), "rasterYSize": str(grid.height)}
-    root = ElementTree.Element("VRTDataset", size)
-    _text(root, "SRS", grid.crs)
-    _text(root, "GeoTransform", ", ".join(map(repr, grid.transform.to_gdal())))
-    if title:
-        _metadata(root, {"TIFFTAG_IMAGEDESCRIPTION": title})
-    for number, band in enumerate(bands, start=1):
-        about = {"dataType": _GDAL_TYPES[format.dtype], "band": str(number)}
-        element = ElementTree.SubElement(root, "VRTRasterBand", about)
-        _text(element, "Description", band.description)
-        _metadata(element, band.tags)
-        if format.nodata is not None:
-            _text(element, "NoDataValue", repr(format.nodata))
-        source = ElementTree.SubElement(element, "SimpleSource")
-        _text(source, "SourceFilename", f"{band.kind}.tif", relativeToVRT="1")
-        _text(source, "SourceBand", str(band.source))
-        whole = {"xOff": "0", "yOff": "0", "xSize": str(grid.width), "ySize": str(grid.height)}
-        ElementTree.SubElement(source, "SrcRect", whole)
-        ElementTree.SubElement(source, "DstRect", whole)
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-_GDAL_TYPES = {
-    "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16",
-    "uint32": "UInt32", "int32": "Int32", "float32": "Float32", "float64": "Float64",
-}  # fmt: skip
-
-
-def _text(parent: ElementTree.Element, name: str, text: str, **attributes: str) -> None:
-    # XML has no place for most control characters, which names of records may have.
-    plain = "".join(one if one.isprintable() else " " for one in text)
-    ElementTree.SubElement(parent, name, attributes).text = plain
-
-
-def _metadata(parent: ElementTree.Element, tags: dict[str, str]) -> None:
-    element = ElementTree.SubElement(parent, "Metadata")
-    for key, text in tags.items():
-        _text(element, "MDI", text, key=key)
-
-
-def _copy(source: Path, target: Path, *, resampling: str) -> None:
-    """By GDAL's COG driver, which streams; unlike making overviews in place, rasterio lets other threads run.
-
-    Overviews that `source` has are copied, else made by `resampling`.
-    """
-    with rasterio.open(source) as file:
-        side = min(_TILE, max(128, -(-max(file.shape) // 16) * 16))  # smaller pictures don't need whole tiles
-    rasterio.shutil.copy(
-        source,
-        target,
-        driver="COG",
-        blocksize=side,
-        interleave="band",  # one date is then read without the others, and written with a tile in memory
-        compress="deflate",
-        level=1,
-        predictor="yes",
-        overview_compress="deflate",
-        overview_resampling=resampling,
-        bigtiff="IF_SAFER",
-    )

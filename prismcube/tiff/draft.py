@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,13 @@ class Draft:
                 self._waiting[index] = None
                 self._submit(index, first // image.block_height, waiting)
 
+    def describe(self, *, descriptions: Sequence[str], band_metadata: Sequence[Mapping[str, str]]) -> None:
+        """What may be known of bands only when their pixels are, in place of what the image had; before the end.
+
+        Raises InvalidInput when it is not one of each a band.
+        """
+        self.image = replace(self.image, descriptions=tuple(descriptions), band_metadata=tuple(band_metadata))
+
     def finish(self) -> Page:
         """All rows have been given: wait until their blocks are in the file.
 
@@ -164,7 +171,7 @@ class Draft:
                 self._gathered[key] = gathered
         first = block_row % 2 * (side // 2)
         out = gathered.rows[first : first + -(-len(rows) // 2)]
-        reduce_into(out, rows, format=self.image.format, reduction=self.image.reduction)
+        reduce_into(out, rows, format=self.image.format, reduction=self.image.reduction_of(band))
         with self._lock:
             gathered.missing -= 1
             if gathered.missing:

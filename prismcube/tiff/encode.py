@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import imagecodecs
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from prismcube.tiff.image import Image
+from prismcube.tiff.write_kernels import compiled
 
 
 def encode_blocks(rows: npt.NDArray[Any], image: Image) -> list[bytes]:
@@ -22,13 +22,10 @@ def encode_blocks(rows: npt.NDArray[Any], image: Image) -> list[bytes]:
     `rows` are in C order and native byte order. Blocks that hold nothing but nodata (0 without) are b"".
     """
     count = -(-rows.shape[1] // image.block_width)
-    empty = np.zeros(count, dtype=np.bool_)
-    read_only = rows.view()
-    read_only.flags.writeable = False  # one compiled form for both kinds of arrays
-    _find_empty(read_only, image.block_width, image.fill, empty)
-    if empty.all():
+    empty = _find_empty(rows, image, count)
+    if all(empty):
         return [b""] * count
-    blocks = _predicted(read_only, image, count)
+    blocks = _predicted(rows, image, count)
     return [b"" if none else _compress(block, image) for none, block in zip(empty, blocks, strict=True)]
 
 
@@ -45,15 +42,13 @@ def _predicted(rows: npt.NDArray[Any], image: Image, count: int) -> npt.NDArray[
     if image.used_predictor == 2:
         whole = np.dtype(f"u{rows.itemsize}")
         blocks = np.empty((count, height, width), dtype=whole)
-        _differences(rows.view(whole), blocks)
+        numbers = rows.view(whole)
+        numbers.flags.writeable = False  # one compiled form for both kinds of arrays
+        compiled("differences", whole.name)(numbers, blocks)
         return blocks.astype(whole.newbyteorder("<"), copy=False)
     little = rows.astype(rows.dtype.newbyteorder("<"), copy=False)
     if image.used_predictor == 3:
-        found = np.empty((count, height, width * rows.itemsize), dtype=np.uint8)
-        read_only = little.view(np.uint8)
-        read_only.flags.writeable = False
-        _byte_differences(read_only, rows.itemsize, found)
-        return found
+        return _byte_differences(little, image, count)
     plain = np.zeros((count, height, width), dtype=little.dtype)
     for index in range(count):
         part = little[:, index * width : (index + 1) * width]
@@ -61,56 +56,29 @@ def _predicted(rows: npt.NDArray[Any], image: Image, count: int) -> npt.NDArray[
     return plain
 
 
-@numba.njit(nogil=True, cache=True)
-def _find_empty(rows: Any, block_width: Any, fill: Any, empty: Any) -> None:
-    """True for each block that holds `fill` only; NaN equals NaN here."""
-    height, width = rows.shape
-    for block in range(empty.shape[0]):
-        empty[block] = True
-        for row in range(height):
-            for col in range(block * block_width, min((block + 1) * block_width, width)):
-                value = rows[row, col]
-                if value != fill and (value == value or fill == fill):
-                    empty[block] = False
-                    break
-            if not empty[block]:
-                break
+def _byte_differences(little: npt.NDArray[Any], image: Image, count: int) -> npt.NDArray[np.uint8]:
+    """Predictor 3: of each row of a block the most significant bytes come first, then the next ones."""
+    height, width, size = image.block_height, image.block_width, little.itemsize
+    by_place = little.view(np.uint8).reshape(*little.shape, size)[..., ::-1]
+    plain = np.zeros((count, height, size, width), dtype=np.uint8)
+    for index in range(count):
+        part = by_place[:, index * width : (index + 1) * width]
+        plain[index, : part.shape[0], :, : part.shape[1]] = part.transpose(0, 2, 1)
+    rows = plain.reshape(count, height, size * width)
+    found = np.empty_like(rows)
+    found[..., 0] = rows[..., 0]
+    np.subtract(rows[..., 1:], rows[..., :-1], out=found[..., 1:])
+    return found
 
 
-@numba.njit(nogil=True, cache=True)
-def _differences(rows: Any, blocks: Any) -> None:
-    height, width = rows.shape
-    block_width = blocks.shape[2]
-    for block in range(blocks.shape[0]):
-        first = block * block_width
-        last = min(first + block_width, width)
-        for row in range(height):
-            # Slices, whose indices can't be negative: only then the loop becomes vector instructions.
-            before, after, out = rows[row, first : last - 1], rows[row, first + 1 : last], blocks[block, row]
-            out[0] = rows[row, first]
-            for col in range(after.shape[0]):
-                out[col + 1] = after[col] - before[col]
-            out[last - first :] = 0
-        blocks[block, height:] = 0
+def _find_empty(rows: npt.NDArray[Any], image: Image, count: int) -> list[bool]:
+    """True for each block that holds the image's fill only; NaN equals NaN here."""
+    return [
+        _is_empty(rows[:, one * image.block_width : (one + 1) * image.block_width], image.fill) for one in range(count)
+    ]
 
 
-@numba.njit(nogil=True, cache=True)
-def _byte_differences(rows: Any, size: Any, blocks: Any) -> None:
-    """`rows` are the bytes of little-endian numbers of `size` bytes: most significant bytes of a row come first."""
-    height = rows.shape[0]
-    width = rows.shape[1] // size
-    block_width = blocks.shape[2] // size
-    for block in range(blocks.shape[0]):
-        first = block * block_width
-        last = min(first + block_width, width)
-        for row in range(height):
-            before = np.uint8(0)
-            for plane in range(size):
-                source = rows[row, first * size + size - 1 - plane : last * size : size]
-                out = blocks[block, row, plane * block_width : (plane + 1) * block_width]
-                out[0] = source[0] - before
-                for col in range(source.shape[0] - 1):
-                    out[col + 1] = source[col + 1] - source[col]
-                out[last - first :] = 0
-                before = source[last - first - 1]
-        blocks[block, height:] = 0
+def _is_empty(block: npt.NDArray[Any], fill: Any) -> bool:
+    if fill != fill:
+        return bool(np.isnan(block[0]).all() and np.isnan(block).all())
+    return bool((block[0] == fill).all() and (block == fill).all())  # the first row tells most

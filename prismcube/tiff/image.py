@@ -19,6 +19,7 @@ from prismcube.model.layout import MAX_CELL
 from prismcube.tiff.fields import Tag, long, short, text
 from prismcube.tiff.layout import Window
 from prismcube.tiff.metadata import item, metadata_tag, nodata_tag
+from prismcube.tiff.reduce import Reduction
 
 WrittenCodec = Literal["none", "deflate", "zstd"]
 
@@ -56,10 +57,14 @@ class Image:
     the type."""
     overviews: int | None = None
     """How many, each half of the one before; None: until one block holds the picture."""
-    reduction: Literal["average", "nearest"] = "average"
-    """How 2 × 2 pixels become one; see `prismcube.tiff.reduce`. Nearest is for classes."""
+    reduction: Reduction = "average"
+    """How 2 × 2 pixels become one; see `prismcube.tiff.reduce`. Nearest and mode are for classes."""
+    reductions: tuple[Reduction, ...] = ()
+    """The same of each band; empty: `reduction` for all."""
     georeference: tuple[Tag, ...] = ()
     """Fields that say where it lies; see `prismcube.raster.geokeys`."""
+    title: str = ""
+    """TIFF's ImageDescription."""
     name: str = ""
     """Of the record; TIFF's DocumentName."""
     time: datetime | None = None
@@ -68,6 +73,8 @@ class Image:
     """GDAL's items of the image."""
     descriptions: tuple[str, ...] = ()
     """Of each band; empty: none."""
+    band_metadata: tuple[Mapping[str, str], ...] = ()
+    """GDAL's items of each band; empty: none."""
     scale: float = 1.0
     """Real values are stored ones times `scale` plus `offset`, as GDAL tells readers; pixels are not touched."""
     offset: float = 0.0
@@ -90,8 +97,10 @@ class Image:
             raise InvalidInput("predictor", f"{self.predictor} does not fit {self.format.dtype}")
         if self.overviews is not None:
             check_whole("overviews", self.overviews, least=0, most=31)
-        if self.descriptions and len(self.descriptions) != self.bands:
-            raise InvalidInput("descriptions", f"must be {self.bands}, one a band, got {len(self.descriptions)}")
+        for name in ("reductions", "descriptions", "band_metadata"):
+            given = getattr(self, name)
+            if given and len(given) != self.bands:
+                raise InvalidInput(name, f"must be {self.bands}, one a band, got {len(given)}")
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -108,6 +117,10 @@ class Image:
         if self.codec == "none":
             return 1
         return self.predictor or (3 if self.format.is_floating else 2)
+
+    def reduction_of(self, band: int) -> Reduction:
+        """Of a band, counted from 0."""
+        return self.reductions[band] if self.reductions else self.reduction
 
     @property
     def levels(self) -> tuple[Window, ...]:
@@ -157,6 +170,8 @@ class Image:
 
     def _about(self) -> list[Tag]:
         found = list(self.georeference)
+        if self.title:
+            found.append(text(270, self.title.replace("\0", " ")))
         if self.name:
             found.append(text(269, self.name.replace("\0", " ")))
         if self.time is not None:
@@ -165,6 +180,8 @@ class Image:
         for band in range(self.bands):
             if self.descriptions and self.descriptions[band]:
                 items.append(item("DESCRIPTION", self.descriptions[band], band, role="description"))
+            if self.band_metadata:
+                items += [item(name, value, band) for name, value in self.band_metadata[band].items()]
             if (self.scale, self.offset) != (1, 0):
                 items.append(item("OFFSET", f"{self.offset:.17g}", band, role="offset"))
                 items.append(item("SCALE", f"{self.scale:.17g}", band, role="scale"))

@@ -33,6 +33,9 @@ def test_the_first_request_compiles_nothing(demo, start, tmp_path):
             server.ok(f"{S2}/coverage", resampling=resampling, **WARPED)
         server.ok(f"{S2}/coverage", datetime="2016-03-18", properties="ndvi")
         server.ok(f"{S2}/map/tiles/WebMercatorQuad/14/5880/9200")
+        for fields in ("B4", "ndvi"):
+            size = {"scale-size": "Lon(1200),Lat(1200)"}
+            server.ok(f"{S2}/coverage", f="cog", datetime="2016-03-18", properties=fields, **size)
         after = server.metrics()
         assert state(kernels) == before
         assert after["prismcube_compilations_total"] == 0

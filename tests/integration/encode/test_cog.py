@@ -108,6 +108,20 @@ def test_overviews_average_measures_and_pick_classes(tmp_path, make_cube):
             assert (np.isnan(common) | (blocks[2] == common[..., None]).any(axis=-1)).all()
 
 
+def test_tiles_are_deflated_band_by_band(tmp_path, make_cube):
+    header, slices = make_cube((DataFormat(dtype="int16", nodata=-1),) * 2, shape=(1200, 700), steps=1)
+    write_cog(tmp_path / "x.tif", resampled(header, "nearest", "cubic"), slices)
+    with rasterio.open(tmp_path / "x.tif") as file:
+        structure = file.tags(ns="IMAGE_STRUCTURE")
+        assert structure == {"COMPRESSION": "DEFLATE", "INTERLEAVE": "BAND", "PREDICTOR": "2"}
+        assert (file.nodata, file.block_shapes) == (-1, [(512, 512)] * 2)
+        assert file.overviews(1) == [2, 4]
+        assert file.tags()["AREA_OR_POINT"] == "Area"
+    write_cog(tmp_path / "small.tif", *make_cube((DataFormat(dtype="uint8"),), shape=(20, 33)))
+    with rasterio.open(tmp_path / "small.tif") as file:
+        assert file.block_shapes[0] == (48, 48)
+
+
 def test_memory_is_that_of_one_slice(tmp_path, make_cube, one_at_a_time, formats):
     write_cog(tmp_path / "x.tif", *one_at_a_time(formats[2:3], steps=200, shape=(30, 40)))
     _, (expected,) = make_cube(formats[2:3], shape=(30, 40), steps=1, seed=123)

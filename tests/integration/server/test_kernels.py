@@ -7,6 +7,7 @@ import pytest
 from prismcube.cube import kernels as resampling
 from prismcube.cube import warming
 from prismcube.tiff import kernels as predictors
+from prismcube.tiff import write_kernels as writing
 from server import kernels
 from server.kernels import Kernels, NotCompiled, complete, is_complete
 
@@ -30,7 +31,14 @@ def state(folder):
 
 def test_groups_are_all_kernels_once():
     names = [name for group in warming.GROUPS for name in group]
-    assert sorted(names) == sorted([*resampling.KERNELS, *predictors.SIZES, "look_up"])
+    assert sorted(names) == sorted([*resampling.KERNELS, *predictors.SIZES, *writing.TYPES, "look_up"])
+
+
+def test_each_type_of_a_kernel_of_writing_is_kept_in_a_file_of_its_own(tmp_path, stop, monkeypatch):
+    """A request that asks for one before all are there may compile it beside the process that fills the folder."""
+    monkeypatch.setattr(warming, "GROUPS", (("differences",),))
+    complete(tmp_path, stop)
+    assert len([path for path in tmp_path.rglob("*.nbi") if "differences_" in path.name]) == 3
 
 
 def test_groups_share_no_function_of_several_types():

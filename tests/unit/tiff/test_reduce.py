@@ -59,6 +59,20 @@ def test_the_average_is_the_mean_of_valid_pixels(given_one):
     np.testing.assert_array_equal(reduced(pixels, nodata=nodata), mean_of_valid(pixels, nodata))
 
 
+@settings(deadline=None)
+@given(pictures())
+def test_the_mode_is_what_most_valid_pixels_have(given_one):
+    pixels, nodata = given_one
+    format = DataFormat(dtype=pixels.dtype.name, nodata=nodata)
+    fill = nodata if nodata is not None else (np.nan if format.is_floating else 0)
+    found = reduced(pixels, nodata=nodata, reduction="mode")
+    for (y, x), value in np.ndenumerate(found):
+        four = pixels[2 * y : 2 * y + 2, 2 * x : 2 * x + 2]
+        valid = four[format.valid(four)].tolist()  # in the order of reading
+        expected = max(valid, key=valid.count) if valid else fill  # of several the first
+        np.testing.assert_array_equal(value, pixels.dtype.type(expected))
+
+
 @pytest.mark.parametrize(
     ("four", "mean", "why"),
     [
