@@ -289,8 +289,8 @@ def widened(
 ):
     """A bilinear or cubic kernel, stretched to cover the pixels of the file that fall into one of the answer.
 
-    `scale`: (down, right) pixels of the answer for one of the file; the kernel is 1 / scale times as wide where that is
-    below 0.95, its weights below 1. In strips as `bilinear`; where a strip lies along a row of the window, as all do
+    `scale`: (down, right) pixels of the answer for one of the file, one of which is below 0.95; the kernel is 1 / scale
+    times as wide where that is below 1. In strips as `bilinear`; where a strip lies along a row of the window, as all do
     of a file of the answer's own CRS, columns are summed up first, once for all pixels that need them.
     """
     xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
@@ -457,15 +457,11 @@ def _weigh(places, count, scale, is_cubic, firsts, weights):
     """The first pixel of the window under the kernel along one axis, and the weight of it and those that follow."""
     size = 2 if is_cubic else 1
     narrow = min(scale, 1.0)
-    reach = math.ceil(size / scale) if scale < 0.95 else size
     for k in range(count):
         firsts[k] = np.int32(max(math.ceil(places[k] - 0.5 - size / narrow), 0.0))
     for tap in range(weights.shape[0]):
         for k in range(count):
-            at = firsts[k] + tap
-            beyond = at - math.floor(places[k] - 0.5)  # GDAL looks at no more of them, though they may weigh a little
-            weight = _weight((at - (places[k] - 0.5)) * narrow, is_cubic)
-            weights[tap, k] = weight if (beyond >= (size - 1) - reach) & (beyond <= reach) else 0.0
+            weights[tap, k] = _weight((firsts[k] + tap - (places[k] - 0.5)) * narrow, is_cubic)
 
 
 @njit(nogil=True, cache=True)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from affine import Affine
+from pyproj import CRS
 
 from prismcube.cube.levels import scale_of
 from prismcube.cube.mesh import Meshes
@@ -12,6 +13,9 @@ from prismcube.cube.warp import resample, view_of
 from prismcube.model.formats import DTYPES, DataFormat
 from prismcube.model.grid import Bounds, Grid, transformer
 from tests.judge import check_same, warped
+
+LAEA = CRS.from_user_input("+proj=laea +lat_0=45 +lon_0=9 +datum=WGS84 +units=m").to_wkt()
+"""A CRS that has no code."""
 
 
 def image(dtype, nodata, *, shape=(300, 260), seed=1):
@@ -81,6 +85,25 @@ def test_every_kind_of_nodata(resampling, nodata):
     agree(image("uint16", nodata), source, around(source, "EPSG:3857", size=27.0), resampling, nodata)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("nodata", [0, None, math.nan])
+def test_every_type_with_every_nodata(dtype, resampling, nodata):
+    """None and NaN are the same for floats, and no value of integers."""
+    source = utm("EPSG:32632", shape=(120, 110))
+    data = image(dtype, 0 if nodata == 0 else None, shape=(120, 110))
+    if data.dtype.kind == "f" and nodata != 0:
+        data[30:60, 40:70] = math.nan
+        nodata_of_gdal = math.nan
+    else:
+        nodata_of_gdal = None if nodata != 0 else 0
+    target = around(source, "EPSG:3857", size=24.0, pixels=(90, 80))
+    found, valid, shrink = ours(data, source, target, resampling, nodata)
+    wanted, wanted_valid = warped(data, source, target, resampling, nodata_of_gdal, shrink=shrink)
+    check_same(found, valid, wanted, wanted_valid, source=source, target=target, resampling=resampling)
+    assert (not valid[35:45, 35:45].all()) == (data.dtype.kind == "f" or nodata == 0)
+
+
 PLACES = {
     "southern UTM": (utm("EPSG:32756", north=6_200_000), "EPSG:3857", 25.0),
     "UTM over its edge": (Grid("EPSG:32631", Affine(20, 0, 820_000, 0, -20, 5_000_000), 300, 260), "EPSG:32632", 20.0),
@@ -88,7 +111,8 @@ PLACES = {
     "from degrees": (Grid("EPSG:4326", Affine(0.001, 0, 9, 0, -0.001, 46), 300, 260), "EPSG:32632", 100.0),
     "polar": (Grid("EPSG:3413", Affine(500, 0, -60_000, 0, -500, 80_000), 300, 260), "EPSG:3575", 500.0),
     "polar to degrees": (Grid("EPSG:3031", Affine(500, 0, 900_000, 0, -500, 1_080_000), 300, 260), "EPSG:4326", 0.01),
-    "WKT only": (utm("EPSG:32632"), "+proj=laea +lat_0=45 +lon_0=9 +datum=WGS84 +units=m", 20.0),
+    "WKT only": (utm("EPSG:32632"), LAEA, 20.0),
+    "from WKT only": (Grid(LAEA, Affine(20, 0, -2_600, 0, -20, 3_000), 300, 260), "EPSG:32632", 20.0),
     "another datum": (utm("EPSG:25832", north=5_700_000), "EPSG:31467", 20.0),
     "equal area": (Grid("EPSG:3035", Affine(100, 0, 4_300_000, 0, -100, 3_000_000), 300, 260), "EPSG:3857", 150.0),
 }
@@ -109,6 +133,18 @@ def test_everykernel_scale(shrink, resampling):
     agree(image("uint16", 0, shape=(800, 700)), source, target, resampling, 0)
 
 
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic"])
+@pytest.mark.parametrize("shrink", [(1.4, 1.01), (1.04, 2.3), (1.2, 0.97), (3.1, 0.3), (0.6, 1.3)])
+def test_kernels_that_are_wider_along_one_axis(shrink, resampling):
+    """With pixels of the answer in the middle of the file's, and beside it."""
+    source = utm("EPSG:32632")
+    down, right = shrink
+    for shift in (0.0, 0.003, -0.004, 0.4):
+        place = Affine.translation(480_000 + 20 * (100 + shift), 5_000_000 - 20 * (75 + shift))
+        target = Grid("EPSG:32632", place @ Affine.scale(20 * right, -20 * down), 40, 40)
+        agree(image("uint16", 0), source, target, resampling, 0)
+
+
 @pytest.mark.parametrize("resampling", KERNELS)
 def test_a_file_in_a_picture_of_the_whole_world(resampling):
     """Smaller than a pixel: the kernel has ten thousand pixels a side, of which the file has few."""
@@ -125,6 +161,21 @@ def test_files_across_the_antimeridian(resampling):
     source = Grid("EPSG:32601", Affine(500, 0, 180_000, 0, -500, 7_000_000), 300, 260)
     target = Grid("EPSG:3832", Affine(600, 0, 3_200_000, 0, -600, 9_200_000), 220, 200)
     agree(image("uint16", 0), source, target, resampling, 0)
+
+
+@pytest.mark.parametrize("resampling", KERNELS)
+@pytest.mark.parametrize("turn", [0, 360], ids=["-180 to 180", "0 to 360"])
+def test_degrees_across_the_antimeridian(resampling, turn):
+    """A file that counts on beyond 180 degrees, in a zone that lies there."""
+    source = Grid("EPSG:4326", Affine(0.01, 0, 178.6 - turn, 0, -0.01, -16), 300, 260)
+    target = around(
+        Grid("EPSG:32701", Affine(500, 0, 160_000, 0, -500, 8_150_000), 300, 260), "EPSG:32701", size=1000.0
+    )
+    data = image("uint16", 0)
+    found, valid, shrink = ours(data, source, target, resampling, 0)
+    as_gdal_counts = Grid("EPSG:4326", Affine(0.01, 0, 178.6, 0, -0.01, -16), 300, 260)
+    wanted, wanted_valid = warped(data, as_gdal_counts, target, resampling, 0, shrink=shrink)
+    check_same(found, valid, wanted, wanted_valid, source=as_gdal_counts, target=target, resampling=resampling)
 
 
 @pytest.mark.parametrize("resampling", KERNELS)
