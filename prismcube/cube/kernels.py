@@ -290,8 +290,8 @@ def widened(
     """A bilinear or cubic kernel, stretched to cover the pixels of the file that fall into one of the answer.
 
     `scale`: (down, right) pixels of the answer for one of the file, one of which is below 0.95; the kernel is 1 / scale
-    times as wide where that is below 1. In strips as `bilinear`; where a strip lies along a row of the window, as all do
-    of a file of the answer's own CRS, columns are summed up first, once for all pixels that need them.
+    times as wide where that is below 1. In strips as `bilinear`; where a strip lies along a row of the window, as all
+    do of a file of the answer's own CRS, columns are summed up first, once for all pixels that need them.
     """
     xs, ys, line = np.empty(out.shape[1]), np.empty(out.shape[1]), np.empty((2, x.shape[1]))
     size = 2 if is_cubic else 1
