@@ -1,12 +1,13 @@
 """A file appears under its name whole, or not at all.
 
-It is written beside its name as `.<name>.<random>.part`, brought to the disk and renamed. A writer that is killed
-leaves such a part and the file as it was.
+It is written beside its name as `.<name>.part`, brought to the disk and renamed. A writer that is killed leaves such a
+part and the file as it was; the next who writes the file begins with that part.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -27,26 +28,55 @@ def publishing(path: Path, *, sync: bool = True) -> Iterator[int]:
     Raises StorageFull when the disk, a quota or the file system's limit is reached, SourceError when `path` can't be
     written otherwise.
     """
-    beside = path.parent / f".{path.name[:200]}.{secrets.token_hex(4)}.part"
     with writing_to(path):
-        file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        file, beside = _part(path)
     try:
-        try:
-            yield file
-            with writing_to(path):
-                if sync:
-                    os.fsync(file)
-        finally:
-            os.close(file)
+        yield file
         with writing_to(path):
-            beside.rename(path)
+            if sync:
+                os.fsync(file)
+            beside.rename(path)  # before the lock is gone: another one would take the part for left over
     except BaseException:
         with suppress(OSError):
             beside.unlink()
         raise
+    finally:
+        os.close(file)
     if sync:
         with writing_to(path):
             _sync_folder(path.parent)
+
+
+def _part(path: Path) -> tuple[int, Path]:
+    """An empty file beside `path`, open and locked: what a killed writer has left, or a new one.
+
+    A name of its own is for those who write the same file at the same time, and where the system has no locks.
+    """
+    usual = path.parent / f".{path.name[:200]}.part"
+    with suppress(OSError):  # what the next one says of the folder is told
+        file = os.open(usual, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            if _is_locked(file, usual):
+                os.ftruncate(file, 0)
+                return file, usual
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+    beside = path.parent / f".{path.name[:200]}.{secrets.token_hex(4)}.part"
+    return os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), beside
+
+
+def _is_locked(file: int, path: Path) -> bool:
+    """Lock an open file; False when another writer has it, or has given it its name meanwhile."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # there are no locks here, so nobody else has it
+        path.unlink()
+        return False
+    return os.path.samestat(os.fstat(file), path.stat(follow_symlinks=False))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Files appear whole or not at all: full disks, places that can't be written, writers that are killed."""
 
+import errno
 import os
 import resource
 import signal
@@ -12,9 +13,11 @@ import pytest
 import rasterio
 
 from prismcube.errors import SourceError, StorageFull
+from prismcube.tiff import publish
 from prismcube.tiff.cog import writing_cog
 from prismcube.tiff.draft import writing_draft
 from prismcube.tiff.mucog import append_dates, write_mucog
+from prismcube.tiff.publish import publishing
 
 
 @pytest.fixture
@@ -111,7 +114,66 @@ def test_a_writer_that_is_killed_leaves_the_file_as_it_was(tmp_path, kind, parts
     assert path.read_bytes() == b"before"
     left = [name for name in os.listdir(tmp_path) if name != "a.tif"]
     assert len(left) == parts
-    assert all(name.startswith(".a.tif.") and name.endswith(".part") for name in left)
+    assert left in ([], [".a.tif.part"])
+
+
+def test_what_a_killed_writer_has_left_is_gone_after_the_next(tmp_path, image_of, picture):
+    path, left = tmp_path / "a.tif", tmp_path / ".a.tif.part"
+    left.write_bytes(b"x" * 10**6)
+    pixels = picture((1, 64, 64))
+    write(writing_draft(path, image_of(pixels)), pixels)
+    assert os.listdir(tmp_path) == ["a.tif"]
+    assert path.stat().st_size < 10**5
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(file.read(), pixels)
+    left.write_bytes(b"x")
+    with pytest.raises(ZeroDivisionError), publishing(path):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+def test_two_who_write_a_file_at_once_do_not_share_a_part(tmp_path):
+    path = tmp_path / "a.tif"
+    with publishing(path) as first:
+        os.write(first, b"first")
+        with publishing(path) as second:
+            os.write(second, b"second")
+            assert len(os.listdir(tmp_path)) == 2
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+def test_a_part_that_got_its_name_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    """The other writer ends between opening its part and locking it."""
+    path, part = tmp_path / "a.tif", tmp_path / ".a.tif.part"
+    part.write_bytes(b"of another")
+    lock = publish.fcntl.flock
+
+    def flock(file, how):
+        if part.exists():
+            part.rename(path)
+        lock(file, how)
+
+    monkeypatch.setattr(publish.fcntl, "flock", flock)
+    with publishing(path) as file:
+        assert path.read_bytes() == b"of another"
+        os.write(file, b"ours")
+    assert path.read_bytes() == b"ours"
+    assert os.listdir(tmp_path) == ["a.tif"]
+
+
+def test_where_there_are_no_locks_parts_have_names_of_their_own(tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(publish.fcntl, "flock", flock)
+    with publishing(tmp_path / "a.tif") as file:
+        os.write(file, b"ours")
+        (part,) = os.listdir(tmp_path)
+        assert part != ".a.tif.part"
+    assert (tmp_path / "a.tif").read_bytes() == b"ours"
+    assert os.listdir(tmp_path) == ["a.tif"]
 
 
 def test_other_file_systems(tmp_path, draft_of, picture, monkeypatch):
