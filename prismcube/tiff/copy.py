@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 
 from prismcube.errors import SourceError
 
 _CHUNK = 1 << 20
+_MOST_PARTS = 1024
+"""Of one call: IOV_MAX of Linux."""
 _CANT = frozenset({errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
 """The system or a file system has no such copy."""
 
@@ -48,6 +51,16 @@ def write_all(file: int, data: bytes | memoryview, *, at: int) -> None:
     while left:
         done = os.pwrite(file, left, at)
         left, at = left[done:], at + done
+
+
+def write_many(file: int, parts: Sequence[bytes], *, at: int) -> None:
+    """Write all parts one behind the other, without putting them together first."""
+    for first in range(0, len(parts), _MOST_PARTS):
+        some = parts[first : first + _MOST_PARTS]
+        done, size = os.pwritev(file, some, at), sum(map(len, some))
+        if done < size:
+            write_all(file, b"".join(some)[done:], at=at + done)
+        at += size
 
 
 def reserve(file: int, size: int) -> None:

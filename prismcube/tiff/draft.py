@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prismcube.tiff.assemble import encode_at_end
-from prismcube.tiff.copy import write_all
+from prismcube.tiff.copy import write_all, write_many
 from prismcube.tiff.encode import encode_blocks
 from prismcube.tiff.fields import even
 from prismcube.tiff.image import Image
@@ -181,15 +181,14 @@ class Draft:
 
     def _store(self, band: int, level: int, block_row: int, blocks: list[bytes]) -> None:
         counts = np.array([len(one) for one in blocks], dtype=np.uint64)
-        data = b"".join(blocks)
         with self._lock:
             at = self._end
-            self._end += len(data)
+            self._end += int(counts.sum())
         self._counts[level][band, block_row] = counts
         offsets = at + np.cumsum(counts) - counts
         self._offsets[level][band, block_row] = np.where(counts > 0, offsets, 0)
         with writing_to(self._path):
-            write_all(self._file, data, at=at)
+            write_many(self._file, blocks, at=at)
 
 
 def _native(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
