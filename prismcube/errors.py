@@ -85,15 +85,19 @@ class BudgetExceeded(PrismcubeError):
 class SourceError(PrismcubeError):
     """A file of the archive that can't be used, and why."""
 
-    def __init__(self, uri: str, reason: str) -> None:
+    cause = ""
+    """Of the reason, what a stranger may know, in a few words of ours; subclasses have theirs."""
+
+    def __init__(self, uri: str, reason: str, *, cause: str = "") -> None:
         super().__init__(f"{uri}: {reason}")
         self.uri = uri
         self.reason = reason
+        self.cause = cause or self.cause
 
     @property
     def public(self) -> str:
-        """What a stranger may know: the file's name, not where it lies (which the reason may tell too)."""
-        return f"{self.uri.rpartition('/')[2]} could not be read"
+        """What a stranger may know: the file's name and the cause, not where it lies (which the reason may tell)."""
+        return f"{self.uri.rpartition('/')[2]} could not be read" + (f": {self.cause}" if self.cause else "")
 
 
 class StorageFull(PrismcubeError):

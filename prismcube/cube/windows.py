@@ -247,7 +247,7 @@ class Pending:
     def _broken(self, piece: Piece, reason: str) -> SourceError:
         where = f"row {piece.block_row}, column {piece.block_col}"
         where += f", band {piece.plane + 1}" if self._level.planar else ""
-        return SourceError(without_secret(self._source.uri), f"its block at {where} {reason}")
+        return SourceError(without_secret(self._source.uri), f"its block at {where} {reason}", cause="it is damaged")
 
 
 def pieces_of(level: Level, bands: Sequence[int], window: Window) -> Iterator[Piece]:

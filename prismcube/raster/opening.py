@@ -137,8 +137,8 @@ def _open(
         reason = re.sub(r"\S*/vsiriopener_\S*", "", str(error).replace(path, "")).strip(" :'") or type(error).__name__
         reason = reason.splitlines()[0]
         if is_open:
-            raise SourceError(shown, reason) from error
-        raise SourceError(shown, _unopened(uri, subdir, reason)) from error
+            raise SourceError(shown, reason, cause="it is damaged, or its host fails") from error
+        raise SourceError(shown, _unopened(uri, subdir, reason), cause="it is no raster") from error
     _raise_hidden(remote)
 
 

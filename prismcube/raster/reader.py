@@ -30,6 +30,9 @@ from prismcube.storage.uri import without_secret
 WARP_TOLERANCE_PX = 0.001
 """GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges."""
 
+REPLACED = "it was replaced since it was indexed"
+"""What strangers are told of a file that is another one now."""
+
 
 class Source(Protocol):
     """What the reader needs to know of a file; `grid` is that of the level that is read."""
@@ -125,10 +128,8 @@ def _check_unchanged(
     known = source.slant or source.grid
     catalogued = (source.format.dtype, (known.height, known.width), tuple(known.transform))
     if max(bands) > dataset.count:
-        raise SourceError(
-            without_secret(source.uri), f"was replaced: has {dataset.count} band(s), needs {max(bands)}; index it again"
-        )
+        reason = f"was replaced: has {dataset.count} band(s), needs {max(bands)}; index it again"
+        raise SourceError(without_secret(source.uri), reason, cause=REPLACED)
     if found != catalogued:
-        raise SourceError(
-            without_secret(source.uri), f"was replaced ({found}, catalogued as {catalogued}); index it again"
-        )
+        reason = f"was replaced ({found}, catalogued as {catalogued}); index it again"
+        raise SourceError(without_secret(source.uri), reason, cause=REPLACED)

@@ -198,7 +198,8 @@ class _Remote:
         # Beyond the end the whole request would be refused.
         lengths = [max(0, min(size, self.status.size - offset)) for offset, size in zip(offsets, sizes, strict=True)]
         if lengths != sizes:
-            self._note(SourceError(without_secret(self.uri), f"is truncated at byte {self.status.size:,}"))
+            reason = f"is truncated at byte {self.status.size:,}"
+            self._note(SourceError(without_secret(self.uri), reason, cause="it is truncated"))
         wanted = [number for number, length in enumerate(lengths) if length]
         data = [b""] * len(offsets)
         try:

@@ -37,13 +37,20 @@ _PLAIN = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 _ANONYMOUS = "AWS_SKIP_SIGNATURE=true (GOOGLE_, AZURE_) for public files"
 
+FAILS = "its host fails"
+"""The cause that strangers are told of whatever a server sends in place of the bytes that it was asked for."""
+
 
 class Missing(SourceError):
     """The file is not there."""
 
+    cause = "it is not there"
+
 
 class Unreachable(SourceError):
     """The file's host does not answer; asking another way would only take as long again."""
+
+    cause = "its host does not answer"
 
 
 def place(uri: str) -> tuple[Any, str]:
@@ -93,17 +100,17 @@ def explain(uri: str, error: Exception) -> SourceError:
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in (401, 403):
         return SourceError(uri, "access is refused (no or wrong credentials, or the signed URL has expired)")
     if "Range request not supported" in text:
-        return SourceError(uri, "its server does not send parts of files (HTTP ranges)")
+        return SourceError(uri, "its server does not send parts of files (HTTP ranges)", cause=FAILS)
     if sent := re.search(r"Requested (\d+\.\.\d+), got (\d+\.\.\d+)", text):
-        return SourceError(uri, f"its server sent bytes {sent[2]} where {sent[1]} were asked for")
+        return SourceError(uri, f"its server sent bytes {sent[2]} where {sent[1]} were asked for", cause=FAILS)
     if "Content-Range header not present" in text:
-        return SourceError(uri, "its server does not say which part of the file it sends")
+        return SourceError(uri, "its server does not say which part of the file it sends", cause=FAILS)
     if code:
-        return SourceError(uri, f"its server answers with status {code}")
+        return SourceError(uri, f"its server answers with status {code}", cause=FAILS)
     if "error sending request" in text or "timed out" in text.lower() or "TimedOut" in text:
         return Unreachable(uri, "can't be reached: its host does not answer")
     if "response body error" in text:
-        return SourceError(uri, "its server breaks off in the middle of an answer")
+        return SourceError(uri, "its server breaks off in the middle of an answer", cause=FAILS)
     if "invalid path" in text:
         return SourceError(uri, "holds a key with an empty, . or .. part, which can't be read")
     if "builder error" in text or "BadScheme" in text:

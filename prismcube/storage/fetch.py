@@ -15,12 +15,16 @@ Stop = Callable[[], None]
 class FileChanged(SourceError):
     """The file is not the one any more that its places of blocks are known of."""
 
+    cause = "it has changed since it was indexed"
+
     def __init__(self, uri: str) -> None:
         super().__init__(without_secret(uri), "has changed since it was indexed; index it again")
 
 
 class Truncated(SourceError):
     """The file ends before the bytes that are needed."""
+
+    cause = "it is truncated"
 
     def __init__(self, uri: str, *, size: int, needed: int) -> None:
         super().__init__(without_secret(uri), f"is truncated: it has {size:,} bytes, {needed:,} are needed")

@@ -10,7 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from prismcube.errors import SourceError
-from prismcube.storage.buckets import Missing, Unreachable
+from prismcube.storage.buckets import FAILS, Missing, Unreachable
 from prismcube.storage.fetch import FileChanged, Stop, Truncated
 from prismcube.storage.pool import Request, RequestPool
 from prismcube.storage.spans import Run, Span, runs_of
@@ -144,7 +144,7 @@ def _read_version(uri: str, etag: str, span: Span, read: Read) -> memoryview:
     """
     shown = without_secret(uri)
     if span.end >= 2**63:
-        raise SourceError(shown, f"is truncated: byte {span.end:,} is needed")
+        raise SourceError(shown, f"is truncated: byte {span.end:,} is needed", cause=Truncated.cause)
     try:
         status, data = read_part(uri, span.start, span.length)
     except (Missing, Unreachable):
@@ -162,7 +162,8 @@ def _read_version(uri: str, etag: str, span: Span, read: Read) -> memoryview:
         raise FileChanged(uri)
     expected = min(span.end, status.size) - span.start
     if len(data) != expected:
-        raise SourceError(shown, f"its server sent {len(data):,} bytes where {expected:,} were asked for")
+        reason = f"its server sent {len(data):,} bytes where {expected:,} were asked for"
+        raise SourceError(shown, reason, cause=FAILS)
     read(expected)
     return data
 

@@ -38,14 +38,17 @@ def test_a_lost_file_costs_its_own_date_and_all_lost_is_a_bad_gateway(fragile):
     assert not cube.data[1].any()
     series = server.json(f"{S2}/position", coords="POINT(22.1522 45.2048)", parameter_name="B4")
     assert series["ranges"]["B4"]["values"][1] is None
-    assert series["prismcube:status"][1] == {"status": "failed", "message": f"{files[1].name} could not be read"}
+    assert series["prismcube:status"][1] == {
+        "status": "failed",
+        "message": f"{files[1].name} could not be read: it is no raster",
+    }
     area = "POLYGON((22.15 45.203,22.152 45.203,22.152 45.205,22.15 45.203))"
     counts = server.json(f"{S2}/area", coords=area, parameter_name="B4", reducer="count")["ranges"]["B4_count"][
         "values"
     ]
     assert counts[0] > 0
     assert counts[1] is None
-    lost = {"status": "failed", "message": f"{files[1].name} could not be read"}
+    lost = {"status": "failed", "message": f"{files[1].name} could not be read: it is no raster"}
     assert server.json(f"{S2}/area", coords=area, reducer="mean")["prismcube:status"] == ["ok", lost, "ok"]
     whole = server.tiff(f"{S2}/coverage", properties="B4", group="all", mosaic="count")
     assert (whole.data == 2).all()

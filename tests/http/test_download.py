@@ -255,7 +255,7 @@ def test_slices_that_miss_files_are_told(demo: Demo, tmp_path: Path) -> None:
     given, output = json.dumps(plan).encode(), tmp_path / "cube.tif"
     told = run_plan("-", "-o", str(output), given=given)
     assert f"1 of {len(plan['slices'])} slices miss files:" in told
-    assert f"{first['start']} failed: missing.tif could not be read" in told
+    assert f"{first['start']} failed: missing.tif could not be read: it is not there" in told
     assert output.exists()
     output.write_bytes(b"before")
     assert "was not written" in run_plan("-", "-o", str(output), "--strict", given=given, status=1)

@@ -66,7 +66,8 @@ def remote(request: Any, images: Path) -> Callable[[str], str]:
 
 def source(uri: str, path: Path, subdir: str = "") -> Any:
     info = inspect(str(path))
-    return SimpleNamespace(uri=uri, subdir=subdir, grid=info.grid, format=DataFormat(dtype=info.dtypes[0], nodata=0))
+    format = DataFormat(dtype=info.dtypes[0], nodata=0)
+    return SimpleNamespace(uri=uri, subdir=subdir, grid=info.grid, slant=info.slant, format=format)
 
 
 @pytest.mark.parametrize("name", ["cog.tif", "demo image.tif"])
