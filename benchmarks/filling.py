@@ -32,7 +32,8 @@ from shapely.geometry import MultiPolygon, box
 from prismcube.cube.engine import Engine, EngineSettings
 from prismcube.cube.gate import never
 from prismcube.cube.observer import NOBODY
-from prismcube.cube.plan import CubePlan, Headers, make_plan
+from prismcube.cube.plan import CubePlan
+from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.model.collection import Collection, StoredField
 from prismcube.model.cube import Slice

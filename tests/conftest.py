@@ -3,7 +3,6 @@
     PRISMCUBE_TEST_DATA      the folder of real test images; default: ../shared/data beside the repository
     PRISMCUBE_TEST_POSTGRES  a PostgreSQL server with PostGIS to make databases on, postgresql://user:password@host/name;
                              without it, one of our own is started from the programs that are installed
-    PRISMCUBE_TEST_MUTATIONS how many damaged TIFFs are tried, 4,000 unless given
     CI=true                  what is missing is then a failure, never a skip
 
 These are environment variables.

@@ -13,7 +13,7 @@ from rasterio.warp import reproject
 from prismcube.cube.levels import kernel_scale, scale_of
 from prismcube.cube.warp import OWN
 from prismcube.model.grid import Grid, transformer
-from prismcube.raster.reader import WARP_TOLERANCE_PX
+from prismcube.raster.warp import WARP_TOLERANCE_PX
 
 EXACT = 0
 """GDAL's tolerance in pixels: every pixel is asked for. Where GDAL does our work as well, it is the one we ask for."""

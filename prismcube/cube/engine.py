@@ -24,7 +24,8 @@ from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.reading import Reader
-from prismcube.cube.units import SliceWork, Unit
+from prismcube.cube.slices import SliceWork
+from prismcube.cube.units import Unit
 from prismcube.cube.windows import Windows
 from prismcube.errors import Cancelled
 from prismcube.model.cube import Slice

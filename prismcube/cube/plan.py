@@ -1,8 +1,8 @@
 """The plan of a cube: every file, band and mode, in order, and what it costs. Pure.
 
-    make_plan(request, datasets) -> CubePlan      nothing is opened
+    make_plan(request, datasets) -> CubePlan      planner.py; nothing is opened
     plan_document(plan), parse_plan(document)     the `f=plan` document (plan_document.py)
-    check_budget(plan, ...)                       before anything is read or allocated
+    check_budget(plan, ...)                       budget.py; before anything is read or allocated
 
 The plan holds all that execution needs; the catalogue is not asked again.
 """
@@ -10,36 +10,27 @@ The plan holds all that execution needs; the catalogue is not asked again.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-from prismcube.cube.levels import Scale, level_grid, level_of, level_pixels
+from prismcube.cube.levels import Scale
 from prismcube.cube.mosaic import mosaic_rule
-from prismcube.cube.places import Place, Places
-from prismcube.cube.request import CubeRequest
-from prismcube.errors import LARGEST, BudgetExceeded, InvalidInput
-from prismcube.model.collection import ComputedField, StoredField
+from prismcube.errors import LARGEST
+from prismcube.model.collection import ComputedField
 from prismcube.model.cube import CubeHeader, OutputField, Step
-from prismcube.model.entities import Dataset, own_etag
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.mask import MaskRule
 from prismcube.model.slant import Slant
-from prismcube.tiff.layout import Header, Layout
+from prismcube.tiff.layout import Layout
 
 KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lanczos": 6}
 """Source pixels a side that a resampling looks at, 2 for all others: about how their times compare."""
 
 KERNEL_TYPES = {"int8": "int16", "uint32": "float64", "int32": "float64"}
 """Types that are resampled as another that holds all of them, of twice the size: fewer kernels to compile."""
-
-Headers = Mapping[tuple[str, str], Header]
-"""What is stored of files, by (uri, subdir)."""
-NO_HEADERS: Headers = MappingProxyType({})
 
 AT_ONCE_BYTES = 128 * 2**20
 """Of slices that are computed at once, unless a single one needs more."""
@@ -271,199 +262,7 @@ def _file_bytes(layer: LayerPlan, pixels: int, *, are_kept: bool) -> int:
     return windows + passing
 
 
-def make_plan(request: CubeRequest, datasets: Sequence[Dataset], *, headers: Headers = NO_HEADERS) -> CubePlan:
-    """The plan of `request` over `datasets` (already those of its fields, time and area; any order).
-
-    Steps without any dataset that touches the grid vanish, as in Geocube; so do datasets beside the grid. `headers` are
-    those stored of the datasets' files; GDAL reads the files of which there is none.
-    """
-    planner = _Planner(request, datasets, headers)
-    return CubePlan(
-        grid=request.grid,
-        fields=tuple(_output_field(request, request.collection.field(name)) for name in request.fields),
-        computed=planner.computed,
-        masks={name: rule for name, rule in request.masks.items() if name in request.fields},
-        mosaic=request.mosaic,
-        slices=tuple(planner.slices()),
-    )
-
-
-def _output_field(request: CubeRequest, field: StoredField | ComputedField) -> OutputField:
-    resampling = "average"  # of what is computed
-    if isinstance(field, StoredField):
-        resampling = request.resampling or field.resampling
-    return OutputField(
-        field.name,
-        mosaic_rule(request.mosaic).format(field.format),
-        "" if request.mosaic == "count" else field.unit,
-        field.description,
-        resampling,
-    )
-
-
-class _Planner:
-    def __init__(self, request: CubeRequest, datasets: Sequence[Dataset], headers: Headers) -> None:
-        self.request = request
-        self.headers = headers
-        collection = request.collection
-        needed = set(request.fields)
-        for one in reversed(collection.fields):
-            if one.name in needed and isinstance(one, ComputedField):
-                needed |= one.expression.names
-        self.computed = tuple(f for f in collection.fields if isinstance(f, ComputedField) and f.name in needed)
-        sources = collection.sources(request.fields)
-        self.targets: list[tuple[str, StoredField, str]] = [
-            (f.name, f, request.resampling or f.resampling) for f in sources
-        ]
-        """(target name, field, resampling) of everything that is read."""
-        for name in sorted({rule.field for field, rule in request.masks.items() if field in request.fields}):
-            quality = collection.field(name)
-            if not isinstance(quality, StoredField):
-                raise InvalidInput("mask", f"{name!r} is not a stored field")
-            self.targets.append((QUALITY + name, quality, "nearest"))
-        self.by_record: dict[int, list[Dataset]] = defaultdict(list)
-        for dataset in sorted(datasets, key=lambda d: (d.time, d.id or 0)):
-            self.by_record[dataset.record_id].append(dataset)
-        self._places = Places(request.grid)
-
-    def slices(self) -> Iterable[SlicePlan]:
-        for group in self.request.groups:
-            layers = []
-            for record in group.records:
-                steps = self._record_steps(self.by_record.get(record.id or 0, ()))
-                if any(not band.target.startswith(QUALITY) for step in steps for band in step.bands):
-                    layers.append(LayerPlan(record.id or 0, record.name, steps))
-            if layers:
-                step = Step(group.start, group.end, tuple(layer.record for layer in layers))
-                yield SlicePlan(step, tuple(layers))
-
-    def _record_steps(self, datasets: Sequence[Dataset]) -> tuple[ReadStep, ...]:
-        """One visit a (file, mode, resampling), in the datasets' order."""
-        visits: dict[tuple[Any, ...], list[tuple[Dataset, str, StoredField]]] = {}
-        for dataset in datasets:
-            for place in self._places.of(dataset.grid):
-                for target, field, resampling in self.targets:
-                    if field.instance_id != dataset.instance_id:
-                        continue
-                    layout = self._layout(dataset, dataset.bands[field.band])[0]
-                    view = self._view(dataset, place, layout, resampling)
-                    how = "nearest" if view.offset is not None else resampling
-                    # float nodata: NaN differs from itself, its text does not
-                    key = (dataset.uri, dataset.subdir, dataset.format.dtype, str(dataset.format.nodata), how, view)
-                    visits.setdefault(key, []).append((dataset, target, field))
-        return tuple(self._visit(key[-2], key[-1], wanted) for key, wanted in visits.items())
-
-    def _view(self, dataset: Dataset, place: Place, layout: Layout | None, resampling: str) -> _View:
-        """At which resolution a file is read, and whether its pixels are then those of the output."""
-        if dataset.slant is not None:  # they are of none
-            return _View(place.turn, None, 0, place.scale, place.pixels)
-        level = level_of(layout, place.scale, resampling) if layout else 0
-        if layout is None or level == 0:
-            return _View(place.turn, place.offset, 0, place.scale, place.pixels)
-        target = self.request.grid.moved(place.turn) if place.turn else self.request.grid
-        offset = level_grid(dataset.grid, layout, level).pixel_offset(target)
-        return _View(place.turn, offset, level, place.scale, level_pixels(place.pixels, layout, level))
-
-    def _visit(self, resampling: str, view: _View, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
-        first = wanted[0][0]
-        bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
-        distinct = len({band.band for band in bands})
-        layout, fallback = self._layout(first, max(band.band for band in bands))
-        return ReadStep(
-            dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
-            uri=first.uri,
-            etag=first.etag,
-            subdir=first.subdir,
-            grid=first.grid,
-            format=first.format,
-            mode="warp" if view.offset is None else "copy",
-            resampling=resampling,
-            bands=bands,
-            offset=view.offset,
-            level=view.level,
-            scale=view.scale,
-            read_bytes=view.pixels * distinct * first.format.itemsize,
-            turn=view.turn,
-            slant=first.slant,
-            layout=layout,
-            fallback=fallback,
-        )
-
-    def _layout(self, dataset: Dataset, band: int) -> tuple[Layout | None, str]:
-        """The layout that a file may be read by, or why there is none; `band` is the last one wanted."""
-        if dataset.slant is not None:
-            return None, dataset.slant.reason
-        header = self.headers.get((dataset.uri, dataset.subdir))
-        if header is None:
-            return None, "no layout is stored"
-        if header.etag != own_etag(dataset.etag):
-            return None, "its layout is that of another state"
-        if header.layout is None:
-            return None, header.reason
-        if not fits(header.layout, dataset.grid, dataset.format, band):
-            return None, "its layout is not that of the dataset"
-        return header.layout, ""
-
-
 def fits(layout: Layout, grid: Grid, format: DataFormat, band: int) -> bool:
     """True when a layout may be that of an image on `grid` of this format, with so many bands at least."""
     image = layout.levels[0]
     return image.shape == grid.shape and image.dtype == format.dtype and band <= image.bands
-
-
-class _View(NamedTuple):
-    """How a file is read at its place."""
-
-    turn: float
-    offset: tuple[int, int] | None
-    """Of the output in the level."""
-    level: int
-    scale: Scale
-    pixels: int
-    """Of the level, within the output's box."""
-
-
-def check_budget(
-    plan: CubePlan,
-    *,
-    output_bytes: int,
-    read_bytes: int,
-    working_bytes: int,
-    pixels: int,
-    slices: int,
-    working: int | None = None,
-) -> None:
-    """Refuse a plan that costs more than allowed. Raises BudgetExceeded, saying what would fit.
-
-    `working` is the memory it needs when that is less than the plan's own, because it is executed in parts.
-    """
-    if len(plan.slices) > slices:
-        raise BudgetExceeded(
-            "time steps", asked=len(plan.slices), allowed=slices, advice="ask for a shorter datetime, or group"
-        )
-    for what, asked, allowed in (
-        ("bytes of answer", plan.output_bytes, output_bytes),
-        ("bytes of working memory", plan.working_bytes if working is None else working, working_bytes),
-        ("pixels to compute", plan.pixels, pixels),
-    ):
-        if asked > allowed:
-            raise BudgetExceeded(what, asked=asked, allowed=allowed, advice=coarser_advice(plan.grid, asked, allowed))
-    if plan.read_bytes > read_bytes:
-        advice = "ask for a smaller area or a shorter datetime"
-        raise BudgetExceeded("bytes to read", asked=plan.read_bytes, allowed=read_bytes, advice=advice)
-
-
-def coarser_advice(grid: Grid, asked: int, allowed: int) -> str:
-    """The size that would fit, in words; costs fall with the number of pixels."""
-    factor = math.ceil(math.sqrt(asked / allowed) * 100) / 100
-    width, height = max(1, int(grid.width / factor)), max(1, int(grid.height / factor))
-    most = max(1, grid.pixels * allowed // asked)
-    if width * height > most:  # one side can't be made smaller any more
-        width, height = min(width, most), min(height, most)
-        width, height = (width, most // width) if width < height else (most // height, height)
-    west, south, east, north = grid.bounds.as_tuple()
-    dx, dy = grid.resolution
-    return (
-        f"pixels of {(east - west) / width:.6g} x {(north - south) / height:.6g} in place of {dx:.6g} x {dy:.6g} would "
-        f"fit (width={width}&height={height}), as would a smaller area or a shorter datetime"
-    )

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prismcube.cube.parts import together
-from prismcube.cube.plan import NO_HEADERS, CubePlan, Headers, make_plan
+from prismcube.cube.plan import CubePlan
+from prismcube.cube.planner import NO_HEADERS, Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import BudgetExceeded
 from prismcube.model.cube import OutputField, Slice, SliceStatus, Step

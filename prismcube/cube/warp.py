@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from affine import Affine
-from rasterio.enums import Resampling
-from rasterio.warp import reproject
 
 from prismcube.cube.kernels import compiled
 from prismcube.cube.levels import Scale, kernel_scale
@@ -24,7 +22,7 @@ from prismcube.cube.plan import KERNEL_TYPES
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.raster.opening import GDAL_SETTINGS
-from prismcube.raster.reader import WARP_TOLERANCE_PX
+from prismcube.raster.warp import warped
 from prismcube.tiff.layout import Window
 
 OWN = ("nearest", "bilinear", "cubic", "average")
@@ -230,25 +228,16 @@ def _by_gdal(
     valid: Mask,
     shunned: float | None,
 ) -> int:
-    nodata = math.nan if format.nodata is None and format.is_floating else format.nodata
     part = target.shifted(view.part.row, view.part.col, height=view.part.height, width=view.part.width)
-    made = np.zeros((1 if nodata is not None else 2, *part.shape), dtype=pixels.dtype)
-    options: dict[str, Any] = {"dst_alpha": 2} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
     with rasterio.Env(**GDAL_SETTINGS):
-        reproject(
+        made, found = warped(
             pixels[np.newaxis],
-            made,
-            src_transform=source.transform @ Affine.translation(view.window.col, view.window.row),
-            src_crs=source.crs,
-            dst_transform=part.transform,
-            dst_crs=target.crs,
-            resampling=Resampling[resampling],
-            tolerance=WARP_TOLERANCE_PX,
-            num_threads=1,
-            UNIFIED_SRC_NODATA="NO",
-            XSCALE=kernel_scale(view.shrink[1]),
-            YSCALE=kernel_scale(view.shrink[0]),
-            **options,
+            source.transform @ Affine.translation(view.window.col, view.window.row),
+            source.crs,
+            part,
+            count=1,
+            format=format,
+            resampling=resampling,
+            scale=(kernel_scale(view.shrink[0]), kernel_scale(view.shrink[1])),
         )
-    found = made[1] != 0 if nodata is None else format.valid(made[0])
-    return merge(made[0], found, out=out, valid=valid, shunned=shunned)
+    return merge(made[0], found[0], out=out, valid=valid, shunned=shunned)

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
-from rasterio.enums import Resampling
-from rasterio.warp import reproject
 from rasterio.windows import Window
 
 from prismcube.errors import SourceError
@@ -25,10 +22,8 @@ from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.model.slant import Slant
 from prismcube.raster.opening import opened
+from prismcube.raster.warp import Pixels, warped
 from prismcube.storage.uri import without_secret
-
-WARP_TOLERANCE_PX = 0.001
-"""GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges."""
 
 REPLACED = "it was replaced since it was indexed"
 """What strangers are told of a file that is another one now."""
@@ -47,10 +42,6 @@ class Source(Protocol):
     def slant(self) -> Slant | None: ...
     @property
     def format(self) -> DataFormat: ...
-
-
-Pixels = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
-"""Values in the stored type and validity, both of shape (bands, height, width)."""
 
 
 @contextmanager
@@ -84,37 +75,21 @@ def read_warp(
 ) -> Pixels:
     """Pixels of `target`, resampled from a level of the file by one of rasterio's warp resamplings.
 
-    `scale`: (down, right) pixels of the target for one of the level, along the file's own axes, by which kernels are
-    widened below 0.95. GDAL's own guess depends on the window, so that parts of an answer would not fit together.
+    `scale`: (down, right) pixels of the target for one of the level; see `warped`.
 
     Raises SourceError when the file can't be opened, read or warped.
     """
-    nodata = source.format.nodata
-    if nodata is None and source.format.is_floating:
-        nodata = float("nan")
-    count = len(bands) + (nodata is None)  # without a nodata value GDAL reports validity in an alpha band
-    data = np.zeros((count, *target.shape), dtype=source.format.dtype)
-    options: dict[str, Any] = {"dst_alpha": count} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
     with _opened(source, bands, level) as dataset:
-        reproject(
+        return warped(
             rasterio.band(dataset, list(bands)),
-            data,
-            src_transform=(source.slant or source.grid).transform,
-            src_crs=dataset.crs,
-            dst_transform=target.transform,
-            dst_crs=target.crs,
-            resampling=Resampling[resampling],
-            tolerance=WARP_TOLERANCE_PX,
-            num_threads=1,
-            UNIFIED_SRC_NODATA="NO",
-            YSCALE=scale[0],
-            XSCALE=scale[1],
-            **options,
+            (source.slant or source.grid).transform,
+            dataset.crs,
+            target,
+            count=len(bands),
+            format=source.format,
+            resampling=resampling,
+            scale=scale,
         )
-    if nodata is None:
-        valid = np.broadcast_to(data[-1] != 0, (len(bands), *target.shape)).copy()
-        return data[:-1], valid
-    return data, source.format.valid(data)
 
 
 def _check_unchanged(

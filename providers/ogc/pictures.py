@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prismcube.cube.plan import CubePlan, coarser_advice
+from prismcube.cube.budget import coarser_advice
+from prismcube.cube.plan import CubePlan
 from prismcube.encode.pictures import PICTURES
 from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.collection import Collection

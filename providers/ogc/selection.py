@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from prismcube.cube.budget import check_budget
 from prismcube.cube.engine import execute
-from prismcube.cube.plan import CubePlan, Headers, check_budget, make_plan
+from prismcube.cube.plan import CubePlan
+from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.errors import InvalidInput, NotFound, SourceError
 from prismcube.model.collection import Collection

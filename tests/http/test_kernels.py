@@ -86,10 +86,8 @@ def test_the_limits_of_the_engine_are_those_of_the_settings(demo, start, tmp_pat
     before = demo.metrics()
     for _ in range(4):  # two workers
         demo.ok(f"{S2}/coverage", datetime="2016-03-18", properties="B4")
-    deadline = time.monotonic() + 60
-    kept = 'prismcube_blocks_total{how="kept"}'
-    while (after := demo.metrics()).get(kept, 0) <= before.get(kept, 0):  # a worker looks at itself now and then
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    time.sleep(6)  # each worker looks at itself every five seconds
+    after = demo.metrics()
+    assert after['prismcube_blocks_total{how="kept"}'] > before.get('prismcube_blocks_total{how="kept"}', 0)
     assert after["prismcube_storage_read_bytes_total"] > 0
     assert after["prismcube_block_cache_bytes"] > 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prismcube.cube.plan import CubePlan, coarser_advice
+from prismcube.cube.budget import coarser_advice
+from prismcube.cube.plan import CubePlan
 from prismcube.cube.plan_document import plan_document
 from prismcube.encode import covjson, geotiff, png
 from prismcube.errors import BudgetExceeded, InvalidInput

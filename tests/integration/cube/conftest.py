@@ -15,7 +15,8 @@ from affine import Affine
 from shapely.geometry import MultiPolygon, box
 
 from prismcube.cube.engine import execute
-from prismcube.cube.plan import CubePlan, make_plan
+from prismcube.cube.plan import CubePlan
+from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.entities import Dataset, Record

@@ -10,8 +10,8 @@ from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prismcube.cube.budget import check_budget
 from prismcube.cube.engine import execute
-from prismcube.cube.plan import check_budget
 from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.errors import BudgetExceeded, Cancelled
 from prismcube.model.cube import SliceStatus

@@ -19,7 +19,7 @@ from ingester.index import Indexer, Outcome, Status, read_mapping
 from ingester.register import Registrar, derive_mapping
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import execute
-from prismcube.cube.plan import make_plan
+from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice, SliceStatus

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box
 
 from prismcube.cube.parts import part_of
-from prismcube.cube.plan import CubePlan, ReadStep, make_plan
+from prismcube.cube.plan import CubePlan, ReadStep
+from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.model.collection import Collection, StoredField
 from prismcube.model.entities import Dataset, Record

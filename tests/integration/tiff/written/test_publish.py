@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -99,7 +100,6 @@ with writing(Path(sys.argv[2]), image) as draft:
     print("begun", flush=True)
     while True:
         draft.write(np.ones((1000, 64), dtype=np.uint8))
-        print("written", flush=True)
 """
 
 
@@ -109,7 +109,7 @@ def test_a_writer_that_is_killed_leaves_the_file_as_it_was(tmp_path, kind, parts
     path.write_bytes(b"before")
     with subprocess.Popen([sys.executable, "-c", _WRITER, kind, str(path)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout.readline() == b"begun\n"
-        assert [writer.stdout.readline() for _ in range(20)] == [b"written\n"] * 20
+        time.sleep(0.2)
         writer.kill()
     assert path.read_bytes() == b"before"
     left = [name for name in os.listdir(tmp_path) if name != "a.tif"]
