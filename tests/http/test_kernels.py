@@ -32,6 +32,7 @@ def test_the_first_request_compiles_nothing(demo, start, tmp_path):
         for resampling in ("nearest", "bilinear", "cubic", "average"):
             server.ok(f"{S2}/coverage", resampling=resampling, **WARPED)
         server.ok(f"{S2}/coverage", datetime="2016-03-18", properties="ndvi")
+        server.ok(f"{S2}/coverage", datetime="2016-03-18", properties="B4", mask="SCL:4-7")
         server.ok(f"{S2}/map/tiles/WebMercatorQuad/14/5880/9200")
         for fields in ("B4", "ndvi"):
             size = {"scale-size": "Lon(1200),Lat(1200)"}
