@@ -112,7 +112,7 @@ class Engine:
                     work = begun.popleft()
                     work.start()
                     alone = not running and not begun and len(work.units) == 1
-                    running.append((work, [self._run(unit, alone=alone) for unit in work.units]))
+                    running.append((work, [self._run(unit, here=alone or unit.is_light) for unit in work.units]))
                 if not running:
                     return
                 work, futures = running.popleft()
@@ -134,9 +134,9 @@ class Engine:
             for work in (*begun, *(work for work, _ in running)):
                 work.cancel()
 
-    def _run(self, unit: Unit, *, alone: bool) -> Future[None]:
-        """In the pool; by the caller's own thread when there is nothing else to do."""
-        if not alone:
+    def _run(self, unit: Unit, *, here: bool) -> Future[None]:
+        """In the pool, or `here`: by the caller's own thread."""
+        if not here:
             self._count(waiting=1)
             future = self._pool.submit(self._run_counted, unit)
             future.add_done_callback(self._forget_cancelled)

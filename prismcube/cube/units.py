@@ -28,6 +28,7 @@ from prismcube.cube.plan import CubePlan, LayerPlan, ReadStep, SlicePlan
 from prismcube.cube.reading import Reader, Visit
 from prismcube.errors import SourceError
 from prismcube.storage.uri import is_remote
+from prismcube.tiff.decode import bytes_of_row
 
 LOG = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ AHEAD = 8
 
 FEW_PIXELS = 64
 """Of a unit, so few that its topmost file mostly fills them all: those below are asked for only when it doesn't."""
+
+LIGHT = 2**18
+"""Bytes of a block, decoded, up to which handing a unit of few pixels to another thread takes longer than making it."""
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -76,6 +80,13 @@ class Unit:
         self._next = 0
         self.failures: list[str] = []
         """One for each record that could not be read."""
+
+    @property
+    def is_light(self) -> bool:
+        """True when it is made as soon as it is handed to another thread: few pixels, of small blocks of local files."""
+        if self._grid.pixels > FEW_PIXELS:
+            return False
+        return all(step.layout and not is_remote(step.uri) and _block_bytes(step) <= LIGHT for step in self._steps)
 
     @property
     def has_failed(self) -> bool:
@@ -193,6 +204,14 @@ class Unit:
                 break
         if self._layers and not self.has_failed:
             computing.finish(self._data, self._valid)
+
+
+def _block_bytes(step: ReadStep) -> int:
+    """Of a block of the level that is read, decoded."""
+    if step.layout is None:
+        raise ValueError("without a layout there are no blocks")
+    level = step.layout.levels[step.level]
+    return level.block_height * bytes_of_row(level)
 
 
 def _steps(steps: Iterable[ReadStep], wanted: set[str] | None, row: int, share: float) -> tuple[ReadStep, ...]:

@@ -19,6 +19,7 @@ import rasterio
 import xarray
 import yaml
 import zarr
+from rio_cogeo import cog_validate
 
 from prismcube.cube.plan_document import parse_plan
 from prismcube.cube.vetting import vetted
@@ -121,7 +122,7 @@ def test_run_plan_asks_servers_and_standard_input(demo: Demo, tmp_path: Path) ->
         assert np.array_equal(cube.ndvi.values, wanted.data, equal_nan=True)
     with rasterio.open(tmp_path / "b.tif") as cube:
         assert np.array_equal(cube.read(), wanted.data, equal_nan=True)
-        assert cube.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    assert cog_validate(tmp_path / "b.tif", strict=True) == (True, [], [])
 
 
 def test_downloads_in_formats(demo: Demo, downloader: Demo, tmp_path: Path) -> None:
