@@ -83,7 +83,7 @@ class Unit:
 
     @property
     def is_light(self) -> bool:
-        """True when it is made as soon as it is handed to another thread: few pixels, of small blocks of local files."""
+        """True when it is made as soon as it is handed over: few pixels, of small blocks of local files."""
         if self._grid.pixels > FEW_PIXELS:
             return False
         return all(step.layout and not is_remote(step.uri) and _block_bytes(step) <= LIGHT for step in self._steps)
