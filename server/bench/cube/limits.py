@@ -93,7 +93,7 @@ class LimitMeter:
         encoded, raw, size = self._encoded, self._raw, self._size
         total = len(raw) * size.block * size.block * 2
         room = bytearray(size.block * size.block * 2)
-        source, copy = np.ones(COPIED, np.uint8), np.zeros(COPIED, np.uint8)
+        source, copy = np.ones(COPIED, np.uint8), np.ones(COPIED, np.uint8)
         self._speeds.append(
             (
                 total / _seconds(lambda: [imagecodecs.deflate_decode(one, out=room) for one in encoded]),

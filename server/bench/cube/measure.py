@@ -1,6 +1,6 @@
 """Every case: all engines, each in a process of its own, in turns; so that a busy machine is busy for all.
 
-The first run of each engine fills the page cache, and tells differences and requests; the others are timed.
+The first runs of each engine fill the page cache, and tell memory, differences and requests; the others are timed.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class _Bench:
             self._server.counts()
         run = worker.first(truth)
         counts = self._server.counts() if self._server else None
-        return run, Measured(engine=name, difference=run.difference, counts=counts)
+        return run, Measured(engine=name, growth=run.growth, difference=run.difference, counts=counts)
 
     def _setup(self, case: Case) -> Setup:
         """With the catalogue, and the server, that the case needs."""
@@ -176,12 +176,11 @@ class _Bench:
 
 def _together(first: Run, found: Measured, timed: Sequence[Run]) -> Measured:
     runs = timed or [first]
-    growths = [one.growth for one in (first, *timed) if one.growth is not None]
     return Measured(
         engine=found.engine,
         seconds=tuple(one.seconds for one in runs),
         cpu=statistics.median(one.cpu for one in runs),
-        growth=round(statistics.median(growths)) if growths else None,
+        growth=found.growth,
         difference=found.difference,
         counts=found.counts,
     )

@@ -29,7 +29,7 @@ class Measured:
     cpu: float = 0.0
     """Seconds, median."""
     growth: int | None = None
-    """Bytes by which memory grew at most, the output included; median of all runs."""
+    """Bytes by which memory grew at most, the output included."""
     difference: Difference | None = None
     """From the judge."""
     counts: Counts | None = None
