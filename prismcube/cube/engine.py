@@ -93,8 +93,6 @@ class Engine:
                 raise Cancelled
             stop()
 
-        # More would make nothing quicker, but be memory: the others wait for a thread.
-        at_once = min(at_once, 2 * self.settings.threads)
         waiting = iter(jobs)
         shares = -(-self.settings.threads // at_once)
         begun: deque[SliceWork] = deque()
@@ -108,7 +106,8 @@ class Engine:
                                 self._reader, *job, shares=shares, keep=keep, stop=check, observer=observer
                             )
                             begun.append(work)
-                while begun and len(running) < at_once:
+                # Two units a thread keep it busy; more would be memory of slices that wait.
+                while begun and len(running) < at_once and _units(running) < 2 * self.settings.threads:
                     work = begun.popleft()
                     work.start()
                     alone = not running and not begun and len(work.units) == 1
@@ -168,6 +167,10 @@ class Engine:
         with self._lock:
             self._busy += busy
             self._waiting += waiting
+
+
+def _units(running: Iterable[tuple[SliceWork, Sequence[Future[None]]]]) -> int:
+    return sum(len(futures) for _, futures in running)
 
 
 _lock = threading.Lock()

@@ -32,7 +32,7 @@ KERNEL_WIDTH = {"nearest": 1, "bilinear": 2, "cubic": 4, "cubic_spline": 4, "lan
 KERNEL_TYPES = {"int8": "int16", "uint32": "float64", "int32": "float64"}
 """Types that are resampled as another that holds all of them, of twice the size: fewer kernels to compile."""
 
-AT_ONCE_BYTES = 128 * 2**20
+AT_ONCE_BYTES = 192 * 2**20
 """Of slices that are computed at once, unless a single one needs more."""
 MOST_AT_ONCE = 16
 SMALL = 2**20

@@ -36,7 +36,7 @@ AHEAD = 8
 """Remote files that a unit has asked for before it needs them; when half of them are left, the next are."""
 
 FEW_PIXELS = 64
-"""Of a unit, so few that its topmost file mostly fills them all: those below are asked for only when it doesn't."""
+"""Of a unit that is light, at most."""
 
 LIGHT = 2**18
 """Bytes of a block, decoded, up to which handing a unit of few pixels to another thread takes longer than making it."""
@@ -96,7 +96,7 @@ class Unit:
     def begin(self) -> None:
         """Ask for the first files, when they are remote."""
         if self._steps and is_remote(self._steps[0].uri):
-            self._reach(self._ahead(self._steps[0]))
+            self._reach(AHEAD)
 
     def place(self, data: Sequence[Array], valid: Sequence[Mask]) -> None:
         """Where the slice is made: one array a field of the plan."""
@@ -124,10 +124,6 @@ class Unit:
     def _order(self, layer: LayerPlan) -> Iterable[ReadStep]:
         return reversed(layer.steps) if self._is_filled else layer.steps
 
-    def _ahead(self, step: ReadStep) -> int:
-        """How many visits should have begun when this one is used."""
-        return AHEAD if is_remote(step.uri) and not (self._is_plain and self._grid.pixels <= FEW_PIXELS) else 1
-
     def _reach(self, count: int) -> None:
         """Have so many visits begun, unless more than half as many are."""
         if len(self._begun) > count // 2:
@@ -148,7 +144,7 @@ class Unit:
             if is_done():
                 break
             self._stop()
-            self._reach(self._ahead(step))
+            self._reach(AHEAD if is_remote(step.uri) else 1)
             visit = self._begun.popleft()
             if not fine:
                 visit.cancel()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import stat as mode
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ LOCAL_RUN = 8 * 2**20
 
 SHARE = 4
 """Several who are asked for together read at most this part of the bytes that may be held."""
+
+GATHERED = 8
+"""Files whose spans wait for others of the same file, at most: the bands of a date and its quality."""
 
 KEPT = 16 * 2**20
 """Bytes of the buffer that a thread keeps from one read to the next, at most."""
@@ -126,31 +130,34 @@ class Ranges:
         if not is_remote(uri):
             return LocalFetch(uri=uri, etag=etag, spans=spans, read=self._count)
         fetch = RemoteFetch(self._pool, uri, etag, spans, read=self._count)
-        if self._gathering.fetches is None:
+        gathered = self._gathering.files
+        if gathered is None:
             ask(self._pool, [fetch], most=self._most)
-        else:
-            self._gathering.fetches.append(fetch)
+            return fetch
+        gathered.setdefault((uri, etag), []).append(fetch)
+        gathered.move_to_end((uri, etag))
+        if len(gathered) > GATHERED:
+            _, some = gathered.popitem(last=False)
+            ask(self._pool, some, most=self._most)
         return fetch
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What this thread begins within the block is asked for at its end: spans of one remote file together.
 
-        In a file of many dates the blocks of one place lie side by side: so one request brings them.
+        In a file of many dates the blocks of one place lie side by side: so one request brings them. A file is asked
+        before the end when so many others have been begun since that it hardly comes up again.
         """
-        if self._gathering.fetches is not None:  # a part of a larger block
+        if self._gathering.files is not None:  # a part of a larger block
             yield
             return
-        fetches: list[RemoteFetch] = []
-        self._gathering.fetches = fetches
+        gathered: OrderedDict[tuple[str, str], list[RemoteFetch]] = OrderedDict()
+        self._gathering.files = gathered
         try:
             yield
         finally:
-            self._gathering.fetches = None
-            by_file: dict[tuple[str, str], list[RemoteFetch]] = {}
-            for fetch in fetches:
-                by_file.setdefault((fetch.uri, fetch.etag), []).append(fetch)
-            for some in by_file.values():
+            self._gathering.files = None
+            for some in gathered.values():
                 ask(self._pool, some, most=self._most)
 
     def _count(self, size: int) -> None:
@@ -159,8 +166,8 @@ class Ranges:
 
 
 class _Gathering(threading.local):
-    fetches: list[RemoteFetch] | None = None
-    """That will be asked for; None outside of blocks."""
+    files: OrderedDict[tuple[str, str], list[RemoteFetch]] | None = None
+    """What will be asked for, by (URI, etag), the one that came up last at the end; None outside of blocks."""
 
 
 class _Buffer(threading.local):

@@ -72,9 +72,6 @@ class Case:
     """Share of the limit (see `limits`) that we mean to reach."""
     seconds_bar: float | None = None
     """At most so long."""
-    counts_bar: bool = False
-    """Whether we mean to ask the server once for each pixel of a file that is needed, and never for a header."""
-
     requests_bar: int | None = None
     """Requests for pixels that we mean to make at most, and none for a header."""
 
@@ -157,7 +154,7 @@ def cases(size: Size) -> tuple[Case, ...]:
             threads=16,
             is_point=True,
             seconds_bar=0.1,
-            counts_bar=True,
+            requests_bar=len(_point(size).files),
         ),
         *_consolidated(size),
     )

@@ -92,7 +92,7 @@ class _Bench:
         self._start = start
         self._stack = stack
         self._server: SlowServer | None = None
-        self._truth: dict[Part, tuple[Path, int]] = {}
+        self._truth: dict[Part, Path] = {}
 
     def engines(self, case: Case) -> list[str]:
         """Those that run in a case."""
@@ -105,8 +105,7 @@ class _Bench:
 
     def result(self, case: Case, tick: Callable[[int], None]) -> CaseResult:
         setup = self._setup(case)
-        judged = [self._judged(part, setup) for part in case.parts]
-        truth = [path for path, _ in judged]
+        truth = [self._judged(part, setup) for part in case.parts]
         with ExitStack() as stack:
             workers: dict[str, Worker] = {}
             failed: dict[str, str] = {}
@@ -138,13 +137,7 @@ class _Bench:
             for name in self.engines(case)
         ]
         limit = meter.limit() if meter else None
-        return CaseResult(
-            case=case,
-            engines=tuple(measured),
-            limit=limit,
-            visits=sum(visits for _, visits in judged),
-            judged=self._wanted.size == SIZES["full"],
-        )
+        return CaseResult(case=case, engines=tuple(measured), limit=limit, judged=self._wanted.size == SIZES["full"])
 
     def _first(self, name: str, worker: Worker, truth: list[Path]) -> tuple[Run, Measured]:
         if self._server:
@@ -163,14 +156,13 @@ class _Bench:
             catalogue(home, self._wanted.size, base, consolidated=case.is_consolidated)
         return Setup(size=self._wanted.size, case=case, base=base, home=home)
 
-    def _judged(self, part: Part, setup: Setup) -> tuple[Path, int]:
-        """The judge's cube of a part, in a file, and how many files it had to look into."""
+    def _judged(self, part: Part, setup: Setup) -> Path:
+        """The judge's cube of a part, in a file."""
         if part not in self._truth:
             path = self._temporary / f"truth-{len(self._truth)}.npy"
             local = Setup(size=setup.size, case=setup.case, base=str(self._folder), home=setup.home)
-            judge = make_judge(local)
-            np.save(path, judge.run(part))
-            self._truth[part] = path, judge.visits
+            np.save(path, make_judge(local).run(part))
+            self._truth[part] = path
         return self._truth[part]
 
 

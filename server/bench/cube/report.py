@@ -55,8 +55,6 @@ class CaseResult:
     """Whether the bars hold here: at the full size only."""
     limit: Limit | None
     """Of cases whose time is the machine's, not the network's."""
-    visits: int
-    """Files that must be looked into: each date's topmost, and those below it where that one is empty."""
 
     @property
     def ours(self) -> Measured | None:
@@ -89,9 +87,6 @@ class CaseResult:
             return found
         if self.case.seconds_bar is not None:
             found.append(Bar("seconds", ours.median, self.case.seconds_bar, least=False))
-        if self.case.counts_bar and ours.counts:
-            found.append(Bar("requests for pixels", ours.counts.data, self.visits, least=False))
-            found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))
         if self.case.requests_bar is not None and ours.counts:
             found.append(Bar("requests for pixels", ours.counts.data, self.case.requests_bar, least=False))
             found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prismcube.errors import SourceError
 from prismcube.storage.fetch import FileChanged, Truncated
 from prismcube.storage.pool import Limits
-from prismcube.storage.ranges import SHARE, Ranges
+from prismcube.storage.ranges import GATHERED, SHARE, Ranges
 from prismcube.storage.spans import Span
 from prismcube.storage.store import stat
 from prismcube.storage.uri import canonical_uri
@@ -194,3 +194,24 @@ def test_what_was_begun_before_an_error_can_be_taken(web: Any, uri: str) -> None
         fail()
     assert bytes_of(begun[0]) == expected(DATES[0])
     nothing_is_held(ranges)
+
+
+def test_files_of_several_bands_are_joined_in_turns_and_others_asked_before_the_end(web: Any) -> None:
+    for number in range(GATHERED + 1):
+        (web.root / f"{number}.tif").write_bytes(DATA)
+    uris = [canonical_uri(f"{web.url}/{number}.tif") for number in range(GATHERED + 1)]
+    etags = {uri: stat(uri).etag for uri in uris}
+    ranges = Ranges()
+    with ranges.together():
+        fetches = [(spans, ranges.begin(uri, etags[uri], spans)) for spans in DATES for uri in uris[:GATHERED]]
+        assert not asked(web)
+        last = ranges.begin(uris[-1], etags[uris[-1]], DATES[0])
+        for _ in range(500):
+            if asked(web):
+                break
+            time.sleep(0.01)
+        assert {line.split()[1] for line in asked(web)} == {"/0.tif"}
+    for spans, fetch in fetches:
+        assert bytes_of(fetch) == expected(spans)
+    assert bytes_of(last) == expected(DATES[0])
+    assert len(asked(web)) == 2 * GATHERED + 2, "of each file the blocks at both places, of all its dates"

@@ -25,13 +25,12 @@ class PlaneEngine:
         self._base = setup.base
         self._read = read
         self._pool = ThreadPoolExecutor(setup.case.threads)
-        self.visits = 0
-        """Files that the last run looked into: a plane's topmost, and those below it while there are gaps."""
 
     def run(self, part: Part) -> Cube:
         cube = np.empty(part.shape, np.uint16)
         planes = part.planes()
-        self.visits = sum(self._pool.map(lambda at: self._plane(part, planes[at], cube[at]), planes))
+        for _ in self._pool.map(lambda at: self._plane(part, planes[at], cube[at]), planes):
+            pass
         return cube
 
     def cube(self, part: Part, made: Cube) -> Cube:
@@ -40,16 +39,15 @@ class PlaneEngine:
     def forget(self) -> None:
         """Nothing is kept: files are opened anew."""
 
-    def _plane(self, part: Part, files: Sequence[SceneFile], out: Any) -> int:
+    def _plane(self, part: Part, files: Sequence[SceneFile], out: Any) -> None:
         *below, top = files
         out[...] = self._read(location(self._base, top), top, part)
-        return 1 + sum(fill(out, partial(self._read, location(self._base, one), one, part)) for one in reversed(below))
+        for one in reversed(below):
+            fill(out, partial(self._read, location(self._base, one), one, part))
 
 
-def fill(out: Any, below: Callable[[], Any]) -> bool:
-    """Lay pixels below those that are there, if any are missing; whether they were."""
+def fill(out: Any, below: Callable[[], Any]) -> None:
+    """Lay pixels below those that are there, if any are missing."""
     gaps = out == 0
-    if not gaps.any():
-        return False
-    np.copyto(out, below(), where=gaps)
-    return True
+    if gaps.any():
+        np.copyto(out, below(), where=gaps)

@@ -32,7 +32,7 @@ def make(setup: Setup) -> Engine:
     return PlaneEngine(setup, read)
 
 
-def make_judge(setup: Setup) -> PlaneEngine:
+def make_judge(setup: Setup) -> Engine:
     """As `make`, but exact."""
     return PlaneEngine(setup, partial(read, tolerance=0.0))
 
