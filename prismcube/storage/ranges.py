@@ -54,6 +54,12 @@ class LocalFetch:
     read: Callable[[int], None]
     """Is told of the bytes of each read."""
 
+    def __post_init__(self) -> None:
+        size, _, time = self.etag.partition("-")
+        is_told = size.isdecimal() and time.removeprefix("-").isdecimal()
+        self._version = (int(size), int(time)) if is_told else None
+        """Bytes and nanoseconds; None: what was told is of no file."""
+
     def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
         descriptor = _opened(self.uri)
         try:
@@ -75,7 +81,7 @@ class LocalFetch:
 
     def _check(self, descriptor: int) -> int:
         status = os.fstat(descriptor)
-        if not mode.S_ISREG(status.st_mode) or f"{status.st_size}-{status.st_mtime_ns}" != self.etag:
+        if not mode.S_ISREG(status.st_mode) or (status.st_size, status.st_mtime_ns) != self._version:
             raise FileChanged(self.uri)
         return status.st_size
 
@@ -113,7 +119,7 @@ class Ranges:
         self._most = limits.size // SHARE
         self._gathering = _Gathering()
         self._lock = threading.Lock()
-        self._traffic = Traffic()
+        self._requests = self._size = 0
 
     @property
     def held(self) -> int:
@@ -123,7 +129,8 @@ class Ranges:
     @property
     def traffic(self) -> Traffic:
         """What has been read so far, of all files."""
-        return self._traffic
+        with self._lock:
+            return Traffic(requests=self._requests, size=self._size)
 
     def begin(self, uri: str, etag: str, spans: Sequence[Span]) -> Fetch:
         """Ask for spans of a canonical URI's version `etag`, the file's own without sidecars. Returns at once."""
@@ -162,7 +169,8 @@ class Ranges:
 
     def _count(self, size: int) -> None:
         with self._lock:
-            self._traffic = Traffic(requests=self._traffic.requests + 1, size=self._traffic.size + size)
+            self._requests += 1
+            self._size += size
 
 
 class _Gathering(threading.local):

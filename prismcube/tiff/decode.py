@@ -145,18 +145,20 @@ def _stored_type(level: Level) -> np.dtype[Any]:
 def _native(raw: npt.NDArray[np.uint8], level: Level) -> Pixels:
     """As unsigned numbers of this machine, aligned."""
     size = np.dtype(level.dtype).itemsize
-    numbers = raw.view(f"{'>' if level.big_endian else '<'}u{size}")
+    numbers = raw.view(_UNSIGNED[size].newbyteorder(">" if level.big_endian else "<"))
     if size == 1 or (numbers.dtype.isnative and numbers.flags.aligned):
         return numbers
-    return numbers.astype(f"u{size}")
+    return numbers.astype(_UNSIGNED[size])
 
 
 def _unsigned(out: Pixels) -> Pixels:
-    return out.view(f"u{out.itemsize}")
+    return out.view(_UNSIGNED[out.itemsize])
 
 
 def _numbers(bands: Sequence[int]) -> npt.NDArray[np.int64]:
     return _FIRST if len(bands) == 1 and bands[0] == 0 else np.array(bands, np.int64)
 
 
+_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+"""By bytes; not taken from names for each block."""
 _FIRST = np.zeros(1, np.int64)
