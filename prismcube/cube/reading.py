@@ -165,7 +165,7 @@ class _Fast(Visit):
 
     def _changed(self) -> None:
         self.fallback = CHANGED
-        self._instead = _ByGdal(self.step, self.grid, CHANGED)
+        self._instead = _ByGdal(_at_full_resolution(self.step), self.grid, CHANGED)
 
     @abstractmethod
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
@@ -295,6 +295,13 @@ class Reader:
             while len(self._views) > KEPT_VIEWS:
                 self._views.popitem(last=False)
         return view
+
+
+def _at_full_resolution(step: ReadStep) -> ReadStep:
+    """The step for a file of whose overviews nothing is known any more."""
+    if step.level == 0:
+        return replace(step, layout=None)
+    return replace(step, layout=None, level=0, mode="warp", offset=None)
 
 
 def _source_grid(step: ReadStep) -> Grid:

@@ -138,7 +138,10 @@ def _open(
         reason = reason.splitlines()[0]
         if is_open:
             raise SourceError(shown, reason, cause="it is damaged, or its host fails") from error
-        raise SourceError(shown, _unopened(uri, subdir, reason), cause="it is no raster") from error
+        cause = (
+            "it is no raster" if overview is None else "it is no raster, or has lost its overviews since it was indexed"
+        )
+        raise SourceError(shown, _unopened(uri, subdir, reason), cause=cause) from error
     _raise_hidden(remote)
 
 

@@ -87,13 +87,44 @@ def test_an_overview_on_whose_lattice_the_answer_lies_is_copied(scenes, kind):
     assert one.valid[0].all()
 
 
-def test_a_file_that_has_lost_its_overviews_is_told(scenes, pyramid):
+def test_a_file_that_has_lost_its_overviews_is_read_anew(scenes, pyramid):
+    grid = Grid("EPSG:32632", Affine(41, 0, 500003, 0, -41, 4999996), 60, 90)
+    plan = scenes.plan({"v": U16}, grid=grid, resampling="nearest")
+    (step,) = plan.steps
+    assert step.level > 0
+    with rasterio.open(pyramid) as file:
+        pixels, profile = file.read() + 1, file.profile
+    with rasterio.open(pyramid, "w", **profile) as file:
+        file.write(pixels)
+    (one,), reasons = made(plan)
+    assert (one.status.value, reasons) == ("ok", {"has changed since it was indexed": 1})
+    with rasterio.open(pyramid) as file:
+        there = [(grid.transform @ (col + 0.5, row + 0.5)) for row in range(60) for col in range(90)]
+        wanted = np.array([value[0] for value in file.sample(there)]).reshape(grid.shape)
+    assert (one.data[0] == wanted).mean() > 0.99, "on the edge between two pixels either is right"
+
+
+def test_a_file_that_has_lost_its_overviews_is_told_where_gdal_reads_all(scenes, pyramid):
     grid = Grid("EPSG:32632", Affine(41, 0, 500003, 0, -41, 4999996), 60, 90)
     plan = scenes.plan({"v": U16}, grid=grid)
     with rasterio.open(pyramid) as file:
         pixels, profile = file.read(), file.profile
     with rasterio.open(pyramid, "w", **profile) as file:
         file.write(pixels)
-    (one,), _ = made(plan)
+    (one,), _ = made(plan, kind="rasterio")
     assert one.status.value == "failed"
     assert pyramid.name in one.message
+    assert "lost its overviews" in one.message
+
+
+@pytest.mark.parametrize("larger", [1, 7])
+def test_a_file_that_is_another_one_now_is_told_as_replaced(scenes, pyramid, larger):
+    grid = Grid("EPSG:32632", Affine(41, 0, 500003, 0, -41, 4999996), 60, 90)
+    plan = scenes.plan({"v": U16}, grid=grid)
+    with rasterio.open(pyramid) as file:
+        profile = file.profile | {"height": file.height + larger}
+    with rasterio.open(pyramid, "w", **profile) as file:
+        file.write(np.ones((1, profile["height"], profile["width"]), np.uint16))
+    (one,), _ = made(plan)
+    assert one.status.value == "failed"
+    assert f"{pyramid.name} could not be read: it was replaced since it was indexed" in one.message
