@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat as mode
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -84,10 +85,19 @@ def opened_files(uri: str, subdir: str = "", *, overview: int | None = None) -> 
             yield dataset, remote
     else:
         local = LocalFiles(gdal_path(uri))
+        _check_regular(uri, gdal_path(uri))
         check_before(uri, gdal_path(uri))
         with _open(uri, gdal_path(uri), subdir, None, overview) as dataset:
             local.dataset = dataset
             yield dataset, local
+
+
+def _check_regular(uri: str, path: str) -> None:
+    """Raises SourceError for pipes and devices: GDAL would wait for them, or read without end."""
+    with suppress(OSError):  # of what is not there, or not allowed, GDAL tells
+        kind = os.stat(path).st_mode
+        if not (mode.S_ISREG(kind) or mode.S_ISDIR(kind)):
+            raise SourceError(without_secret(uri), "is no regular file", cause="it is no regular file")
 
 
 def _name(path: str, subdir: str, remote: RemoteFiles) -> str:

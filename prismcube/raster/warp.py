@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rasterio
 from affine import Affine
+from rasterio import Band
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
@@ -39,24 +41,35 @@ def warped(
     below 0.95. GDAL's own guess depends on the window, so that parts of an answer would not fit together.
     """
     nodata = math.nan if format.nodata is None and format.is_floating else format.nodata
-    bands = count + (nodata is None)  # without a nodata value GDAL reports validity in an alpha band
-    data = np.zeros((bands, *target.shape), dtype=format.dtype)
-    options: dict[str, Any] = {"dst_alpha": bands} if nodata is None else {"src_nodata": nodata, "dst_nodata": nodata}
-    reproject(
-        pixels,
-        data,
-        src_transform=transform,
-        src_crs=crs,
-        dst_transform=target.transform,
-        dst_crs=target.crs,
-        resampling=Resampling[resampling],
-        tolerance=WARP_TOLERANCE_PX,
-        num_threads=1,
-        UNIFIED_SRC_NODATA="NO",
-        YSCALE=scale[0],
-        XSCALE=scale[1],
-        **options,
-    )
-    if nodata is None:
-        return data[:-1], np.broadcast_to(data[-1] != 0, (count, *target.shape)).copy()
-    return data, format.valid(data)
+    shape = target.shape
+
+    def reprojected(source: Any, bands: int, **options: Any) -> npt.NDArray[Any]:
+        data = np.zeros((bands, *shape), dtype=format.dtype)
+        reproject(
+            source,
+            data,
+            src_transform=transform,
+            src_crs=crs,
+            dst_transform=target.transform,
+            dst_crs=target.crs,
+            resampling=Resampling[resampling],
+            tolerance=WARP_TOLERANCE_PX,
+            num_threads=1,
+            UNIFIED_SRC_NODATA="NO",
+            YSCALE=scale[0],
+            XSCALE=scale[1],
+            **options,
+        )
+        return data
+
+    if nodata is not None:
+        data = reprojected(pixels, count, src_nodata=nodata, dst_nodata=nodata)
+        return data, format.valid(data)
+    # Without a nodata value GDAL reports validity in an alpha band, beside which rasterio puts each band where it is in
+    # the file: of others than the first ones it is asked for by itself.
+    if isinstance(pixels, Band) and list(pixels.bidx) != list(range(1, count + 1)):
+        data = reprojected(pixels, count)
+        alpha = reprojected(rasterio.band(pixels.ds, [1]), 2, dst_alpha=2)[1]
+    else:
+        *_, alpha = data = reprojected(pixels, count + 1, dst_alpha=count + 1)
+    return data[:count], np.broadcast_to(alpha != 0, (count, *shape)).copy()

@@ -72,14 +72,19 @@ def run_plan(
     shown = console.is_terminal if progress is None else progress
     with Progress(*columns, console=console, disable=not shown) as bar:
         task = bar.add_task("", total=len(fetched.slices))
-        ends = plans.run(
-            fetched,
-            output,
-            format=chosen.value,
-            strict=strict,
-            working_bytes=memory * 2**20,
-            progress=lambda end: bar.advance(task),
-        )
+        try:
+            ends = plans.run(
+                fetched,
+                output,
+                format=chosen.value,
+                strict=strict,
+                working_bytes=memory * 2**20,
+                progress=lambda end: bar.advance(task),
+            )
+        except MemoryError as error:
+            height, width = fetched.grid.shape
+            console.print(f"a cube of {height:,} x {width:,} pixels needs more memory than there is", markup=False)
+            raise typer.Exit(1) from error
     broken = [one for one in ends if not plans.is_whole(one)]
     _tell(console, broken, len(ends))
     if strict and broken:
