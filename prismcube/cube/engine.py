@@ -141,9 +141,13 @@ class Engine:
             future.add_done_callback(self._forget_cancelled)
             return future
         future = Future()
-        with self._counted():
-            unit.run()
-        future.set_result(None)
+        try:
+            with self._counted():
+                unit.run()
+        except BaseException as error:  # told in its turn, as the pool does: other units of its slice may be running
+            future.set_exception(error)
+        else:
+            future.set_result(None)
         return future
 
     def _run_counted(self, unit: Unit) -> None:

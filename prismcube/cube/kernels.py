@@ -16,6 +16,9 @@ They give back how many pixels they filled. Arithmetic is that of GDAL's warper 
 GWKGeneralCase, GWKBilinearResample4Sample, GWKCubicResample4Sample, GWKResample, GWKAverageOrMode), so that both can be
 compared count by count: a pixel is empty where the file's pixel that it falls on is, of the others only those
 that are valid count, their weights scaled to 1.
+
+All stand in one file: numba keeps what it has compiled until this very file changes, and each kernel holds the code of
+those below it that it calls.
 """
 
 from __future__ import annotations

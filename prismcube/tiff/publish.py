@@ -36,8 +36,8 @@ def publishing(path: Path, *, sync: bool = True) -> Iterator[int]:
             if sync:
                 os.fsync(file)
             beside.rename(path)  # before the lock is gone: another one would take the part for left over
-    except BaseException:
-        with suppress(OSError):
+    except BaseException:  # whatever broke off the writing, half a file must not stay
+        with suppress(OSError):  # it tells why; that the part can't be removed as well is the next writer's to see
             beside.unlink()
         raise
     finally:
@@ -59,7 +59,7 @@ def _part(path: Path) -> tuple[int, Path]:
             if _is_locked(file, usual):
                 os.ftruncate(file, 0)
                 return file, usual
-        except BaseException:
+        except BaseException:  # nobody has the descriptor yet
             os.close(file)
             raise
         os.close(file)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prismcube.cube.budget import check_budget
-from prismcube.cube.engine import execute
+from prismcube.cube.engine import engine, execute
 from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.errors import BudgetExceeded, Cancelled
 from prismcube.model.cube import SliceStatus
@@ -393,3 +393,26 @@ def test_a_60000_pixel_square_is_refused_without_memory(scenes):
             slices=9,
         )
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
+
+
+def test_slices_before_a_light_one_that_is_given_up_still_come(scenes):
+    for _ in range(4):
+        scenes.add(scenes.write(gradient(), transform=HERE))
+    plan = scenes.plan({"v": U16}, grid=scenes.datasets[0].grid.shifted(3, 4, height=1, width=1))
+    asked = 0
+
+    def stop():
+        nonlocal asked
+        asked += 1
+        if asked > most:
+            raise Cancelled
+
+    most = math.inf
+    assert len(list(execute(plan, stop=stop))) == 4
+    each = asked // 4
+    asked, most = 0, 2 * each  # the third is given up, which is begun before the first is taken
+    slices = execute(plan, stop=stop)
+    assert [next(slices).data[0][0, 0] for _ in range(2)] == [gradient()[3, 4]] * 2
+    with pytest.raises(Cancelled):
+        next(slices)
+    assert (engine().busy, engine().waiting) == (0, 0)
