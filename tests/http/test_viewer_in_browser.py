@@ -110,7 +110,7 @@ def test_first_view_is_the_series_in_the_middle_and_its_last_clear_date(visit: V
     expect(page.locator(".card[data-id=l8-paraguay] .count")).to_have_text("1 date")
     expect(page.locator(".card[data-id=s2-romania] .count")).to_have_text(f"{DATES} dates")
     expect(page.locator(f"#series[data-points='{DATES}']")).to_be_visible()
-    expect(page).to_have_url(re.compile("point="))
+    expect(page).to_have_url(re.compile("date=.*point="))
     state = visit.state()
     assert (state["collection"], state["field"]) == ("s2-romania", "ndvi")
     series = api_series(demo, state)
