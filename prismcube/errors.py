@@ -11,6 +11,7 @@
     ├── StorageFull             there is no room to write the answer
     ├── Cancelled               nobody wants the answer any more
     ├── Overloaded              there is no room for more at the moment
+    ├── TemporaryFailure        what failed now may well succeed later
     ├── TimeExceeded            the answer takes longer than this server allows
     ├── CatalogueUnavailable    the catalogue's database does not answer
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
@@ -110,6 +111,10 @@ class Cancelled(PrismcubeError):
 
 class Overloaded(PrismcubeError):
     """The server has as much under way as it can hold; later there may be room."""
+
+
+class TemporaryFailure(PrismcubeError):
+    """What failed may well succeed when it is tried again later."""
 
 
 class TimeExceeded(PrismcubeError):
