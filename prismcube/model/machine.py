@@ -6,8 +6,8 @@ A job is in one stage. What a stage does is done by tasks; when the last of them
     resting stage   waits for a person           retry                   -> back to the work
     end             nothing comes after it
 
-A person's `cancel` is an event of any stage that lists it. The machines themselves are values, one a process; tests walk
-through all of their moves, and kill what works at each of their stages.
+A person's `cancel` is an event of any stage that lists it. The machines themselves are values, one a process; tests
+walk through all of their moves, and kill what works at each of their stages.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class NewTask:
 class Work(Protocol):
     """One attempt of a task, from within.
 
-    A body may be run again at any time, even after it has ended well: it must find what an earlier attempt has done, and
-    do nothing twice with effect.
+    A body may be run again at any time, even after it has ended well: it must find what an earlier attempt has done,
+    and do nothing twice with effect.
     """
 
     @property
