@@ -1,0 +1,125 @@
+"""What a process is: the one value that HTTP describes it by, and that the ledger runs it by.
+
+    Process ─ inputs, outputs    JSON Schemas          -> its description (OGC 18-062r2, clause 7.9)
+            ─ machine            stages                -> what a job goes through
+            ─ bodies             one a kind of task    -> what the tasks of a stage do
+            ─ check, estimate    before there is a job
+
+A job's outputs are the members of what its last stage with one task has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from prismcube.model.machine import Machine
+from prismcube.model.work import Work
+from processes.tools import Tools
+
+Inputs = Mapping[str, Any]
+"""Of a job, by name; JSON."""
+
+
+class Body(Protocol):
+    """What a task does. It may be run again at any time and must then find what was done before.
+
+    Raises TemporaryFailure for what may well succeed later, other errors of ours for what won't without a person.
+    """
+
+    def __call__(self, tools: Tools, work: Work, payload: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """What later stages, or the job's outputs, are made of: small JSON."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """A value that a job is given."""
+
+    title: str
+    description: str
+    schema: Mapping[str, Any]
+    """JSON Schema (2020-12); a default stands in it."""
+    example: Any
+    """One that the schema takes."""
+    required: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """A value that a job gives."""
+
+    title: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a job would cost, as far as that can be told without running it."""
+
+    tasks: int
+    files: int
+    """That are written or removed."""
+    read_bytes: int
+    """Decoded bytes of the files that are read."""
+    written_bytes: int
+    """Bytes before compression of the files that are written."""
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What else a person may want to know; JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tasks": self.tasks,
+            "files": self.files,
+            "readBytes": self.read_bytes,
+            "writtenBytes": self.written_bytes,
+            **self.details,
+        }
+
+
+def nothing_to_check(tools: Tools, inputs: Inputs) -> None:
+    """The check of a process whose schemas tell all."""
+    del tools, inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process as a value."""
+
+    id: str
+    title: str
+    description: str
+    inputs: Mapping[str, Input]
+    outputs: Mapping[str, Output]
+    machine: Machine
+    bodies: Mapping[str, Body]
+    """By the kind of task; those of all stages of the machine."""
+    estimate: Callable[[Tools, Inputs], Estimate]
+    """Without running anything. Raises as `check` does."""
+    check: Callable[[Tools, Inputs], None] = nothing_to_check
+    """What schemas can't tell, before a job is stored. Raises InvalidInput naming the input, NotFound, Conflict."""
+    synchronous: bool = False
+    """True: small enough to be waited for; else there are jobs only."""
+    version: str = "1.0.0"
+    keywords: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds = {stage.task for stage in self.machine.stages if stage.task}
+        if kinds != self.bodies.keys():
+            raise ValueError(f"{self.id} has bodies for {sorted(self.bodies)}, its machine asks for {sorted(kinds)}")
+        for name, one in self.inputs.items():
+            if one.required and "default" in one.schema:
+                raise ValueError(f"{self.id}: {name} has a default, and is required all the same")
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of all inputs together."""
+        return {
+            "type": "object",
+            "properties": {name: dict(one.schema) for name, one in self.inputs.items()},
+            "required": sorted(name for name, one in self.inputs.items() if one.required),
+            "additionalProperties": False,
+        }

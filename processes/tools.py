@@ -1,0 +1,34 @@
+"""What the bodies of tasks work with; `server` puts it together, once in each process that runs tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from prismcube.catalogue import Catalogue
+
+
+class Submit(Protocol):
+    """Makes a follow-up job."""
+
+    def __call__(self, process: str, inputs: Mapping[str, Any], *, key: str) -> str:
+        """Id of the job; asked again with the same `key`, it is the same job."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Handed to every body, estimate and check."""
+
+    catalogue: Catalogue
+    """With `managed`, the URI of the folder below which files may be ours."""
+    submit: Submit
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """That a task may use to compress."""
+    memory: int = 2**30
+    """Bytes that a task may use for pixels."""
+    gdal: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """GDAL's options while it writes, beside those of the files."""
