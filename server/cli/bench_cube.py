@@ -112,9 +112,8 @@ def _print_case(console: Console, result: CaseResult) -> None:
         table.add_row(*_row(result, one))
     console.print(table)
     for bar in result.bars():
-        sign = "≥" if bar.least else "≤"
         colour = "green" if bar.passes else "bold red"
-        console.print(f" [{colour}]{escape(bar.what)} {bar.value:.2f}[/] ({sign} {bar.wanted:g})")
+        console.print(f" [{colour}]{escape(bar.what)} {bar.value:.2f}[/] ({bar.sign} {bar.wanted:g})")
     if result.limit:
         console.print(escape(_told(result.limit)))
     console.print()

@@ -35,11 +35,15 @@ def zone_collection(crs: str) -> str:
     return f"{COLLECTION}-{crs[-2:]}"
 
 
-def stac_items(size: Size, base: str) -> list[dict[str, Any]]:
-    """One item a date, or two where it comes in parts; with the properties that spare a reader the files' headers."""
+def stac_items(size: Size, base: str, *, tops: bool = False) -> list[dict[str, Any]]:
+    """One item a date, or two where it comes in parts; with the properties that spare a reader the files' headers.
+
+    With `tops`, of files that overlap only the one on top: one item a date.
+    """
     by_item: dict[str, list[SceneFile]] = {}
     for one in scene_files(size):
-        by_item.setdefault(one.item, []).append(one)
+        if one.is_top or not tops:
+            by_item.setdefault(one.item, []).append(one)
     return [_item(size, base, files) for files in by_item.values()]
 
 
@@ -108,15 +112,15 @@ def cell_items(size: Size, base: str) -> list[dict[str, Any]]:
     ]
 
 
-def catalogue(home: Path, size: Size, base: str, *, consolidated: bool = False) -> None:
-    """Register the images, or the dates of the consolidated file, in a new catalogue.
+def catalogue(home: Path, size: Size, base: str, *, consolidated: bool = False, tops: bool = False) -> None:
+    """Register the images, those on top, or the dates of the consolidated file, in a new catalogue.
 
     Raises PrismcubeError when one of them was not taken.
     """
     home.mkdir(parents=True)
     settings = settings_of(home)
     mapping, items = settings.home / "mapping.yml", settings.home / "items.json"
-    features = cell_items(size, base) if consolidated else stac_items(size, base)
+    features = cell_items(size, base) if consolidated else stac_items(size, base, tops=tops)
     mapping.write_text(yaml.safe_dump(_cell_mapping() if consolidated else _mapping()))
     items.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     failed: list[str] = []

@@ -64,6 +64,8 @@ class Case:
     is_point: bool = False
     is_consolidated: bool = False
     """Whether we read the consolidated file; peers read the images, as always."""
+    is_of_tops: bool = False
+    """Whether our catalogue has only the files on top: it places a file by its whole grid, though half be empty."""
     peers: tuple[str, ...] = ()
     """Whom it is for; empty: all."""
     bars: Mapping[str, float] = field(default_factory=dict)
@@ -74,6 +76,13 @@ class Case:
     """At most so long."""
     requests_bar: int | None = None
     """Requests for pixels that we mean to make at most, and none for a header."""
+    one_request_a_date: bool = False
+    """Whether we mean to make just one for pixels of each date, and none for a header."""
+
+    @property
+    def dates(self) -> int:
+        """Of all parts."""
+        return sum(len(part.dates) for part in self.parts)
 
     @property
     def output_bytes(self) -> int:
@@ -97,6 +106,8 @@ class Case:
             "bars": dict(self.bars),
             "limit_bar": self.limit_bar,
             "seconds_bar": self.seconds_bar,
+            "requests_bar": self.requests_bar,
+            "one_request_a_date": self.one_request_a_date,
         }
 
 
@@ -149,6 +160,17 @@ def cases(size: Size) -> tuple[Case, ...]:
         Case(
             name="http-point",
             title=f"one pixel ×{dates}, HTTP with {1e3 * LATENCY:.0f} ms a request",
+            parts=(_point_of_tops(size),),
+            source="http",
+            threads=16,
+            is_point=True,
+            seconds_bar=0.1,
+            is_of_tops=True,
+            one_request_a_date=True,
+        ),
+        Case(
+            name="http-point-overlap",
+            title=f"one pixel ×{dates} where files overlap, HTTP with {1e3 * LATENCY:.0f} ms a request",
             parts=(_point(size),),
             source="http",
             threads=16,
@@ -247,8 +269,14 @@ def _overview(size: Size) -> Part:
     return Part(collection=COLLECTION, files=files, bands=BANDS[:1], grid=grid, resampling="bilinear")
 
 
-def _point(size: Size) -> Part:
-    row, col = int(size.pixels * 0.41), int(size.pixels * 0.57)
-    grid = scene_grid(size, ZONES[0]).shifted(row, col, height=1, width=1)
+def _point(size: Size, *, col: float = 0.57) -> Part:
+    """A pixel of the strip where files overlap, unless it lies at another share of a row."""
+    grid = scene_grid(size, ZONES[0]).shifted(int(size.pixels * 0.41), int(size.pixels * col), height=1, width=1)
     files = _files(size, bands=BANDS[:1])
     return Part(collection=COLLECTION, files=files, bands=BANDS[:1], grid=grid, resampling="nearest")
+
+
+def _point_of_tops(size: Size) -> Part:
+    """A pixel that one file of each date covers."""
+    point = _point(size, col=0.7)
+    return replace(point, files=tuple(one for one in point.files if one.is_top))

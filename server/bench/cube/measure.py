@@ -114,7 +114,7 @@ class _Bench:
                 try:
                     workers[name] = worker = Worker(name, setup, self._start)
                     stack.callback(worker.close)
-                    firsts[name] = self._first(name, worker, truth)
+                    firsts[name] = self._first(case, name, worker, truth)
                 except Unable as error:
                     failed[name] = str(error)
                 tick(1)
@@ -139,11 +139,12 @@ class _Bench:
         limit = meter.limit() if meter else None
         return CaseResult(case=case, engines=tuple(measured), limit=limit, judged=self._wanted.size == SIZES["full"])
 
-    def _first(self, name: str, worker: Worker, truth: list[Path]) -> tuple[Run, Measured]:
-        if self._server:
-            self._server.counts()
+    def _first(self, case: Case, name: str, worker: Worker, truth: list[Path]) -> tuple[Run, Measured]:
+        server = self._server if case.source == "http" else None
+        if server:
+            server.counts()
         run = worker.first(truth)
-        counts = self._server.counts() if self._server else None
+        counts = server.counts() if server else None
         return run, Measured(engine=name, growth=run.growth, difference=run.difference, counts=counts)
 
     def _setup(self, case: Case) -> Setup:
@@ -151,9 +152,10 @@ class _Bench:
         if case.source == "http" and self._server is None:
             self._server = self._stack.enter_context(slow_server(self._folder, self._start))
         base = self._server.url if case.source == "http" and self._server else str(self._folder)
-        home = self._temporary / (f"{case.source}-consolidated" if case.is_consolidated else case.source)
+        kind = "-consolidated" if case.is_consolidated else "-tops" if case.is_of_tops else ""
+        home = self._temporary / f"{case.source}{kind}"
         if not home.exists():
-            catalogue(home, self._wanted.size, base, consolidated=case.is_consolidated)
+            catalogue(home, self._wanted.size, base, consolidated=case.is_consolidated, tops=case.is_of_tops)
         return Setup(size=self._wanted.size, case=case, base=base, home=home)
 
     def _judged(self, part: Part, setup: Setup) -> Path:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal
 
 from server.bench.cube.cases import OURS, Case
 from server.bench.cube.engines import ENGINES
@@ -79,21 +79,28 @@ class CaseResult:
         for one in self.engines:
             ratio, wanted = self.ratio(one), self.case.bars.get(one.engine)
             if ratio is not None and wanted is not None:
-                found.append(Bar(f"times {one.engine}", ratio, wanted, least=True))
+                found.append(Bar(f"times {one.engine}", ratio, wanted))
         ours, share = self.ours, self.limit_share
         if share is not None and self.case.limit_bar is not None:
-            found.append(Bar("share of the limit", share, self.case.limit_bar, least=True))
+            found.append(Bar("share of the limit", share, self.case.limit_bar))
         if ours is None or ours.median is None:
             return found
         if self.case.seconds_bar is not None:
-            found.append(Bar("seconds", ours.median, self.case.seconds_bar, least=False))
-        if self.case.requests_bar is not None and ours.counts:
-            found.append(Bar("requests for pixels", ours.counts.data, self.case.requests_bar, least=False))
-            found.append(Bar("other requests", ours.counts.header + ours.counts.other, 0, least=False))
+            found.append(Bar("seconds", ours.median, self.case.seconds_bar, "≤"))
+        if ours.counts:
+            found += self._request_bars(ours.counts)
         if ours.growth is not None and self.case.source == "disk" and not self.case.is_point:
             largest = 1.25 * self.case.output_bytes / 1e6
-            found.append(Bar("MB of memory", ours.growth / 1e6, largest, least=False))
+            found.append(Bar("MB of memory", ours.growth / 1e6, largest, "≤"))
         return found
+
+    def _request_bars(self, counts: Counts) -> list[Bar]:
+        found = []
+        if self.case.requests_bar is not None:
+            found.append(Bar("requests for pixels", counts.data, self.case.requests_bar, "≤"))
+        if self.case.one_request_a_date:
+            found.append(Bar("requests for pixels", counts.data, self.case.dates, "="))
+        return [*found, Bar("other requests", counts.header + counts.other, 0, "=")] if found else []
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -112,12 +119,14 @@ class Bar:
     what: str
     value: float
     wanted: float
-    least: bool
-    """Whether `wanted` is the least; else it is the most."""
+    sign: Literal["≥", "≤", "="] = "≥"
+    """How the value is to stand to what is wanted."""
 
     @property
     def passes(self) -> bool:
-        return self.value >= self.wanted if self.least else self.value <= self.wanted
+        if self.sign == "=":
+            return self.value == self.wanted
+        return self.value >= self.wanted if self.sign == "≥" else self.value <= self.wanted
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"passes": self.passes}

@@ -99,6 +99,11 @@ class SceneFile:
     """Empty, or `a` or `b`; `b` lies on top where both have pixels, though they have the same there."""
 
     @property
+    def is_top(self) -> bool:
+        """Whether no other of its date lies over it."""
+        return self.part != "a"
+
+    @property
     def crs(self) -> str:
         return ZONES[self.date % len(ZONES)]
 

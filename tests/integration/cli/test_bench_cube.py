@@ -15,7 +15,8 @@ from server.bench.cube import archive, cases, cell, judge, measure, scenes
 from server.bench.cube.blocks import blocks_of, first_pixels
 from server.bench.cube.engines import ENGINES, Setup, ours
 from server.bench.cube.placing import placed
-from server.bench.cube.slow_server import slow_server
+from server.bench.cube.report import CaseResult, Measured
+from server.bench.cube.slow_server import Counts, slow_server
 from server.cli import bench_cube
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,6 +85,10 @@ def test_every_case_by_our_engine_is_right(images, data):
         if (most := result.case.requests_bar) is not None:
             counts = result.ours.counts
             assert (0 < counts.data <= most, counts.header, counts.other) == (True, 0, 0), result.case.name
+        if result.case.one_request_a_date:
+            counts = result.ours.counts
+            assert (counts.data, counts.header, counts.other) == (result.case.dates, 0, 0), result.case.name
+        assert (result.ours.counts is None) == (result.case.source == "disk")
     json.dumps(report.to_json())
 
 
@@ -115,7 +120,7 @@ def test_the_consolidated_file_is_read_to_the_last_count(images, data):
     assert make("mucog-point")[1] > made
 
 
-@pytest.mark.parametrize("case", ["same-grid", "overview", "http-point"])
+@pytest.mark.parametrize("case", ["same-grid", "overview", "http-point", "http-point-overlap"])
 def test_every_engine_makes_the_same_cube(images, data, case):
     report = measure.measure(measure.Wanted(size=TINY, data=data, only=[case]), progress=lambda *_: None)
     for result in report.results:
@@ -126,7 +131,7 @@ def test_every_engine_makes_the_same_cube(images, data, case):
             if result.case.name != "overview" or one.engine in ("reproject", "async-geotiff"):
                 most = 1 if result.case.name == "overview" else 0  # GDAL's tolerance
                 assert (one.difference.largest <= most, one.difference.masks) == (True, 0), one.engine
-        if case == "http-point":
+        if case.startswith("http-point"):
             assert all(one.counts.data >= TINY.dates for one in result.engines)
 
 
@@ -146,6 +151,25 @@ def test_the_slow_server_tells_pixels_from_headers(images, start):
         counts = server.counts()
         assert (counts.data, counts.header, counts.other, counts.bytes) == (2, 1, 2, 114)
         assert server.counts().requests == 0
+
+
+def test_one_file_a_date_is_asked_for_once(images):
+    one, overlap = (
+        next(case for case in cases.cases(TINY) if case.name == name) for name in ("http-point", "http-point-overlap")
+    )
+    assert (one.one_request_a_date, one.dates, len(one.parts[0].files)) == (True, TINY.dates, TINY.dates)
+    assert (overlap.requests_bar, len(overlap.parts[0].files)) == (TINY.dates + 1, TINY.dates + 1)
+
+    def bars(data, header):
+        counts = Counts(data=data, header=header)
+        ours = Measured(engine=cases.OURS, seconds=(0.05,), counts=counts)
+        result = CaseResult(case=one, engines=(ours,), judged=True, limit=None)
+        return {(bar.what, bar.sign, bar.wanted): bar.passes for bar in result.bars()}
+
+    requests, others = ("requests for pixels", "=", TINY.dates), ("other requests", "=", 0)
+    assert bars(TINY.dates, 0) == {("seconds", "≤", 0.1): True, requests: True, others: True}
+    assert [bars(TINY.dates + more, 0)[requests] for more in (-1, 1)] == [False, False]
+    assert bars(TINY.dates, 1)[others] is False
 
 
 def test_blocks_are_those_that_a_window_needs(images):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -25,6 +23,7 @@ from prismcube.storage.store import read_range, stat
 from prismcube.tiff.layout import Header
 from prismcube.tiff.parse import read_layout
 from tests.integration.cube.conftest import Scenes
+from tests.web import Web
 
 HERE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 U16 = DataFormat(dtype="uint16", nodata=0)
@@ -39,76 +38,11 @@ CAUSES = {
 """What goes wrong, and what the answer and the log say of it."""
 
 
-class Host:
-    """Serves a folder by ranges; `faults` says what is wrong with a file once all headers have been read."""
-
-    def __init__(self, folder: Path) -> None:
-        self.faults: dict[str, str] = {}
-        self._over = threading.Event()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler(folder))
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _handler(self, folder: Path) -> type[http.server.BaseHTTPRequestHandler]:
-        host = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-            def do_HEAD(self) -> None:
-                self.do_GET()
-
-            def do_GET(self) -> None:
-                path = folder / self.path.lstrip("/")
-                if not path.is_file():
-                    self._send(404, b"")
-                    return
-                data, fault = path.read_bytes(), host.faults.get(path.name, "")
-                first, last = 0, len(data) - 1
-                if asked := self.headers.get("Range"):
-                    start, _, stop = asked.removeprefix("bytes=").partition("-")
-                    first, last = int(start), min(int(stop or last), last)
-                part = data[first : last + 1]
-                if fault in ("silent", "dropped"):
-                    host._over.wait(60 if fault == "silent" else 0)
-                    self.close_connection = True
-                elif fault == "500":
-                    self._send(500, b"oops")
-                else:
-                    if fault == "short":
-                        part = part[: len(part) // 2]
-                    told = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
-                    self._send(206 if asked else 200, part, {"Content-Range": told} if asked else {}, path)
-
-            def _send(
-                self, status: int, data: bytes, more: dict[str, str] | None = None, path: Path | None = None
-            ) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                for name, value in (more or {}).items():
-                    self.send_header(name, value)
-                if path:
-                    self.send_header("ETag", f'"{path.stat().st_size}-{path.stat().st_mtime_ns}"')
-                self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(data)
-
-        return Handler
-
-
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setitem(buckets.CLIENT, "read_timeout", "300ms")
     buckets.forget()
-    host = Host(tmp_path)
+    host = Web(tmp_path)
     yield host
     host.close()
     buckets.forget()
@@ -121,7 +55,7 @@ def run(scenes: Scenes, **asked: Any) -> list[Slice]:
     return list(engine.run(jobs, at_once=plan.at_once, keep=False, stop=never, observer=NOBODY))
 
 
-def publish(scenes: Scenes, host: Host, path: Path, day: int) -> None:
+def publish(scenes: Scenes, host: Web, path: Path, day: int) -> None:
     """Register a file as it is seen over HTTP."""
     scenes.add(path, day=day)
     uri = f"{host.url}/{path.name}"
@@ -130,7 +64,7 @@ def publish(scenes: Scenes, host: Host, path: Path, day: int) -> None:
     scenes.headers[uri, ""] = Header(layout=read_layout(partial(read_range, uri), size=status.size), etag=status.etag)
 
 
-def break_file(path: Path, host: Host, how: str, scenes: Scenes) -> None:
+def break_file(path: Path, host: Web, how: str, scenes: Scenes) -> None:
     if how == "replaced":
         with rasterio.open(path, "w", driver="GTiff", width=9, height=9, count=1, dtype="float32", crs="EPSG:32632",
                            transform=HERE) as file:  # fmt: skip
@@ -148,7 +82,7 @@ def break_file(path: Path, host: Host, how: str, scenes: Scenes) -> None:
 
 @pytest.mark.parametrize("how", CAUSES)
 def test_one_file_that_fails_costs_its_own_step(
-    scenes_in: Callable[[Path], Scenes], tmp_path: Path, host: Host, how: str, caplog: pytest.LogCaptureFixture
+    scenes_in: Callable[[Path], Scenes], tmp_path: Path, host: Web, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     scenes = scenes_in(tmp_path)
     if how == "damaged" and not scenes.by_layout:

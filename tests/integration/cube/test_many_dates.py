@@ -28,7 +28,7 @@ from prismcube.tiff.layout import Header
 from prismcube.tiff.mucog import write_mucog
 from prismcube.tiff.parse import read_layout
 from tests.integration.cube.conftest import Scenes
-from tests.integration.storage.conftest import Web
+from tests.web import Web
 
 DATES, SIDE, BLOCK = 40, 256, 64
 PLACE = Affine(10, 0, 500_000, 0, -10, 5_000_000)
