@@ -337,6 +337,11 @@ class Engine(Section):
         ByteSize(128 * 2**20),
         description="Bytes of remote files that one worker asks for ahead: under way, or arrived and not yet used.",
     )
+    request_seconds: PositiveInt = Field(
+        30,
+        description="Seconds until the last byte of a request to a store must have come; for more than 4 MiB at once "
+        "twice, four times, ... as many. A host that is slower fails.",
+    )
 
 
 class Ours(Section):

@@ -8,6 +8,7 @@
     ├── Conflict                the entity exists already, and differs
     ├── BudgetExceeded          the answer would be larger than this server allows
     ├── SourceError             a file of the archive can't be used; names the file
+    │   └── NothingRead         not one time step of an answer could be read
     ├── StorageFull             there is no room to write the answer
     ├── Cancelled               nobody wants the answer any more
     ├── Overloaded              there is no room for more at the moment
@@ -98,7 +99,24 @@ class SourceError(PrismcubeError):
     @property
     def public(self) -> str:
         """What a stranger may know: the file's name and the cause, not where it lies (which the reason may tell)."""
-        return f"{self.uri.rpartition('/')[2]} could not be read" + (f": {self.cause}" if self.cause else "")
+        name = self.uri.partition("?")[0].rpartition("/")[2]  # of a signed URL no signature
+        return f"{name} could not be read" + (f": {self.cause}" if self.cause else "")
+
+
+class NothingRead(SourceError):
+    """Not one time step of an answer could be read."""
+
+    def __init__(self, message: str, *, steps: int) -> None:
+        """`message` is the first step's, as strangers may read it; `steps`: how many there were."""
+        super().__init__("every time step", message)
+        self.message = message
+        self.steps = steps
+
+    @property
+    def public(self) -> str:
+        if self.steps == 1:
+            return f"the time step could not be read: {self.message}"
+        return f"not one of {self.steps:,} time steps could be read; of the first: {self.message}"
 
 
 class StorageFull(PrismcubeError):

@@ -29,6 +29,7 @@ from prismcube.catalogue.catalogue import Catalogue
 from prismcube.cube.engine import configure
 from prismcube.cube.gate import MemoryGate
 from prismcube.errors import PrismcubeError
+from prismcube.storage.buckets import wait_at_most
 from prismcube.storage.uri import canonical_uri
 from providers.errors import refused
 from providers.ogc.answer import Context
@@ -71,6 +72,7 @@ def make_context(settings: Settings, metrics: Metrics) -> Context:
 def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     """The application of one worker, which counts in `metrics`."""
     configure(engine_settings(settings))
+    wait_at_most(settings.engine.request_seconds)
     metrics = metrics or Metrics()
     serve = settings.serve
     host = Host(settings.pygeoapi, url=serve.public_url or f"http://{serve.host}:{serve.port}")

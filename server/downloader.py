@@ -51,6 +51,7 @@ def create_downloader(settings: Settings, metrics: Metrics) -> ASGIApp:
     # Decoded blocks are kept by the address of a file, and a stranger's plan may lie about where they are in it: what
     # is kept would be wrong for the next one.
     configure(replace(engine_settings(settings), cache_bytes=0))
+    buckets.wait_at_most(settings.engine.request_seconds)
     kernels = make_kernels(settings)
     limits = settings.limits
     doors = Doors(

@@ -16,6 +16,7 @@ from prismcube.errors import (
     Conflict,
     InvalidInput,
     NotFound,
+    NothingRead,
     Overloaded,
     PrismcubeError,
     SourceError,
@@ -24,6 +25,7 @@ from prismcube.errors import (
 )
 from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, Unauthorized, UnsupportedMediaType
 from server.logs import request_id
+from server.redact import redacted
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -89,6 +91,8 @@ def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
             return status, problem(status, "the server has no room to write the answer; ask for less, or later")
         case CatalogueUnavailable():
             return status, problem(status, "the catalogue does not answer; the server's log says why")
+        case NothingRead():
+            return status, problem(status, redacted(error.public))
         case SourceError():
             return status, problem(status, "the files of the archive could not be read; the server's log says why")
         case _:

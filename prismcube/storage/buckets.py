@@ -5,6 +5,7 @@ Settings and credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*), s
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -22,9 +23,14 @@ from prismcube.storage.uri import bucket_and_key, without_secret
 STORES = 64
 """Kept at most: each has its connections. Those used longest ago go."""
 
-CLIENT: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "10s", "timeout": "120s"}
+CLIENT: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "10s"}
 RETRY: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
 """A host that takes no connection fails within 16 s, one that falls silent within 20 s."""
+
+PATIENCE = 30.0
+"""Seconds for the whole of a request, unless told otherwise: a host that drips is never silent."""
+PATIENTLY = 4 * 2**20
+"""Bytes that must come within them; larger requests have more time, so that this is a least speed."""
 
 _CLOUDS: dict[str, tuple[Callable[..., Any], str]] = {
     "s3": (S3Store, "AWS_ALLOW_HTTP"),
@@ -41,6 +47,9 @@ FAILS = "its host fails"
 """The cause that strangers are told of whatever a server sends in place of the bytes that it was asked for."""
 
 
+REDIRECTS = "its host redirects in circles"
+
+
 class Missing(SourceError):
     """The file is not there."""
 
@@ -53,20 +62,37 @@ class Unreachable(SourceError):
     cause = "its host does not answer"
 
 
-def place(uri: str) -> tuple[Any, str]:
-    """The store of a canonical remote URI, and the path in it.
+class TooSlow(Unreachable):
+    """The file's host sends, but so slowly that nobody can wait for it."""
+
+    cause = "its host is too slow"
+
+
+def place(uri: str, size: int = 0) -> tuple[Any, str]:
+    """The store of a canonical remote URI, which waits as long as `size` bytes may take, and the path in it.
 
     Raises SourceError in a process that was forked from one that used stores, and what obstore raises for settings.
     """
     _check_process(uri)
+    # A store has one time-out: by steps of two there are few of them.
+    seconds = _seconds * 2 ** max(0, math.ceil(math.log2(max(1, size) / PATIENTLY)))
     scheme, _, rest = uri.partition("://")
     if scheme in _CLOUDS:
         bucket, key = bucket_and_key(uri)
-        return _bucket(scheme, bucket), key
+        return _bucket(scheme, bucket, seconds), key
     host, slash, path = rest.partition("/")
     if _PLAIN.fullmatch(slash + path):
-        return _http(f"{scheme}://{host}", _proxy_of(uri)), unquote(path)
-    return _http(uri, _proxy_of(uri)), ""
+        return _http(f"{scheme}://{host}", _proxy_of(uri), seconds), unquote(path)
+    return _http(uri, _proxy_of(uri), seconds), ""
+
+
+def wait_at_most(seconds: float) -> None:
+    """From now on, for the whole of a request of up to `PATIENTLY` bytes."""
+    global _seconds
+    _seconds = seconds
+
+
+_seconds = PATIENCE
 
 
 def route(proxy_of: Callable[[str], str | None]) -> None:
@@ -107,6 +133,10 @@ def explain(uri: str, error: Exception) -> SourceError:
         return SourceError(uri, "its server does not say which part of the file it sends", cause=FAILS)
     if code:
         return SourceError(uri, f"its server answers with status {code}", cause=FAILS)
+    if "error following redirect" in text:
+        return SourceError(uri, "its server redirects in circles, or to where nothing can be read", cause=REDIRECTS)
+    if "response body error" in text and "TimedOut" in text:
+        return TooSlow(uri, "its host sends too slowly")
     if "error sending request" in text or "timed out" in text.lower() or "TimedOut" in text:
         return Unreachable(uri, "can't be reached: its host does not answer")
     if "response body error" in text:
@@ -119,18 +149,22 @@ def explain(uri: str, error: Exception) -> SourceError:
 
 
 @lru_cache(maxsize=STORES)
-def _bucket(scheme: str, bucket: str) -> Any:
+def _bucket(scheme: str, bucket: str, seconds: float) -> Any:
     make, allow_http = _CLOUDS[scheme]
     # Options that are given replace all that obstore would take from the environment, this one too.
     allowed = os.environ.get(allow_http, "").lower() in ("true", "1", "yes", "on")
-    return make(bucket, client_options={**CLIENT, "allow_http": allowed}, retry_config=RETRY)
+    return make(bucket, client_options=_options(seconds) | {"allow_http": allowed}, retry_config=RETRY)
 
 
 @lru_cache(maxsize=STORES)
-def _http(url: str, proxy: str | None) -> Any:
+def _http(url: str, proxy: str | None, seconds: float) -> Any:
     make: Callable[..., Any] = HTTPStore.from_url
-    options = {**CLIENT, "allow_http": True} | ({"proxy_url": proxy} if proxy else {})
+    options = _options(seconds) | {"allow_http": True} | ({"proxy_url": proxy} if proxy else {})
     return make(url, client_options=options, retry_config=RETRY)
+
+
+def _options(seconds: float) -> dict[str, Any]:
+    return {**CLIENT, "timeout": f"{round(1000 * seconds)}ms"}
 
 
 _first_process = 0

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +33,9 @@ from prismcube.storage.uri import (
     uri_of_key,
     without_secret,
 )
+
+WHOLE = 16 * 2**20
+"""Bytes of a whole file that somebody waits as long for as he must: how many they are is told when they come."""
 
 LARGEST_DOCUMENT = 64 * 2**20
 """Bytes `read` takes at most, unless told otherwise."""
@@ -81,7 +85,7 @@ def read(uri: str, *, limit: int = LARGEST_DOCUMENT) -> bytes:
     """All bytes of a file. Raises SourceError, also when it has more than `limit` bytes."""
     uri = canonical_uri(uri)
     if is_remote(uri):
-        data = _remotely(uri, lambda store, path: _take(obstore.get(store, path).stream(2**20), limit))
+        data = _remotely(uri, lambda store, path: _take(obstore.get(store, path).stream(2**20), limit), WHOLE)
     else:
         data = _locally(uri, lambda file: file.read(limit + 1))
     if len(data) > limit:
@@ -97,7 +101,7 @@ def read_range(uri: str, start: int, length: int) -> bytes:
     if not is_remote(uri):
         return _locally(uri, lambda file: (file.seek(start), file.read(length))[1])
     try:
-        return _remotely(uri, lambda store, path: bytes(obstore.get_range(store, path, start=start, length=length)))
+        return bytes(_remotely(uri, partial(obstore.get_range, start=start, length=length), length))
     except SourceError:
         if start >= stat(uri).size:  # a range beyond the end is refused
             return b""
@@ -109,7 +113,7 @@ def read_ranges(uri: str, starts: Sequence[int], lengths: Sequence[int]) -> list
 
     Raises SourceError, also for a range beyond the end.
     """
-    ranges = _remotely(uri, lambda store, path: obstore.get_ranges(store, path, starts=starts, lengths=lengths))
+    ranges = _remotely(uri, partial(obstore.get_ranges, starts=starts, lengths=lengths), sum(lengths))
     return [bytes(one) for one in ranges]
 
 
@@ -121,7 +125,7 @@ def read_start(uri: str, length: int) -> tuple[FileStatus, bytes]:
         return _status(result.meta), _take(result.stream(), length)
 
     try:
-        return _remotely(uri, get)
+        return _remotely(uri, get, length)
     except (Missing, Unreachable):
         raise
     except SourceError:
@@ -146,7 +150,7 @@ def read_part(uri: str, start: int, length: int) -> tuple[FileStatus, memoryview
         rest = _take(chunks, length)
         return _status(result.meta), memoryview(bytes(first) + rest) if rest else first
 
-    return _remotely(uri, get)
+    return _remotely(uri, get, length)
 
 
 def list_files(prefix_uri: str) -> Iterator[str]:
@@ -173,10 +177,13 @@ def delete(uri: str) -> None:
         _guarded(uri, lambda: os.unlink(gdal_path(uri)))
 
 
-def _remotely[T](uri: str, action: Callable[[Any, str], T]) -> T:
-    """The outcome of an action on a store. Not chained to its cause: obstore's errors hold the whole URL."""
+def _remotely[T](uri: str, action: Callable[[Any, str], T], size: int = 0) -> T:
+    """The outcome of an action on a store, that brings up to `size` bytes.
+
+    Not chained to its cause: obstore's errors hold the whole URL.
+    """
     try:
-        store, path = place(uri)
+        store, path = place(uri, size)
         return action(store, path)
     except (BaseError, OSError, ValueError) as error:
         failure = explain(uri, error)

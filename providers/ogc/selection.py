@@ -17,7 +17,7 @@ from prismcube.cube.engine import execute
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
-from prismcube.errors import InvalidInput, NotFound, SourceError
+from prismcube.errors import InvalidInput, NotFound, NothingRead
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import Dataset
@@ -148,8 +148,16 @@ class Watched:
 
         Raises SourceError.
         """
-        if self.ends and all(status is SliceStatus.FAILED for status, _ in self.ends):
-            raise SourceError("every time step", self.ends[-1][1])
+        check_read(self.ends)
+
+
+def check_read(ends: Sequence[tuple[SliceStatus, str]], *, steps: int | None = None) -> None:
+    """An answer without a single readable step is an error, not an empty picture. Raises NothingRead.
+
+    `ends`: (status, message) of the slices, or of parts of `steps` ones.
+    """
+    if ends and all(status is SliceStatus.FAILED for status, _ in ends):
+        raise NothingRead(ends[0][1], steps=len(ends) if steps is None else steps)
 
 
 def all_slices(means: Means, plan: CubePlan) -> list[Slice]:

@@ -68,6 +68,9 @@ def test_a_lost_file_costs_its_own_date_and_all_lost_is_a_bad_gateway(fragile):
         "/map/tiles/WebMercatorQuad/14/5880/9200",
     ):
         problem = server.refused(S2 + path, status=502)
+        assert f": {files[0].name} could not be read: it is not there" in problem["detail"]
+        told = "the time step" if "group=all" in path or "tiles" in path else "not one of 3 time steps"
+        assert problem["detail"].startswith(told)
         assert str(folder) not in str(problem), "paths of the server are nobody's business"
     assert files[0].name in server.output.read_text()
 

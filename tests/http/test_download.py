@@ -24,6 +24,7 @@ from rio_cogeo import cog_validate
 from prismcube.cube.plan_document import parse_plan
 from prismcube.cube.vetting import vetted
 from tests.http.conftest import ROOT, Demo, Tiff, running
+from tests.web import Web
 
 NDVI = "properties=ndvi&datetime=2020-06/2020-07&bbox=22.13,45.19,22.16,45.21"
 MEDIAN = "properties=B4,B8&datetime=2020&group=all&mosaic=median&mask=none&width=90&height=60"
@@ -346,6 +347,28 @@ def test_signed_urls(demo: Demo, tmp_path: Path, start: Callable[..., running], 
     text = server.output.read_text()
     assert "access is refused" in text
     assert "hush" not in text
+
+
+def test_a_host_that_drips_is_given_up(demo: Demo, tmp_path: Path, start: Callable[..., running]) -> None:
+    """After the seconds of the setting; the answer names the first file and what is wrong with it."""
+    web = Web(DATA)
+    plan = plan_of(demo, *ASKED[0])
+    steps = [step for one in plan["slices"] for layer in one["layers"] for step in layer["steps"]]
+    for step in steps:
+        name = step["uri"].rpartition("/")[2]
+        step["uri"] = f"{web.url}/{name}"
+        web.faults[name] = "drip"
+    first = steps[0]["uri"].rpartition("/")[2]
+    config = configured(tmp_path, downloader={"roots": [web.url]}, engine={"request_seconds": 1})
+    try:
+        with start(
+            tmp_path / "home", "serve", "--role", "downloader", "--config", str(config), "--workers", "1"
+        ) as one:
+            told = refusal(one, plan, 502)
+    finally:
+        web.close()
+    assert told.startswith(f"not one of {len(plan['slices'])} time steps could be read; of the first: ")
+    assert told.endswith(f"{first} could not be read: its host is too slow")
 
 
 def test_run_plan_says_what_is_wrong(demo: Demo, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from prismcube.encode.geotiff import Writer
 from prismcube.errors import SourceError
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus
 from providers.ogc.answer import JSON, FileBody, Means, Stream
-from providers.ogc.selection import Watched
+from providers.ogc.selection import Watched, check_read
 
 TEMPORARY = "answer-"
 """Begins the names of folders in which answers are written."""
@@ -122,7 +122,7 @@ def _read_before(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
             batches = parts(plan, rows, at_once=at_once, stop=means.stop, observer=means.observer)
             made = [part for batch in batches for part in batch]
         ends = [together(_ends(made, index)) for index in range(len(plan.slices))]
-        _check([status for status, _ in ends], ends[-1][1])
+        check_read(ends)
         writer = Writer(plan.header, rows, tuple(ends))
         yield writer.size.to_bytes(8, "big")
         yield writer.head()
@@ -165,7 +165,7 @@ def _pieces(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
                     yield from writer.part(row, one)
             yield from writer.part(part.row, part.slice)
         if not begun:
-            _check([SliceStatus.FAILED], waiting[-1][1].message)
+            check_read([together(one) for one in ends])
         yield writer.tail([together(one)[0] for one in ends])
 
 
@@ -194,12 +194,6 @@ def _without_pixels(one: Slice) -> Slice:
         return np.broadcast_to(array.flat[0], array.shape)
 
     return Slice(one.index, tuple(map(single, one.data)), tuple(map(single, one.valid)), one.status, one.message)
-
-
-def _check(states: list[SliceStatus], message: str) -> None:
-    """An answer without a single readable step is an error, not an empty picture. Raises SourceError."""
-    if all(status is SliceStatus.FAILED for status in states):
-        raise SourceError("every time step", message)
 
 
 def write_temporary(

@@ -7,14 +7,14 @@ import numpy.typing as npt
 from pyproj.exceptions import ProjError
 
 from prismcube.cube.samples import SamplePlan, Sampler, plan_samples, windows
-from prismcube.errors import BudgetExceeded, InvalidInput, SourceError
+from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.cube import SliceStatus
 from prismcube.model.grid import Grid, transformer
 from providers.ogc.answer import Context
 from providers.ogc.edr.query import selection
 from providers.ogc.params import Query
-from providers.ogc.selection import Watched, search
+from providers.ogc.selection import Watched, check_read, search
 
 Indices = npt.NDArray[np.intp]
 Numbers = npt.NDArray[np.float64]
@@ -41,8 +41,7 @@ def sample(
         slices = Watched(context, cube)
         sampler.feed(window, steps, slices)
         ends += slices.ends
-    if all(status is SliceStatus.FAILED for status, _ in ends):
-        raise SourceError("every time step", ends[-1][1])
+    check_read(ends, steps=len(plan.steps))
     return sampler
 
 

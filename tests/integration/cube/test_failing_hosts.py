@@ -31,6 +31,8 @@ CAUSES = {
     "500": ("its host fails", "its server answers with status 500"),
     "short": ("its host fails", "its server sent bytes"),
     "silent": ("its host does not answer", "can't be reached"),
+    "drip": ("its host is too slow", "sends too slowly"),
+    "loop": ("its host redirects in circles", "redirects in circles"),
     "dropped": ("its host does not answer", "can't be reached"),
     "replaced": ("it was replaced since it was indexed", "was replaced"),
     "damaged": ("it is truncated", "is truncated"),
@@ -41,10 +43,12 @@ CAUSES = {
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setitem(buckets.CLIENT, "read_timeout", "300ms")
+    buckets.wait_at_most(0.6)
     buckets.forget()
     host = Web(tmp_path)
     yield host
     host.close()
+    buckets.wait_at_most(buckets.PATIENCE)
     buckets.forget()
 
 
@@ -55,10 +59,10 @@ def run(scenes: Scenes, **asked: Any) -> list[Slice]:
     return list(engine.run(jobs, at_once=plan.at_once, keep=False, stop=never, observer=NOBODY))
 
 
-def publish(scenes: Scenes, host: Web, path: Path, day: int) -> None:
+def publish(scenes: Scenes, host: Web, path: Path, day: int, query: str = "") -> None:
     """Register a file as it is seen over HTTP."""
     scenes.add(path, day=day)
-    uri = f"{host.url}/{path.name}"
+    uri = f"{host.url}/{path.name}{query}"
     status = stat(uri)
     scenes.datasets[-1] = replace(scenes.datasets[-1], uri=uri, etag=status.etag)
     scenes.headers[uri, ""] = Header(layout=read_layout(partial(read_range, uri), size=status.size), etag=status.etag)
@@ -110,3 +114,21 @@ def test_one_file_that_fails_costs_its_own_step(
     [one] = run(scenes, group="all", mosaic="median")
     assert one.status is SliceStatus.PARTIAL
     assert np.array_equal(one.data[0], np.median(pixels[[0, 2]].astype(float), axis=0))
+
+
+def test_what_is_told_of_a_signed_url_is_its_name_alone(
+    scenes_in: Callable[[Path], Scenes], tmp_path: Path, host: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenes = scenes_in(tmp_path)
+    path = scenes.write(np.ones((1, 300, 300), np.uint16), transform=HERE)
+    publish(scenes, host, path, 0, query="?X-Amz-Signature=a/SECRET")
+    for how in ("loop", "drip", "500"):
+        host.faults[path.name] = how
+        [one] = run(scenes)
+        assert one.status is SliceStatus.FAILED
+        assert one.message == f"{path.name} could not be read: {CAUSES[how][0]}"
+    host.faults.clear()
+    break_file(path, host, "replaced", scenes)
+    [one] = run(scenes)
+    assert one.message == f"{path.name} could not be read: {CAUSES['replaced'][0]}"
+    assert "SECRET" not in caplog.text

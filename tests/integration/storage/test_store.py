@@ -266,6 +266,40 @@ def test_a_silent_host_is_given_up(monkeypatch: Any) -> None:
     buckets.forget()
 
 
+def test_a_host_that_drips_is_given_up(web: Any) -> None:
+    _write(web.root / "a", bytes(100_000))
+    web.faults["a"] = "drip"
+    buckets.wait_at_most(0.2)
+    try:
+        with pytest.raises(buckets.TooSlow, match="sends too slowly"):
+            store.read_part(f"{web.url}/a", 0, 50_000)
+        with pytest.raises(buckets.TooSlow, match="sends too slowly"):
+            store.read(f"{web.url}/a")
+    finally:
+        buckets.wait_at_most(buckets.PATIENCE)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1/a", "http://127.0.0.1:1/a?b", "gs://bucket/a"])
+def test_large_requests_have_more_time(uri: str) -> None:
+    sizes = (0, 1, 4 * 2**20, 4 * 2**20 + 1, 8 * 2**20, 64 * 2**20)
+    times = [buckets.place(uri, size)[0].client_options["timeout"] for size in sizes]
+    assert times == ["30000ms", "30000ms", "30000ms", "60000ms", "60000ms", "480000ms"]
+    buckets.wait_at_most(2)
+    try:
+        assert buckets.place(uri)[0].client_options["timeout"] == "2000ms"
+    finally:
+        buckets.wait_at_most(buckets.PATIENCE)
+
+
+def test_circles_of_redirects_are_told(web: Any) -> None:
+    _write(web.root / "a", DATA)
+    web.faults["a"] = "loop"
+    for read in (store.stat, store.read, lambda uri: store.read_part(uri, 0, 2)):
+        with pytest.raises(SourceError, match="redirects in circles") as caught:
+            read(f"{web.url}/a?SECRET")
+        assert caught.value.public == "a could not be read: its host redirects in circles"
+
+
 def test_threads_share_stores(web: Any) -> None:
     _write(web.root / "a", DATA)
     found: list[bytes] = []
