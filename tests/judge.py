@@ -11,12 +11,10 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from prismcube.cube.levels import kernel_scale, scale_of
-from prismcube.cube.warp import OWN
 from prismcube.model.grid import Grid, transformer
-from prismcube.raster.warp import WARP_TOLERANCE_PX
 
 EXACT = 0
-"""GDAL's tolerance in pixels: every pixel is asked for. Where GDAL does our work as well, it is the one we ask for."""
+"""GDAL's tolerance in pixels: every pixel is asked for."""
 
 
 def shrink_of(source: Grid, target: Grid) -> tuple[float, float]:
@@ -47,7 +45,7 @@ def warped(
             dst_transform=target.transform,
             dst_crs=target.crs,
             resampling=Resampling[resampling],
-            tolerance=EXACT if resampling in OWN else WARP_TOLERANCE_PX,
+            tolerance=EXACT,
             num_threads=1,
             UNIFIED_SRC_NODATA="NO",
             XSCALE=kernel_scale(right),

@@ -3,7 +3,7 @@
 Rules (docs/concepts/pixels.md):
 
 - a grid on the file's own lattice is copied pixel for pixel, no resampling takes place;
-- any other grid is warped by GDAL with a transformer tolerance of 0.001 pixel and its own kernel scaling;
+- any other grid is warped by GDAL, each pixel placed by PROJ, with kernels widened as the plan says;
 - each band is judged by its own nodata, never by that of the bands beside it.
 """
 

@@ -16,8 +16,9 @@ from rasterio.warp import reproject
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 
-WARP_TOLERANCE_PX = 0.001
-"""GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges."""
+WARP_TOLERANCE_PX = 0
+"""PROJ places every pixel. GDAL's own default of 0.125 px moves values by up to hundreds of counts at edges; with a
+thousandth it still takes some wrong pixels there, and others where an answer is wider than the world."""
 
 Pixels = tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]
 """Values in the stored type and validity, both of shape (bands, height, width)."""

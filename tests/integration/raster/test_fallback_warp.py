@@ -9,7 +9,7 @@ from affine import Affine
 
 from prismcube.errors import SourceError
 from prismcube.model.formats import DataFormat
-from prismcube.model.grid import Grid
+from prismcube.model.grid import Grid, transformer
 from prismcube.raster.opening import opened
 from prismcube.raster.warp import warped
 from prismcube.storage.uri import canonical_uri
@@ -45,3 +45,32 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(path)
     with pytest.raises(SourceError, match="is no regular file"), opened(canonical_uri(str(path))):
         raise AssertionError("is open")
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:32633", Affine(20, 0, 30_000, 0, -20, 5_016_000)),
+        ("EPSG:3857", Affine(28, 0, 1_002_000, 0, -28, 5_638_000)),
+        ("EPSG:4326", Affine(0.0002, 0, 9.0, 0, -0.0002, 45.16)),
+    ],
+)
+def test_each_pixel_lies_where_proj_says(crs, transform):
+    """Between pixels of noise even a thousandth of a pixel tells."""
+    source = Grid("EPSG:32632", HERE, 600, 600)
+    noise = np.random.default_rng(1).integers(1, 60_000, (1, *source.shape)).astype(np.uint16)
+    target = Grid(crs, transform, 512, 512)
+    data, valid = warped(
+        noise, HERE, source.crs, target,
+        count=1, format=DataFormat(dtype="uint16", nodata=0), resampling="nearest", scale=(1, 1),
+    )  # fmt: skip
+    x, y = transformer(target.crs, source.crs).transform(*np.meshgrid(target.xs(), target.ys()))
+    col, row = ~HERE @ (np.asarray(x), np.asarray(y))
+    inside = (col >= 0) & (col < 600) & (row >= 0) & (row < 600)
+    assert inside.mean() > 0.5
+    found = np.zeros(target.shape, np.uint16)
+    found[inside] = noise[0][row[inside].astype(int), col[inside].astype(int)]
+    at_edge = np.logical_or.reduce([np.abs(one - np.round(one)) < 1e-6 for one in (col, row)])
+    assert at_edge.mean() < 1e-4
+    assert np.array_equal(valid[0] | at_edge, inside | at_edge)
+    assert not ((data[0] != found) & ~at_edge).any()
