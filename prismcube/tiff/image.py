@@ -61,6 +61,8 @@ class Image:
     """How 2 × 2 pixels become one; see `prismcube.tiff.reduce`. Nearest and mode are for classes."""
     reductions: tuple[Reduction, ...] = ()
     """The same of each band; empty: `reduction` for all."""
+    alpha: bool = False
+    """True: the last band tells which pixels are valid; told to readers, not looked at here."""
     georeference: tuple[Tag, ...] = ()
     """Fields that say where it lies; see `prismcube.raster.geokeys`."""
     title: str = ""
@@ -163,7 +165,7 @@ class Image:
         if self.used_predictor != 1:
             found.append(short(317, self.used_predictor))
         if bands > 1:
-            found.append(short(338, *[0] * (bands - 1)))
+            found.append(short(338, *[0] * (bands - 2), 2 if self.alpha else 0))  # 2: unassociated alpha
         if self.format.nodata is not None:
             found.append(nodata_tag(self.format.nodata))
         return found if level > 0 else found + self._about()

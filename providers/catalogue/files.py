@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of, header_of
 from prismcube.catalogue import Catalogue, UnitOfWork
@@ -13,7 +11,8 @@ from prismcube.errors import Conflict, InvalidInput, NotFound, SourceError
 from prismcube.model.entities import Container, Dataset
 from prismcube.raster.inspect import inspect
 from prismcube.storage import store
-from prismcube.storage.uri import canonical_uri, gdal_path, is_remote, without_secret
+from prismcube.storage.managed import is_below
+from prismcube.storage.uri import canonical_uri, without_secret
 from prismcube.tiff.layout import Header
 from providers.catalogue.documents import Dataset as Document
 from providers.catalogue.documents import number
@@ -32,7 +31,7 @@ def check_managed(of: Catalogue, uri: str) -> None:
 
     Raises InvalidInput("managed", ...).
     """
-    if of.managed is None or not _is_below(uri, of.managed):
+    if of.managed is None or not is_below(uri, of.managed):
         where = f"below {of.managed}" if of.managed else "in no folder yet"
         raise InvalidInput("managed", f"only files {where} may be ours (setting prismcube.catalogue.managed)")
 
@@ -45,13 +44,6 @@ def remove(of: Catalogue, uri: str) -> None:
             store.delete(uri)
     except (SourceError, InvalidInput) as error:
         raise Conflict("container", without_secret(uri), f"its file can't be deleted: {error.reason}") from error
-
-
-def _is_below(uri: str, folder: str) -> bool:
-    """True when a file lies in a folder, also once links are followed."""
-    if is_remote(uri) or is_remote(folder):
-        return uri.startswith(f"{folder.rstrip('/')}/") and "/../" not in uri
-    return Path(os.path.realpath(gdal_path(uri))).is_relative_to(os.path.realpath(gdal_path(folder)))
 
 
 @dataclass(frozen=True)

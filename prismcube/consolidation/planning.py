@@ -1,0 +1,293 @@
+"""The plan of a consolidation: which files are to be written, from which datasets.
+
+Planner(order) ─ cells        of the layout that the chosen datasets touch, instance by instance
+               ─ plan_cell    pure, see `prismcube.consolidation.slab`
+               ─ slabs()      one after the other: a million cost no memory
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import shapely
+from shapely.geometry import MultiPolygon
+from shapely.geometry.base import BaseGeometry
+
+from prismcube.catalogue import Catalogue
+from prismcube.catalogue.documents import Stored
+from prismcube.consolidation.selection import Chosen, Selection, choose, datasets, record_ids
+from prismcube.consolidation.settings import mapping_of, params_of
+from prismcube.consolidation.slab import CellPlan, Slab, plan_cell, plan_collapsed
+from prismcube.consolidation.targets import DEFAULT, Template
+from prismcube.errors import InvalidInput, NotFound
+from prismcube.model.cells import Cell
+from prismcube.model.consolidation import ConsolidationParams
+from prismcube.model.custom_cells import area_on_globe
+from prismcube.model.entities import Dataset, DatasetStatus, Instance, Record, Variable
+from prismcube.model.formats import ValueMapping
+from prismcube.model.globe import polygons
+from prismcube.model.layout import CustomGrid, Layout, SingleCell
+from prismcube.model.period import parse_instant
+from prismcube.storage.uri import is_remote
+from prismcube.tiff.layout import Header
+
+MOST_CELLS = 1_000_000
+"""Of one instance."""
+
+BESIDE_PX = 0.25
+"""How far a pixel may lie beside its footprint, which is simplified, in pixels of the file."""
+
+BEYOND = 0.01
+"""Share of a dataset's area that may lie beyond the cells of a grid with gaps or an end: edges are bent differently."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a consolidation is told."""
+
+    selection: Selection
+    layout: str
+    """Its name."""
+    params: Mapping[str, Any]
+    """Members of consolidation settings in place of those of the variables."""
+    uri: str = DEFAULT
+    """Template of the files, see `prismcube.consolidation.targets`."""
+    collapse: Record | None = None
+    """The record that all are made one of; None: each stays what it is."""
+
+    @classmethod
+    def from_inputs(cls, inputs: Mapping[str, Any]) -> Order:
+        """Of the inputs of the process. Raises InvalidInput naming one."""
+        selection = Selection.from_inputs(inputs)
+        if not selection.instances and not selection.collection:
+            raise InvalidInput("instances", "give instances, as variable/instance, or a collection")
+        return cls(
+            selection=selection,
+            layout=inputs["layout"],
+            params=inputs.get("consolidation") or {},
+            uri=inputs.get("uri") or DEFAULT,
+            collapse=_record_of(inputs.get("collapse")),
+        )
+
+
+def _record_of(given: Mapping[str, Any] | None) -> Record | None:
+    if given is None:
+        return None
+    try:
+        return Record(name=given["name"], time=parse_instant(given["time"]), tags=given.get("tags") or {})
+    except InvalidInput as error:
+        raise InvalidInput(f"collapse.{error.parameter.rpartition('.')[2]}", error.reason) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An instance, and how its files are written."""
+
+    variable: Variable
+    instance: Instance
+    params: ConsolidationParams
+
+    @property
+    def mapping(self) -> ValueMapping:
+        """Of the values that are stored."""
+        return mapping_of(self.params, self.variable)
+
+    @property
+    def has_alpha(self) -> bool:
+        """True when a band of its own tells which pixels are valid: no number of the format would do."""
+        format = self.params.format
+        return self.params.needs_mask or (format.nodata is None and not format.is_floating)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstancePlan:
+    """What becomes of a cell, and of whose datasets."""
+
+    target: Target
+    cell: Cell
+    plan: CellPlan
+    datasets: Mapping[int, Dataset]
+    """All of the cell, by id."""
+
+
+class Planner:
+    """Looks an order up and plans it; nothing is written, neither files nor rows."""
+
+    def __init__(self, catalogue: Catalogue, order: Order, *, job: str) -> None:
+        """Raises NotFound and InvalidInput, naming the input, for what can't be done whatever the datasets are."""
+        self._catalogue = catalogue
+        self.order = order
+        self.job = job
+        self.layout: Stored[Layout] = _layout(catalogue, order.layout)
+        self.chosen: Chosen = choose(catalogue, order.selection)
+        if catalogue.managed is None:
+            raise InvalidInput("uri", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
+        self.folder = catalogue.managed
+        self.template = Template.parse(order.uri, folder=self.folder)
+        self.targets = {
+            id: Target(variable=variable, instance=instance, params=params_of(catalogue, variable, order.params))
+            for id, (variable, instance) in self.chosen.instances.items()
+        }
+
+    def cells(self) -> Iterator[InstancePlan]:
+        """Each cell of each instance that has something to consolidate.
+
+        Raises InvalidInput when nothing is chosen, datasets reach beyond the grid, or an area has no place in a CRS.
+        """
+        records = record_ids(self._catalogue, self.chosen)
+        found = False
+        for id, target in self.targets.items():
+            ground, reach, count = self._ground(id, records)
+            found |= count > 0
+            if ground is None:
+                continue
+            wanted = None if records is None else set(records)
+            for cell in self._cells(ground, reach):
+                theirs = self._of_cell(id, cell, reach)
+                plan = self._plan(target, cell, theirs, wanted)
+                if plan.slabs or plan.kept:
+                    yield InstancePlan(target=target, cell=cell, plan=plan, datasets={d.id or 0: d for d in theirs})
+        if not found:
+            raise InvalidInput("records", "no active dataset is of these records and instances")
+
+    def _ground(self, instance: int, records: tuple[int, ...] | None) -> tuple[MultiPolygon | None, float, int]:
+        """Where the chosen datasets of an instance lie, how far pixels may lie beside it in degrees, and how many."""
+        areas: dict[bytes, BaseGeometry] = {}
+        reach, count = 0.0, 0
+        for one in datasets(self._catalogue, self.chosen, instance=instance, records=records):
+            count += 1
+            side = math.sqrt(one.footprint.area / max(one.grid.pixels, 1))
+            reach = max(reach, BESIDE_PX * side)
+            areas[one.footprint.wkb] = one.footprint
+            if len(areas) > 1000:  # of images of one place there are few outlines
+                areas = {b"": shapely.union_all(list(areas.values()))}
+        if not areas:
+            return None, reach, count
+        return polygons(shapely.union_all(list(areas.values()))), reach, count
+
+    def _cells(self, ground: MultiPolygon, reach: float) -> Iterator[Cell]:
+        spec = self.layout.value.grid
+        if isinstance(spec, SingleCell):  # a cell that grew by a hair would be another one each time
+            reach = 0.0
+        area = area_on_globe(shapely.buffer(ground, reach, quad_segs=2), "layout") if reach else ground
+        try:
+            cells = self._catalogue.grids.tiles(spec, area, limit=MOST_CELLS)
+            if isinstance(spec, CustomGrid) or getattr(spec, "columns", None) or getattr(spec, "rows", None):
+                found = list(cells)
+                self._check_covered(ground, found)
+                return iter(found)
+        except InvalidInput as error:
+            reason = f"the grid of {self.layout.value.name} does not take the datasets: {error.parameter}"
+            raise InvalidInput("layout", f"{reason} {error.reason}") from error
+        return cells
+
+    def _check_covered(self, ground: MultiPolygon, cells: list[Cell]) -> None:
+        """What lies in no cell would be lost when the old datasets go."""
+        covered = shapely.union_all([cell.footprint() for cell in cells]) if cells else MultiPolygon()
+        beyond = shapely.difference(ground, covered)
+        if beyond.area > BEYOND * ground.area:
+            west, south, east, north = (round(value, 3) for value in beyond.bounds)
+            where = f"{west} to {east} degrees east, {south} to {north} north"
+            raise InvalidInput("layout", f"some of the datasets lie beyond its cells, at {where}")
+
+    def _of_cell(self, instance: int, cell: Cell, reach: float) -> list[Dataset]:
+        """All active datasets of an instance that touch a cell."""
+        near = polygons(shapely.buffer(cell.footprint(), reach, quad_segs=2)) if reach else cell.footprint()
+        anything = replace(self.chosen, records=None)
+        return [*datasets(self._catalogue, anything, instance=instance, area=area_on_globe(near, "layout"))]
+
+    def _plan(self, target: Target, cell: Cell, theirs: list[Dataset], records: set[int] | None) -> CellPlan:
+        area = self.chosen.area
+        if area is not None:
+            shapely.prepare(area)
+
+        def is_wanted(one: Dataset) -> bool:
+            return (records is None or one.record_id in records) and (
+                area is None or bool(shapely.intersects(area, one.footprint))
+            )
+
+        id = target.instance.id or 0
+        if self.order.collapse is not None:
+            plan = plan_collapsed(cell, filter(is_wanted, theirs), instance=id)
+        else:
+            settled = self._settled(target, cell, theirs)
+            plan = plan_cell(
+                cell,
+                theirs,
+                instance=id,
+                max_records=self.layout.value.max_records,
+                is_wanted=is_wanted,
+                is_settled=lambda one: one.id in settled,
+            )
+        by_id = {one.id: one for one in theirs}
+        return replace(plan, slabs=tuple(replace(slab, uri=self._uri(target, slab, by_id)) for slab in plan.slabs))
+
+    def _settled(self, target: Target, cell: Cell, theirs: list[Dataset]) -> set[int]:
+        """Ids of those that lie in this cell already, in a file of this layout, as they would be written now."""
+        here = [one for one in theirs if one.grid == cell.grid and self._is_like(target, one)]
+        if not here:
+            return set()
+        found = self._catalogue.containers.get_many({one.container_id for one in here})
+        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id and not is_remote(one.uri)}
+        here = [one for one in here if one.container_id in ours]
+        headers = self._catalogue.headers.of(here)
+        codec = target.params.options()["COMPRESS"].partition("_")[0]
+        return {one.id or 0 for one in here if _codec_of(headers.get((one.uri, one.subdir))) == codec}
+
+    @staticmethod
+    def _is_like(target: Target, one: Dataset) -> bool:
+        """Its numbers are those that would be written."""
+        return (
+            one.slant is None
+            and one.format.stores_like(target.params.format)
+            and same_mapping(one.mapping, target.mapping)
+            and one.bands == tuple(range(1, len(target.variable.bands) + 1))
+        )
+
+    def _uri(self, target: Target, slab: Slab, theirs: Mapping[int | None, Dataset]) -> str:
+        times = sorted(theirs[id].time for page in slab.pages for id in page.datasets)
+        values = {
+            "layout": self.layout.value.name,
+            "job": self.job,
+            "variable": target.variable.name,
+            "instance": target.instance.name,
+            "cell": slab.cell.id,
+            "number": str(slab.number),
+            "first": times[0].strftime("%Y%m%d"),
+            "last": times[-1].strftime("%Y%m%d"),
+        }
+        return self.template.fill(self.folder, values)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """URIs of the folders below which all files of the job lie."""
+        names = [(one.variable.name, one.instance.name) for one in self.targets.values()]
+        return self.template.folders(self.folder, job=self.job, layout=self.layout.value.name, instances=names)
+
+
+def same_mapping(one: ValueMapping, other: ValueMapping) -> bool:
+    """True when both say the same of every number."""
+    return one == other or (one.is_identity and other.is_identity)
+
+
+def is_active(one: Dataset) -> bool:
+    return one.status is DatasetStatus.ACTIVE
+
+
+def _layout(catalogue: Catalogue, name: str) -> Stored[Layout]:
+    try:
+        return catalogue.layouts.get(name)
+    except NotFound as error:
+        raise InvalidInput("layout", f"no layout is named {str(name)[:80]!r}") from error
+
+
+def _codec_of(header: Header | None) -> str:
+    """GDAL's name of the compression of a file, without what comes after it; empty when it is not known."""
+    if header is None:
+        return ""
+    if header.layout is not None:
+        return header.layout.levels[0].codec.upper()
+    return header.reason.partition(" ")[0] if " compression" in header.reason else ""

@@ -1,0 +1,384 @@
+"""Writes the file of a slab: what one task does.
+
+    records to be read ─ pixel engine ─ slices, in strips where a cell is large ─ a draft a date ─┐
+    dates to be copied ─ pages of the files that have them ───────────────────────────────────────┴─ assemble ─ rename
+
+Memory is what a few slices take, whatever the number of dates and the size of the cell. A file that could not be
+finished leaves nothing under its name; one that is written again replaces the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from prismcube.catalogue import Catalogue
+from prismcube.consolidation.gdal import writing_by_gdal
+from prismcube.consolidation.planning import Target, same_mapping
+from prismcube.consolidation.settings import OwnWriter, own_writer
+from prismcube.consolidation.slab import Page, Slab
+from prismcube.consolidation.valid import ValidMap
+from prismcube.cube.engine import execute
+from prismcube.cube.gate import Stop, never
+from prismcube.cube.plan import CubePlan
+from prismcube.cube.planner import Headers, make_plan
+from prismcube.cube.request import CubeRequest
+from prismcube.errors import InvalidInput, SourceError
+from prismcube.model.collection import Collection, StoredField
+from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.entities import Dataset, Record
+from prismcube.model.formats import DataFormat, ValueMapping, cast
+from prismcube.model.grid import Grid
+from prismcube.model.grouping import Group
+from prismcube.model.layout import Layout
+from prismcube.raster.geokeys import can_name, georeference
+from prismcube.storage.store import stat
+from prismcube.storage.uri import gdal_path, without_secret
+from prismcube.tiff.assemble import assemble
+from prismcube.tiff.draft import writing_draft
+from prismcube.tiff.image import Image
+from prismcube.tiff.pages import Page as TiffPage
+from prismcube.tiff.pages import open_pages
+from prismcube.tiff.publish import writing_to
+
+ALPHA_NAME = "VALIDITY"
+"""GDAL's item of a file whose last band tells which pixels are valid: it is `ALPHA` then."""
+
+STRIP_ROWS = 256
+"""Rows of a strip are a multiple of it, where there is memory for so many."""
+
+
+class Draft(Protocol):
+    """Takes the rows of the bands of a date."""
+
+    def write(self, rows: npt.NDArray[Any], *, band: int = 1) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A date of a file that was written."""
+
+    record: int
+    """Id; 0: the new record."""
+    subdir: str
+    """Of the file."""
+    valid: str
+    """Where it has valid pixels, as `ValidMap.to_text`."""
+    copied: int = 0
+    """Id of the dataset whose blocks were copied; its footprint is that of the date."""
+
+    def to_json(self) -> list[Any]:
+        return [self.record, self.subdir, self.valid, self.copied]
+
+    @classmethod
+    def from_json(cls, document: Sequence[Any]) -> Written:
+        record, subdir, valid, copied = document
+        return cls(record=int(record), subdir=subdir, valid=valid, copied=int(copied))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlabWriter:
+    """Writes slabs of one target."""
+
+    catalogue: Catalogue
+    layout: Layout
+    target: Target
+    collapse: Record | None = None
+    memory: int = 2**30
+    """Bytes for pixels."""
+    threads: int = 2
+    """That compress."""
+    stop: Stop = never
+    """Called between strips and files; may raise Cancelled."""
+    progress: Callable[[float, str], None] = lambda share, message: None
+
+    def write(self, slab: Slab, scratch: Path) -> tuple[Written, ...]:
+        """Write the file of a slab; none at all when no date has a valid pixel. Drafts are put into `scratch`.
+
+        Raises SourceError for a source that can't be read, naming it, and for a file that can't be written;
+        StorageFull; InvalidInput for a cell that needs more memory than there is, or a CRS that has no place in a file.
+        """
+        if not can_name(slab.cell.crs):
+            raise InvalidInput("layout", f"{slab.cell.crs[:60]} can't be written into a GeoTIFF")
+        datasets = {one.id or 0: one for one in self.catalogue.datasets.get_many(slab.datasets)}
+        headers = self.catalogue.headers.of(datasets.values())
+        ids = {one.record_id for one in datasets.values()}
+        records = {one.id or 0: one for one in self.catalogue.records.get_many(ids)}
+        job = _Job(self, slab, datasets, headers, records, scratch)
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="compress") as pool:
+            return job.run(pool)
+
+
+class _Job:
+    """One slab while it is written."""
+
+    def __init__(
+        self,
+        writer: SlabWriter,
+        slab: Slab,
+        datasets: Mapping[int, Dataset],
+        headers: Headers,
+        records: Mapping[int, Record],
+        scratch: Path,
+    ) -> None:
+        self.writer = writer
+        self.slab = slab
+        self.datasets = datasets
+        self.headers = headers
+        self.records = records
+        self.scratch = scratch
+        self.params = writer.target.params
+        self.own: OwnWriter | None = own_writer(self.params)
+        self._done = 0.0
+
+    def run(self, pool: ThreadPoolExecutor) -> tuple[Written, ...]:
+        new = [page for page in self.slab.pages if not page.is_copy]
+        drafts = dict(self._drafts(new, pool))
+        pages: list[tuple[Page, str]] = []
+        with ExitStack() as stack:
+            found: list[TiffPage] = []
+            for page in self.slab.pages:
+                if page.is_copy:
+                    found.append(self._copied(stack, page))
+                    pages.append((page, ""))
+                elif page in drafts:
+                    path, valid = drafts[page]
+                    found.append(stack.enter_context(open_pages(path))[0])
+                    pages.append((page, valid))
+            if not found:
+                return ()
+            self._publish(found)
+        single = len(pages) == 1
+        return tuple(
+            Written(
+                record=page.record,
+                subdir="" if single else f"GTIFF_DIR:{number}",
+                valid=valid,
+                copied=page.datasets[0] if page.is_copy else 0,
+            )
+            for number, (page, valid) in enumerate(pages, start=1)
+        )
+
+    def _publish(self, pages: Sequence[TiffPage]) -> None:
+        path = Path(gdal_path(self.slab.uri))
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        assemble(path, pages, pattern=self.writer.layout.interlacing_pattern)
+
+    def _copied(self, stack: ExitStack, page: Page) -> TiffPage:
+        """A date of a file that is there, its blocks as they are."""
+        one = self.datasets[page.datasets[0]]
+        if stat(one.uri).etag != one.etag:
+            raise SourceError(without_secret(one.uri), "has changed since it was consolidated; index it again")
+        pages = stack.enter_context(open_pages(Path(gdal_path(one.uri))))
+        number = int(one.subdir.partition(":")[2] or 1)
+        if number > len(pages):
+            raise SourceError(without_secret(one.uri), f"has no date {number}")
+        return pages[number - 1]
+
+    def _drafts(self, pages: Sequence[Page], pool: ThreadPoolExecutor) -> Iterator[tuple[Page, tuple[Path, str]]]:
+        """A draft of each date that has a valid pixel, and where it has them."""
+        kinds: dict[bool, list[Page]] = {True: [], False: []}
+        for page in pages:
+            kinds[self._as_stored(page)].append(page)
+        for as_stored, some in kinds.items():
+            if not some:
+                continue
+            whole = self._plan(some, self.slab.cell.grid, as_stored=as_stored)
+            if _memory(whole) <= self.writer.memory:
+                yield from self._whole(some, whole, pool, as_stored=as_stored)
+            else:
+                for page in some:
+                    yield from self._in_strips(page, pool, as_stored=as_stored)
+
+    def _as_stored(self, page: Page) -> bool:
+        """True when its sources' numbers are those to be written: they need not be made external and back."""
+        target, sources = self.writer.target, [self.datasets[id] for id in page.datasets]
+        return all(
+            same_mapping(one.mapping, target.mapping) and one.format.stores_like(self.params.format) for one in sources
+        ) and (target.mapping.exponent == 1)
+
+    def _whole(
+        self, pages: Sequence[Page], plan: CubePlan, pool: ThreadPoolExecutor, *, as_stored: bool
+    ) -> Iterator[tuple[Page, tuple[Path, str]]]:
+        """Dates whose planes fit into memory: read while others are compressed."""
+        by_record = {page.record: page for page in pages}  # all records of a page of record 0 are one slice
+        for one in execute(plan, stop=self.writer.stop):
+            page = by_record.get(plan.slices[one.index].layers[0].record_id) or by_record[0]
+            self._check(plan, one)
+            valid = ValidMap.empty(self.slab.cell.grid)
+            valid.add(np.logical_or.reduce(one.valid), row=0)
+            if not valid.is_empty:
+                path = self._path(page)
+                with self._drafting(path, page, pool) as draft:
+                    self._write(draft, one, as_stored=as_stored)
+                yield page, (path, valid.to_text())
+            self._tell()
+
+    def _in_strips(
+        self, page: Page, pool: ThreadPoolExecutor, *, as_stored: bool
+    ) -> Iterator[tuple[Page, tuple[Path, str]]]:
+        """A date of a large cell, some rows at a time."""
+        grid = self.slab.cell.grid
+        rows = self._strip_rows(page, as_stored=as_stored)
+        valid, path = ValidMap.empty(grid), self._path(page)
+        with self._drafting(path, page, pool) as draft:
+            for row in range(0, grid.height, rows):
+                self.writer.stop()
+                strip = grid.shifted(row, 0, height=min(rows, grid.height - row), width=grid.width)
+                plan = self._plan([page], strip, as_stored=as_stored)
+                for one in execute(plan, stop=self.writer.stop):
+                    self._check(plan, one)
+                    valid.add(np.logical_or.reduce(one.valid), row=row)
+                    self._write(draft, one, as_stored=as_stored)
+                if not plan.slices:
+                    self._write_nothing(draft, strip)
+                self._tell(strip.height / grid.height)
+        if not valid.is_empty:
+            yield page, (path, valid.to_text())
+
+    def _strip_rows(self, page: Page, *, as_stored: bool) -> int:
+        grid = self.slab.cell.grid
+        rows = grid.height
+        while True:
+            strip = grid.shifted(0, 0, height=rows, width=grid.width)
+            needed = _memory(self._plan([page], strip, as_stored=as_stored)) or 1
+            least = min(grid.height, self.writer.layout.block_height)
+            # Sources may lie in other rows: of every pixel at least what is answered.
+            needed = max(
+                needed, 2 * strip.pixels * len(self.writer.target.variable.bands) * self.params.format.itemsize
+            )
+            if needed <= self.writer.memory:
+                return rows
+            if rows <= least:
+                reason = f"a cell of {grid.width:,} x {grid.height:,} pixels needs {needed / 1e6:,.0f} MB for a row of "
+                advice = f"blocks, {self.writer.memory / 1e6:,.0f} MB are allowed; take a layout of smaller cells"
+                raise InvalidInput("layout", reason + advice)
+            rows = max(least, rows // 2)
+            rows = rows if rows <= STRIP_ROWS else rows - rows % STRIP_ROWS
+
+    def _group(self, page: Page) -> Group:
+        ids = dict.fromkeys(self.datasets[id].record_id for id in page.datasets)
+        return Group(tuple(self.records[id] for id in ids))
+
+    def _plan(self, pages: Sequence[Page], grid: Grid, *, as_stored: bool) -> CubePlan:
+        variable, instance = self.writer.target.variable, self.writer.target.instance.id or 0
+        format = _plain(self.params.format) if as_stored else variable.format
+        how = self.params.resampling
+        fields = tuple(
+            StoredField(name=f"b{band}", instance_id=instance, band=band, format=format, resampling=how)
+            for band in range(len(variable.bands))
+        )
+        sources = [self.datasets[id] for page in pages for id in page.datasets]
+        if as_stored:
+            sources = [replace(one, mapping=ValueMapping()) for one in sources]
+        request = CubeRequest(
+            collection=Collection(name="consolidation", fields=fields),
+            fields=tuple(one.name for one in fields),
+            grid=grid,
+            groups=tuple(self._group(page) for page in pages),
+            resampling=how,
+        )
+        return make_plan(request, sources, headers=self.headers)
+
+    def _check(self, plan: CubePlan, one: Slice) -> None:
+        """A date of which a file could not be read is not written: it would be there, and silently have a hole."""
+        if one.status not in (SliceStatus.FAILED, SliceStatus.PARTIAL):
+            return
+        steps = [step for layer in plan.slices[one.index].layers for step in layer.steps]
+        named = [step.uri for step in steps if step.uri.rpartition("/")[2] in one.message]
+        uri = without_secret((named or [steps[0].uri])[0])
+        raise SourceError(uri, f"could not be consolidated: {one.message}")
+
+    def _write(self, draft: Draft, one: Slice, *, as_stored: bool) -> None:
+        to, mapping = self.params.format, self.writer.target.mapping
+        for band, (data, valid) in enumerate(zip(one.data, one.valid, strict=True), start=1):
+            rows = data
+            if not as_stored and not (mapping.is_identity and self.writer.target.variable.format.stores_like(to)):
+                rows = cast(data if mapping.is_identity else mapping.internal(data), valid, to)
+            draft.write(np.asarray(rows, dtype=to.dtype), band=band)
+        if self.writer.target.has_alpha:
+            draft.write(_alpha(np.logical_and.reduce(one.valid), to), band=len(one.data) + 1)
+
+    def _write_nothing(self, draft: Draft, strip: Grid) -> None:
+        bands = len(self.writer.target.variable.bands)
+        nothing = np.zeros(strip.shape, dtype=bool)
+        empty = cast(np.zeros(strip.shape, dtype=self.params.format.dtype), nothing, self.params.format)
+        for band in range(1, bands + 1):
+            draft.write(empty, band=band)
+        if self.writer.target.has_alpha:
+            draft.write(_alpha(nothing, self.params.format), band=bands + 1)
+
+    def _path(self, page: Page) -> Path:
+        return self.scratch / f"{self.slab.pages.index(page):06}.tif"
+
+    def _drafting(self, path: Path, page: Page, pool: ThreadPoolExecutor) -> AbstractContextManager[Draft]:
+        image = self._image(page)
+        if self.own is None:
+            grid = self.slab.cell.grid
+            return writing_by_gdal(path, image, self.params, grid=grid, alpha=self.writer.target.has_alpha)
+        return _own_draft(path, image, pool)
+
+    def _image(self, page: Page) -> Image:
+        grid, layout, variable = self.slab.cell.grid, self.writer.layout, self.writer.target.variable
+        record = self.writer.collapse if page.record == 0 and self.writer.collapse else self.records[page.record]
+        mapping, own, alpha = self.writer.target.mapping, self.own, self.writer.target.has_alpha
+        linear = mapping.exponent == 1 and not mapping.is_identity
+        scale = (mapping.emax - mapping.emin) / (mapping.imax - mapping.imin) if linear else 1.0
+        reduction = own.reduction if own else "average"
+        return Image(
+            height=grid.height,
+            width=grid.width,
+            format=DataFormat(dtype=self.params.format.dtype, nodata=None if alpha else self.params.format.nodata),
+            bands=len(variable.bands) + alpha,
+            block_height=layout.block_height,
+            block_width=layout.block_width,
+            codec=own.codec if own else "none",
+            level=own.level if own else 1,
+            predictor=own.predictor if own and own.codec != "none" else None,
+            overviews=len(layout.overview_factors(grid)),
+            reduction=reduction,
+            reductions=(reduction,) * len(variable.bands) + ("nearest",) if alpha else (),
+            georeference=georeference(grid.crs, grid.transform),
+            name=record.name,
+            time=record.time,
+            metadata={ALPHA_NAME: "ALPHA"} if alpha else {},
+            alpha=alpha,
+            descriptions=(*variable.bands, "validity") if alpha else variable.bands,
+            scale=scale,
+            offset=mapping.emin - mapping.imin * scale if linear else 0.0,
+        )
+
+    def _tell(self, share: float = 1.0) -> None:
+        self._done += share
+        count = sum(not page.is_copy for page in self.slab.pages)
+        self.writer.progress(min(self._done / max(count, 1), 1.0), f"{int(self._done)} of {count} dates")
+
+
+@contextmanager
+def _own_draft(path: Path, image: Image, pool: ThreadPoolExecutor) -> Iterator[Draft]:
+    with writing_draft(path, image, pool=pool) as draft:
+        yield draft
+
+
+def _plain(format: DataFormat) -> DataFormat:
+    """The type and nodata alone."""
+    return DataFormat(dtype=format.dtype, nodata=format.nodata)
+
+
+def _alpha(valid: npt.NDArray[np.bool_], format: DataFormat) -> npt.NDArray[Any]:
+    """The greatest number of the type where pixels are valid, 0 elsewhere; 255 of floats."""
+    most = 255 if format.is_floating else np.iinfo(format.dtype).max
+    return np.where(valid, most, 0).astype(format.dtype)
+
+
+def _memory(plan: CubePlan) -> int:
+    """Bytes that executing a plan takes, with the slice at hand."""
+    return plan.working_bytes + plan.slice_bytes

@@ -1,0 +1,322 @@
+"""Consolidate: datasets are rewritten on the grid of a layout, many dates to a file, and take the old ones' place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prismcube.catalogue.datasets import DatasetFilter
+from prismcube.catalogue.documents import Stored
+from prismcube.consolidation.planning import InstancePlan, Order, Planner, Target
+from prismcube.consolidation.publishing import Publisher, WrittenFile, publish, roll_back_files
+from prismcube.consolidation.ranges import from_ranges, to_ranges
+from prismcube.consolidation.selection import pages
+from prismcube.consolidation.slab import Slab
+from prismcube.consolidation.writing import SlabWriter
+from prismcube.errors import Conflict
+from prismcube.model.consolidation import Compression, ConsolidationParams, StorageClass
+from prismcube.model.entities import RESAMPLINGS
+from prismcube.model.formats import DTYPES
+from prismcube.model.layout import Layout
+from prismcube.model.machines import CONSOLIDATE
+from prismcube.model.work import NewTask, Work
+from prismcube.storage import store
+from processes.inputs import COLLECTION, FILTER, INSTANCES, RECORDS
+from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.tools import Tools
+
+Payload = Mapping[str, Any]
+
+_NUMBER = {"type": "number"}
+
+_SETTINGS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "format": {
+            "type": "object",
+            "properties": {
+                "dtype": {"enum": list(DTYPES)},
+                "nodata": {"oneOf": [_NUMBER, {"const": "nan"}]},
+                "minimum": _NUMBER,
+                "maximum": _NUMBER,
+            },
+            "required": ["dtype"],
+            "additionalProperties": False,
+        },
+        "exponent": {"type": "number", "exclusiveMinimum": 0},
+        "compression": {"enum": [one.value for one in Compression]},
+        "max_error": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "creation_options": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+        "resampling": {"enum": list(RESAMPLINGS)},
+        "overview_resampling": {"enum": ["", *RESAMPLINGS]},
+        "storage_class": {"enum": [one.value for one in StorageClass]},
+    },
+    "additionalProperties": False,
+}
+
+_INPUTS = {
+    "instances": INSTANCES,
+    "collection": COLLECTION,
+    "records": RECORDS,
+    "filter": FILTER,
+    "layout": Input(
+        title="Layout",
+        description="Name of the layout: its cells, records a file, blocks and their order.",
+        schema={"type": "string", "minLength": 1, "maxLength": 100},
+        example="series-3035",
+        required=True,
+    ),
+    "consolidation": Input(
+        title="Settings",
+        description="Members of consolidation settings in place of those of the variable: format, exponent, "
+        "compression (none, lossless, lossy, custom), resampling, storage class.",
+        schema=_SETTINGS,
+        example={"compression": "lossless", "resampling": "bilinear"},
+    ),
+    "uri": Input(
+        title="Names of files",
+        description="Template below the folder whose files are ours. Fields: {layout}, {job}, {variable}, {instance}, "
+        "{cell}, {number}, {first}, {last}; one folder must be {job}.",
+        schema={"type": "string", "minLength": 1, "maxLength": 500},
+        example="consolidated/{layout}/{job}/{variable}/{instance}/{cell}/{number}.tif",
+    ),
+    "collapse": Input(
+        title="Collapse",
+        description="One new record that all records become, the latest on top; the sources stay as they are.",
+        schema={
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "minLength": 1, "maxLength": 500},
+                "time": {"type": "string", "maxLength": 40},
+                "tags": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 500}},
+            },
+            "required": ["name", "time"],
+            "additionalProperties": False,
+        },
+        example={"name": "mosaic-2020", "time": "2020-12-31", "tags": {"kind": "mosaic"}},
+    ),
+}
+
+_COUNT = {"type": "integer", "minimum": 0}
+
+_OUTPUTS = {
+    "files": Output(title="Files", description="How many were written.", schema=_COUNT),
+    "bytes": Output(title="Bytes", description="Of these files.", schema=_COUNT),
+    "datasets": Output(title="Datasets", description="That readers have now in place of the old ones.", schema=_COUNT),
+    "replaced": Output(title="Replaced", description="Datasets that were marked for deletion.", schema=_COUNT),
+    "kept": Output(title="Kept", description="Datasets that lay there already as wanted.", schema=_COUNT),
+    "deletion": Output(
+        title="Deletion",
+        description="Id of the job that deletes old files that are ours; null when there are none.",
+        schema={"type": ["string", "null"]},
+    ),
+}
+
+
+def check(tools: Tools, inputs: Inputs) -> None:
+    """Names, settings and template; and that no other job holds the datasets."""
+    planner = Planner(tools.catalogue, Order.from_inputs(inputs), job="check")
+    for one in planner.cells():
+        _check_free(tools, one)
+
+
+def _check_free(tools: Tools, one: InstancePlan) -> None:
+    ids = [*one.plan.moved, *(id for slab in one.plan.slabs for id in slab.datasets)]
+    for id, job in tools.catalogue.datasets.locks(ids).items():
+        raise Conflict("dataset", id, f"is locked by job {job!r}")
+
+
+def estimate(tools: Tools, inputs: Inputs) -> Estimate:
+    planner = Planner(tools.catalogue, Order.from_inputs(inputs), job="estimate")
+    tasks = read = written = dates = copied = kept = 0
+    for one in planner.cells():
+        kept += len(one.plan.kept)
+        for slab in one.plan.slabs:
+            tasks += 1
+            bands = len(one.target.variable.bands) + one.target.has_alpha
+            written += slab.cell.grid.pixels * bands * one.target.params.format.itemsize * len(slab.pages)
+            dates += sum(not page.is_copy for page in slab.pages)
+            copied += sum(page.is_copy for page in slab.pages)
+            sources = [one.datasets[id] for page in slab.pages if not page.is_copy for id in page.datasets]
+            read += sum(d.grid.pixels * len(d.bands) * d.format.itemsize for d in sources)
+    details = {"dates": dates, "copiedDates": copied, "kept": kept}
+    return Estimate(tasks=tasks, files=tasks, read_bytes=read, written_bytes=written, details=details)
+
+
+def prepare(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Plans and locks, cell by cell; all that is locked stays so when it fails, until it goes on or is cancelled."""
+    del payload
+    planner = Planner(tools.catalogue, Order.from_inputs(work.inputs), job=work.job)
+    old: set[int] = set()
+    kept: set[int] = set()
+
+    def tasks() -> Iterator[NewTask]:
+        for one in planner.cells():
+            theirs = {id for slab in one.plan.slabs for id in slab.datasets}
+            tools.catalogue.datasets.lock(sorted(theirs), work.job)
+            kept.update(one.plan.kept)
+            old.update(one.plan.replaced)
+            for slab in one.plan.slabs:
+                name = f"{one.target.variable.name}/{one.target.instance.name} {slab.cell.id} {slab.number}"
+                yield NewTask(name=name, payload=slab.to_json(), bytes=_bytes_of(one, slab))
+            work.progress(0, f"{len(old)} datasets")
+
+    count = work.hand_over("consolidate", tasks())
+    work.log(f"{count} files to write, {len(old)} datasets to replace, {len(kept)} kept as they are")
+    return {
+        "files": count,
+        "layout": {"id": planner.layout.id, "document": planner.layout.value.to_json()},
+        "old": to_ranges(old),
+        "kept": len(kept),
+        "folders": list(planner.folders),
+        "params": {str(id): one.params.to_json() for id, one in planner.targets.items()},
+    }
+
+
+def _bytes_of(one: InstancePlan, slab: Slab) -> int:
+    sources = [one.datasets[id] for page in slab.pages if not page.is_copy for id in page.datasets]
+    return sum(d.grid.pixels * len(d.bands) * d.format.itemsize for d in sources)
+
+
+def _prepared(work: Work) -> Payload:
+    return next(iter(work.previous("prepare")), {})
+
+
+def _layout(work: Work) -> Stored[Layout]:
+    document = _prepared(work)["layout"]
+    return Stored(document["id"], Layout.from_json(document["document"]))
+
+
+def _targets(tools: Tools, work: Work) -> dict[int, Target]:
+    """How each instance is written: as it was said when the job was prepared, whatever is said now."""
+    found = {}
+    for id, document in _prepared(work)["params"].items():
+        instance = tools.catalogue.instances.get_by_id(int(id))
+        variable = tools.catalogue.variables.get_by_id(instance.variable_id)
+        params = ConsolidationParams.from_json(document)
+        found[int(id)] = Target(variable=variable, instance=instance, params=params)
+    return found
+
+
+def write_slab(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """One file; what an earlier attempt has written is written again, and is the same."""
+    slab = Slab.from_json(payload)
+    writer = SlabWriter(
+        catalogue=tools.catalogue,
+        layout=_layout(work).value,
+        target=_targets(tools, work)[slab.instance],
+        collapse=Order.from_inputs(work.inputs).collapse,
+        memory=tools.memory,
+        threads=tools.threads,
+        progress=work.progress,
+    )
+    dates = writer.write(slab, work.scratch)
+    if not dates:
+        work.log(f"{slab.cell.id} {slab.number}: no date has a valid pixel, so there is no file")
+        return WrittenFile(slab=slab, etag="", size=0, dates=()).to_json()
+    status = store.stat(slab.uri)
+    return WrittenFile(slab=slab, etag=status.etag, size=status.size, dates=dates).to_json()
+
+
+def _publisher(tools: Tools, work: Work) -> Publisher:
+    return Publisher(
+        catalogue=tools.catalogue,
+        job=work.job,
+        layout=_layout(work),
+        targets=_targets(tools, work),
+        collapse=Order.from_inputs(work.inputs).collapse,
+    )
+
+
+def index(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """New files and datasets become rows, which readers don't see."""
+    del payload
+    count = size = dates = 0
+    total = int(_prepared(work)["files"]) or 1
+
+    def files() -> Iterator[WrittenFile]:
+        nonlocal size, dates
+        for document in work.previous("consolidate"):
+            one = WrittenFile.from_json(document)
+            size, dates = size + one.size, dates + len(one.dates)
+            yield one
+
+    for number in _publisher(tools, work).index(files()):
+        count += number
+        work.progress(min(count / total, 1.0), f"{count} files")
+    return {"files": count, "bytes": size, "datasets": dates}
+
+
+def swap(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Readers get the new datasets in place of the old ones."""
+    del payload
+    old = from_ranges("old", _prepared(work)["old"])
+    publish(tools.catalogue, old, job=work.job)
+    return {}
+
+
+def clean(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """A job that deletes old files as far as they are ours."""
+    del payload
+    prepared = _prepared(work)
+    old = from_ranges("old", prepared["old"])
+    present = _managed(tools, old)
+    deletion = None
+    if present:
+        inputs = {"datasets": to_ranges(present), "status": "to-delete"}
+        deletion = tools.submit("delete-datasets", inputs, key=f"{work.job}/clean")
+        work.log(f"job {deletion} deletes {len(present)} old datasets with their files")
+    if len(old) > len(present):
+        number = len(old) - len(present)
+        work.log(f"{number} old datasets are of files that are not ours: they stay, marked for deletion")
+    written = next(iter(work.previous("index")))
+    return {
+        **written,
+        "replaced": len(old),
+        "kept": prepared["kept"],
+        "deletion": deletion,
+    }
+
+
+def _managed(tools: Tools, ids: tuple[int, ...]) -> list[int]:
+    """Of datasets that are there still, those of files that are ours."""
+    known = [*pages(tools.catalogue, DatasetFilter(ids=ids))]
+    containers = tools.catalogue.containers.get_many({one.container_id for one in known})
+    ours = {one.id for one in containers if one.managed}
+    return [one.id or 0 for one in known if one.container_id in ours]
+
+
+def roll_back(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """All is as it was before the job."""
+    del payload
+    prepared = _prepared(work)
+    if not prepared:  # it was cancelled before it was planned, or could not be
+        tools.catalogue.datasets.unlock(work.job)
+        return {"files": 0}
+    old = from_ranges("old", prepared["old"])
+    count = roll_back_files(tools.catalogue, old, prepared["folders"], job=work.job)
+    work.log(f"{count} files were removed")
+    return {"files": count}
+
+
+PROCESS = Process(
+    id="consolidate",
+    title="Consolidate datasets",
+    description="Rewrites datasets on the grid of a layout: one file a cell and slab of records, many dates to a file, "
+    "in the order in which series and cubes are read. Readers get the new files at one instant; old ones are deleted "
+    "by a job of their own.",
+    keywords=("consolidation", "COG", "MUCOG"),
+    inputs=_INPUTS,
+    outputs=_OUTPUTS,
+    machine=CONSOLIDATE,
+    bodies={
+        "consolidate.prepare": prepare,
+        "consolidate.slab": write_slab,
+        "consolidate.index": index,
+        "consolidate.swap": swap,
+        "consolidate.clean": clean,
+        "consolidate.rollback": roll_back,
+    },
+    estimate=estimate,
+    check=check,
+)

@@ -1,0 +1,178 @@
+"""Delete datasets: readers don't see them any more, then files of ours go, then rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import batched
+from typing import Any
+
+from prismcube.consolidation.deletion import (
+    FILES_A_TASK,
+    DeletionOrder,
+    delete_file,
+    mark,
+    plan_deletion,
+    remove,
+    roll_back,
+    statuses_from_json,
+)
+from prismcube.consolidation.ranges import from_ranges, to_ranges
+from prismcube.errors import Conflict, SourceError
+from prismcube.model.entities import DatasetStatus
+from prismcube.model.machines import DELETE_DATASETS
+from prismcube.model.work import LogLevel, NewTask, Work
+from processes.inputs import COLLECTION, DATASETS, FILTER, INSTANCES, RECORDS
+from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.tools import Tools
+
+Payload = Mapping[str, Any]
+
+_COUNT = {"type": "integer", "minimum": 0}
+
+_INPUTS = {
+    "datasets": DATASETS,
+    "instances": INSTANCES,
+    "collection": COLLECTION,
+    "records": RECORDS,
+    "filter": FILTER,
+    "uri": Input(
+        title="Files",
+        description="Pattern of the URIs of the datasets' files (`*`, `?`).",
+        schema={"type": "string", "minLength": 1, "maxLength": 2000},
+        example="file:///archive/2015/*",
+    ),
+    "status": Input(
+        title="Status",
+        description="Only datasets of this status.",
+        schema={"enum": [one.value for one in DatasetStatus]},
+        example="to-delete",
+    ),
+}
+
+_OUTPUTS = {
+    "datasets": Output(title="Datasets", description="How many were removed.", schema=_COUNT),
+    "files": Output(title="Files", description="Of ours that are gone.", schema=_COUNT),
+    "left": Output(title="Files left", description="Of ours that could not be deleted.", schema=_COUNT),
+}
+
+
+def check(tools: Tools, inputs: Inputs) -> None:
+    """Names; and that no other job holds the datasets."""
+    plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(inputs))
+    for some in batched(plan.ids, 1000):
+        for id, job in tools.catalogue.datasets.locks(some).items():
+            raise Conflict("dataset", id, f"is locked by job {job!r}")
+
+
+def estimate(tools: Tools, inputs: Inputs) -> Estimate:
+    plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(inputs))
+    tasks = -(-len(plan.files) // FILES_A_TASK)
+    details = {"datasets": len(plan.ids)}
+    return Estimate(tasks=tasks, files=len(plan.files), read_bytes=0, written_bytes=0, details=details)
+
+
+def prepare(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Chooses and locks."""
+    del payload
+    plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(work.inputs))
+    tools.catalogue.datasets.lock(plan.ids, work.job)
+
+    def tasks() -> Iterator[NewTask]:
+        for number, some in enumerate(batched(plan.files, FILES_A_TASK)):
+            files = [[one.id, one.uri] for one in some]
+            yield NewTask(name=f"files {number * FILES_A_TASK + 1} and on", payload={"files": files})
+
+    work.hand_over("delete-files", tasks())
+    work.log(f"{len(plan.ids)} datasets and {len(plan.files)} files to delete")
+    return {"former": plan.to_json(), "files": len(plan.files)}
+
+
+def _prepared(work: Work) -> Payload:
+    return next(iter(work.previous("prepare")), {})
+
+
+def _ids(work: Work) -> tuple[int, ...]:
+    former = statuses_from_json(_prepared(work)["former"])
+    return tuple(sorted(id for ids in former.values() for id in ids))
+
+
+def mark_all(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Readers don't see them any more."""
+    del payload
+    mark(tools.catalogue, _ids(work), job=work.job)
+    return {}
+
+
+def delete_files(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Some files; those that can be deleted are, also when others can't."""
+    gone, problems = [], []
+    files = payload["files"]
+    for number, (id, uri) in enumerate(files, start=1):
+        try:
+            delete_file(tools.catalogue, uri)
+            gone.append(int(id))
+        except SourceError as error:
+            problems.append(error)
+            work.log(str(error), LogLevel.WARNING)
+        work.progress(number / len(files), f"{len(gone)} of {len(files)} files")
+    if problems:
+        more = f" (and {len(problems) - 1} more, see the log)" if len(problems) > 1 else ""
+        raise SourceError(problems[0].uri, f"{problems[0].reason}{more}")
+    return {"gone": to_ranges(gone)}
+
+
+def remove_rows(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """All files are gone."""
+    del payload
+    return _remove(tools, work)
+
+
+def remove_rest(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Some files are there still; the catalogue keeps their entries."""
+    del payload
+    return _remove(tools, work)
+
+
+def _remove(tools: Tools, work: Work) -> Payload:
+    gone = {id for one in work.previous("delete-files") for id in from_ranges("gone", one["gone"])}
+    ids = _ids(work)
+    gone = remove(tools.catalogue, ids, job=work.job, gone=gone)
+    left = int(_prepared(work)["files"]) - len(gone)
+    if left:
+        work.log(f"{left} files may be there still; a retry tries them again", LogLevel.WARNING)
+    return {"datasets": len(ids), "files": len(gone), "left": left}
+
+
+def take_back(tools: Tools, work: Work, payload: Payload) -> Payload:
+    """Datasets get back the status that they had."""
+    del payload
+    prepared = _prepared(work)
+    if not prepared:
+        tools.catalogue.datasets.unlock(work.job)
+        return {"back": 0, "gone": 0}
+    back, gone = roll_back(tools.catalogue, statuses_from_json(prepared["former"]), job=work.job)
+    if gone:
+        work.log(f"the files of {gone} datasets were gone already: these datasets are removed", LogLevel.WARNING)
+    return {"back": back, "gone": gone}
+
+
+PROCESS = Process(
+    id="delete-datasets",
+    title="Delete datasets",
+    description="Removes datasets from the catalogue, and their files as far as they are ours and hold no other "
+    "dataset. Readers don't see them from one instant on. A file that is gone already counts as deleted.",
+    keywords=("deletion",),
+    inputs=_INPUTS,
+    outputs=_OUTPUTS,
+    machine=DELETE_DATASETS,
+    bodies={
+        "delete.prepare": prepare,
+        "delete.mark": mark_all,
+        "delete.files": delete_files,
+        "delete.remove": remove_rows,
+        "delete.remove-rest": remove_rest,
+        "delete.rollback": take_back,
+    },
+    estimate=estimate,
+    check=check,
+)
