@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import httpx
 from prismcube.cube.gate import MemoryGate
 from prismcube.cube.plan import CubePlan
 from prismcube.encode.room import writing
-from prismcube.errors import InvalidInput, SourceError
+from prismcube.errors import InvalidInput, SourceError, StorageFull
 from prismcube.model.cube import SliceStatus, Step
 from prismcube.storage.uri import without_secret
 from providers.ogc.answer import Limits, Means
@@ -100,7 +101,7 @@ def run(
     With `strict`, it is not when a slice misses something.
 
     Raises SourceError when not one slice could be read, InvalidInput and BudgetExceeded for a cube that has no place in
-    the format, StorageFull.
+    the format, StorageFull, which names the file.
     """
     ends: list[End] = []
 
@@ -116,7 +117,7 @@ def run(
         observer=_Ends(ended),
     )
     check_form(plan, format)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{output.name}-") as inside:
+    with _naming(output), tempfile.TemporaryDirectory(dir=folder, prefix=f".{output.name}-") as inside:
         path = Path(inside, output.name)
         if format in FILES:
             slices = Watched(means, plan)
@@ -128,6 +129,17 @@ def run(
         if not strict or all(is_whole(one) for one in ends):
             path.replace(output)
     return ends
+
+
+@contextmanager
+def _naming(output: Path) -> Iterator[None]:
+    """Say of a file that can't be written which one it is. Raises StorageFull."""
+    try:
+        yield
+    except (StorageFull, OSError) as error:
+        cause = error.__cause__ if isinstance(error, StorageFull) else error
+        why = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+        raise StorageFull(f"{output} could not be written: {why}") from error
 
 
 def is_whole(end: End) -> bool:

@@ -28,7 +28,7 @@ from prismcube.model.cube import OutputField, Step
 from prismcube.model.entities import LONGEST_SUBDIR, LONGEST_URI, RESAMPLINGS
 from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat, ValueMapping
-from prismcube.model.grid import Grid, parse_crs
+from prismcube.model.grid import Grid, is_flat
 from prismcube.model.mask import MaskRule
 from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.slant import Slant
@@ -239,7 +239,7 @@ def _mosaic(name: str) -> str:
 
 def _grid(part: _Part) -> Grid:
     crs = part.text("crs")
-    _told(part, "crs", parse_crs, crs)
+    part.check(_told(part, "crs", is_flat, crs), "crs", "is not a two-dimensional CRS")
     transform = part.affine("transform")
     height, width = (part.whole(name, least=1, most=LARGEST_SIDE) for name in ("height", "width"))
     grid: Grid = _told(part, "transform", Grid, crs, transform, height, width)

@@ -25,7 +25,7 @@ def check_room(path: Path, size: int) -> None:
     """
     free = shutil.disk_usage(path.parent).free
     if size > free:
-        raise StorageFull(f"the answer needs {size:,} bytes, the server's temporary folder has {free:,}")
+        raise StorageFull(f"the answer needs {size:,} bytes, its temporary folder has {free:,}")
 
 
 @contextmanager

@@ -50,6 +50,23 @@ def crs_name(text: str) -> str:
     return ":".join(authority) if authority else parse_crs(text).to_wkt()
 
 
+def is_flat(text: str) -> bool:
+    """True for the CRS of a map, or of longitudes and latitudes: two axes, so that there are no heights.
+
+    Raises InvalidInput when the text is no CRS.
+    """
+    crs = parse_crs(text)
+    return len(crs.axis_info) == 2 and (crs.is_projected or crs.is_geographic)
+
+
+def flattened(text: str) -> str:
+    """The `crs_name` of a CRS without its heights: where pixels lie they have no part in. Raises InvalidInput."""
+    crs = parse_crs(text)
+    if crs.is_geocentric:
+        raise InvalidInput("crs", f"{crs_name(text)[:80]!r} is geocentric: a grid of pixels has no place in it")
+    return crs_name(text if len(crs.axis_info) == 2 else crs.to_2d().to_wkt())
+
+
 def crs_uri(text: str) -> str:
     """The OGC URI of a CRS with an authority code (OGC 09-048r3), else its WKT."""
     name = crs_name(text)

@@ -19,7 +19,7 @@ from shapely.geometry import MultiPolygon, Polygon
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.formats import DTYPES
 from prismcube.model.globe import on_globe, polygons
-from prismcube.model.grid import CRS84, Grid, crs_name, parse_crs, transformer
+from prismcube.model.grid import CRS84, Grid, flattened, parse_crs, transformer
 from prismcube.model.slant import Slant
 from prismcube.raster.opening import Files, opened_files
 from prismcube.raster.whole import check_whole
@@ -150,8 +150,8 @@ def _place(source: Any, uri: str) -> tuple[Grid, Slant | None]:
         raise SourceError(uri, "has no geotransform")
     if source.crs is None:
         raise SourceError(uri, "has no coordinate reference system (is a sidecar missing?)")
-    crs = crs_name(source.crs.to_wkt())
     try:
+        crs = flattened(source.crs.to_wkt())
         if transform.b == transform.d == 0 and transform.a > 0 > transform.e:
             return Grid(crs, transform, source.height, source.width), None
         slant = Slant(transform, source.height, source.width)

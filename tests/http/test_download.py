@@ -271,6 +271,23 @@ def test_slices_that_miss_files_are_told(demo: Demo, tmp_path: Path) -> None:
     assert output.read_bytes() == b"before"
 
 
+@pytest.mark.parametrize("format", ["geotiff", "cog", "netcdf", "zarr"])
+def test_a_full_disk_is_told_with_the_file(demo: Demo, tmp_path: Path, format: str) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps(plan_of(demo, *ASKED[1])))
+    output = tmp_path / "cubes" / "cube.tif"
+    output.parent.mkdir()
+    output.write_bytes(b"before")
+    # Files of this process may have 8 kB: it is told as a full disk is.
+    limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash", sys.executable, "-m", "server.cli"]
+    command = [*limited, "run-plan", str(tmp_path / "plan.json"), "-o", str(output), "--format", format]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert f"error: {output} could not be written: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [one.name for one in output.parent.iterdir()] == ["cube.tif"]
+    assert output.read_bytes() == b"before"
+
+
 class Signed(BaseHTTPRequestHandler):
     """Serves the demo's images to who has the signature."""
 

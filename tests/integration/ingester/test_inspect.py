@@ -125,6 +125,19 @@ def test_the_footprint_of_a_rotated_file_is_its_outline(tmp_path: Path) -> None:
     assert outline.area < 0.7 * outline.envelope.area
 
 
+@pytest.mark.parametrize(("crs", "wanted"), [("EPSG:4979", "EPSG:4326"), ("EPSG:7415", "EPSG:28992")])
+def test_heights_are_no_part_of_where_pixels_lie(tmp_path: Path, crs: str, wanted: str) -> None:
+    transform = Affine(0.1, 0, 5, 0, -0.1, 52) if wanted == "EPSG:4326" else Affine(10, 0, 120_000, 0, -10, 450_000)
+    path = write(tmp_path / "a.tif", crs=crs, transform=transform)
+    assert inspect(str(path)).grid == Grid(wanted, transform, 4, 8)
+
+
+def test_a_geocentric_file_has_no_grid(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", crs="EPSG:4978", transform=HERE)
+    with pytest.raises(SourceError, match="is geocentric"):
+        inspect(str(path))
+
+
 def test_gcps_made_here(tmp_path: Path) -> None:
     points = [GroundControlPoint(row, col, 10 + col, 50 - row) for row in (0, 4) for col in (0, 8)]
     path = write(tmp_path / "x.tif", gcps=points, crs="EPSG:4326")
