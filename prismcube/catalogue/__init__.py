@@ -2,10 +2,11 @@
 
 Catalogue (catalogue.py)      one repository an entity
   -> filters.py, spatial.py   the conditions that queries share
-  -> tables.py, types.py      the schema; migrations/ brings a file to it
+  -> tables.py, job_tables.py the schema; migrations/ brings a file to it
   -> engine.py                connections and transactions
 """
 
+from prismcube.catalogue import job_tables
 from prismcube.catalogue.catalogue import Catalogue, Repositories, UnitOfWork
 from prismcube.catalogue.engine import Change
 from prismcube.catalogue.files import FileEntry, Holding
@@ -20,5 +21,6 @@ __all__ = [
     "UnitOfWork",
     "current_revision",
     "is_current",
+    "job_tables",
     "migrate",
 ]

@@ -66,8 +66,10 @@ class Session(Protocol):
 class PooledSession:
     """A transaction of its own for every call."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, turns: bool = True) -> None:
+        """Without `turns`, writers on PostgreSQL wait for each other's rows only: the ledger's do."""
         self._engine = engine
+        self._turns = turns
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -83,7 +85,7 @@ class PooledSession:
             self._engine.connect().execution_options(**{_WRITES: True}) as connection,
             connection.begin(),
         ):
-            if connection.dialect.name == POSTGRESQL:
+            if connection.dialect.name == POSTGRESQL and self._turns:
                 connection.execute(_WRITERS_TURN)
             yield connection
 

@@ -1,4 +1,4 @@
-"""The tables of the catalogue.
+"""The tables of the catalogue; those of the ledger are in `job_tables.py`.
 
 Ids are never reused: page cursors, caches and job documents outlive a deleted row.
 Not listed here, since they serve SQLite alone and are kept by its triggers (`migrations/versions/0002_*.py`):

@@ -49,6 +49,16 @@ class Work(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """Of the task, as it was handed over; a control task is called as its stage."""
+        ...
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """Of the task, as it was handed over; empty for a control task."""
+        ...
+
+    @property
     def attempt(self) -> int:
         """1 at first."""
         ...

@@ -1,0 +1,402 @@
+"""The ledger as its orchestrator sees it: tasks are claimed, their results recorded, jobs moved on.
+
+Each call is one transaction, which counts only while the caller leads. What comes of an attempt is recorded with all
+that follows: the tasks that waited for it, the counts of its job, the job's next stage and that stage's tasks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
+
+from prismcube.catalogue.bulk import CHUNK
+from prismcube.catalogue.job_tables import edge, job, task
+from prismcube.jobs import moves
+from prismcube.jobs.decisions import Verdict, judge, moved
+from prismcube.jobs.entities import Order, Outcome, TaskState
+from prismcube.jobs.leader import check, renew, resign
+from prismcube.jobs.ledger import Ledger
+from prismcube.model.machine import Event, Status
+from prismcube.model.work import LogLevel
+
+CLAIMABLE = (
+    select(
+        task.c.id,
+        task.c.attempt,
+        task.c.job_id,
+        task.c.stage,
+        task.c.name,
+        task.c.payload,
+    )
+    .select_from(job)
+    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, task.c.state == TaskState.READY.value))
+    .where(job.c.work == bindparam("kind"))
+    .order_by(job.c.rank, job.c.created, job.c.id, task.c.id)
+    .limit(bindparam("limit"))
+)
+BY_IDS = task.c.id.in_(bindparam("ids", expanding=True))
+CLAIM = (
+    update(task)
+    .where(BY_IDS)
+    .values(
+        state=TaskState.RUNNING.value,
+        attempt=task.c.attempt + 1,
+        owner=bindparam("me"),
+        started=bindparam("now", type_=task.c.started.type),
+        progress=0.0,
+        message="",
+    )
+)
+HANDED_OVER = delete(task).where(task.c.job_id == bindparam("job"), task.c.maker.in_(bindparam("ids", expanding=True)))
+JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
+MINE = select(
+    task.c.id, task.c.job_id, task.c.stage, task.c.attempt, task.c.failures, task.c.losses, task.c.name
+).where(BY_IDS, task.c.state == TaskState.RUNNING.value, task.c.owner == bindparam("me"))
+RUNNING = (
+    select(task.c.id, task.c.job_id, task.c.attempt, task.c.owner, task.c.failures, task.c.losses, job.c.stopping)
+    .join(job, job.c.id == task.c.job_id)
+    .where(task.c.state == TaskState.RUNNING.value)
+)
+DONE = (
+    update(task)
+    .where(task.c.id == bindparam("one"))
+    .values(
+        state=TaskState.DONE.value,
+        progress=1.0,
+        owner="",
+        finished=bindparam("now", type_=task.c.finished.type),
+        message=bindparam("told"),
+        result=bindparam("came", type_=task.c.result.type),
+        bytes=bindparam("read"),
+    )
+)
+NOT_DONE = (
+    update(task)
+    .where(task.c.id == bindparam("one"))
+    .values(
+        state=bindparam("to"),
+        failures=bindparam("faults"),
+        losses=bindparam("lost"),
+        due=bindparam("until", type_=task.c.due.type),
+        finished=bindparam("ended", type_=task.c.finished.type),
+        message=bindparam("told"),
+        owner="",
+    )
+)
+CHILDREN = (
+    select(edge.c.child, func.count().label("number"))
+    .where(edge.c.parent.in_(bindparam("ids", expanding=True)))
+    .group_by(edge.c.child)
+)
+LESS_TO_WAIT_FOR = (
+    update(task)
+    .where(task.c.id == bindparam("one"))
+    .values(
+        waits=task.c.waits - bindparam("number"),
+        state=case(
+            (
+                and_(task.c.waits <= bindparam("number"), task.c.state == TaskState.WAITING.value),
+                TaskState.READY.value,
+            ),
+            else_=task.c.state,
+        ),
+    )
+)
+BEREFT = (
+    select(task.c.id, task.c.job_id)
+    .distinct()
+    .join(edge, edge.c.child == task.c.id)
+    .where(edge.c.parent.in_(bindparam("ids", expanding=True)), task.c.state == TaskState.WAITING.value)
+)
+WAKE = (
+    update(task)
+    .where(task.c.state == TaskState.DELAYED.value, task.c.due <= bindparam("now", type_=task.c.due.type))
+    .values(state=TaskState.READY.value, due=None)
+)
+COUNT = (
+    update(job)
+    .where(job.c.id == bindparam("one"))
+    .values(
+        open=job.c.open - bindparam("ended"),
+        failed=job.c.failed + bindparam("bad"),
+        done=job.c.done + bindparam("good"),
+        bytes=job.c.bytes + bindparam("read"),
+        updated=bindparam("now", type_=job.c.updated.type),
+    )
+)
+STOPPING = select(job.c.id).where(job.c.work == moves.STOPPING)
+STILL_RUNNING = (
+    select(task.c.job_id)
+    .distinct()
+    .where(task.c.job_id.in_(bindparam("ids", expanding=True)), task.c.state == TaskState.RUNNING.value)
+)
+OVER_LIMIT = select(job.c.id, job.c.deadline, job.c.seconds, job.c.bytes, job.c.most_bytes).where(
+    job.c.status == Status.RUNNING.value,
+    job.c.work != moves.STOPPING,
+    job.c.work != "",
+    (job.c.deadline <= bindparam("now", type_=job.c.deadline.type)) | (job.c.bytes > job.c.most_bytes),
+)
+
+
+class Claims:
+    """The ledger for the orchestrator `me`; raises NotLeader when another has taken over."""
+
+    def __init__(self, ledger: Ledger, me: str) -> None:
+        self._ledger = ledger
+        self._definitions = ledger.definitions
+        self.me = me
+
+    def lead(self, about: Mapping[str, Any]) -> bool:
+        """Take the lead, or keep it; False while another holds it."""
+        with self._ledger.write() as connection:
+            return renew(connection, self.me, about)
+
+    def resign(self) -> None:
+        """Let another take over at once."""
+        with self._ledger.write() as connection:
+            resign(connection, self.me)
+
+    def claim(self, kind: str, limit: int, *, now: datetime | None = None) -> list[Order]:
+        """At most so many tasks of a kind, which are running from now on: jobs by priority and age, tasks by id."""
+        now = now or datetime.now(UTC)
+        with self._leading() as connection:
+            rows = connection.execute(CLAIMABLE, {"kind": kind, "limit": limit}).all()
+            if not rows:
+                return []
+            for some in batched(rows, CHUNK):
+                connection.execute(CLAIM, {"ids": [row.id for row in some], "me": self.me, "now": now})
+            again = [row for row in rows if row.attempt]
+            for row in again:  # what an attempt has handed over that did not end well
+                connection.execute(HANDED_OVER, {"job": row.job_id, "ids": [row.id]})
+            jobs = {row.id: row for row in connection.execute(JOBS_OF, {"ids": sorted({row.job_id for row in rows})})}
+            self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
+        return [
+            Order(
+                task=row.id,
+                attempt=row.attempt + 1,
+                owner=self.me,
+                job=row.job_id,
+                kind=kind,
+                stage=row.stage,
+                name=row.name,
+                payload=row.payload,
+                inputs=jobs[row.job_id].inputs,
+            )
+            for row in rows
+        ]
+
+    def finish(self, outcomes: Iterable[Outcome], *, now: datetime | None = None) -> int:
+        """Record what came of attempts, and all that follows; those that are no longer ours do not count. How many."""
+        now = now or datetime.now(UTC)
+        came = {outcome.task: outcome for outcome in outcomes}
+        if not came:
+            return 0
+        with self._leading() as connection:
+            rows: list[Any] = []
+            for some in batched(sorted(came), CHUNK):
+                rows += connection.execute(MINE, {"ids": some, "me": self.me}).all()
+            rows = [row for row in rows if row.attempt == came[row.id].attempt]
+            jobs = moves.lock(connection, (row.job_id for row in rows))
+            verdicts = []
+            for row in rows:
+                definition = self._definitions.get(jobs[row.job_id].process)
+                attempts = definition.attempts if definition else 1
+                verdicts.append(
+                    judge(came[row.id], failures=row.failures, losses=row.losses, attempts=attempts, now=now)
+                )
+            self._record(connection, jobs, rows, verdicts, came, now)
+            return len(rows)
+
+    def take_over(self, *, now: datetime | None = None) -> int:
+        """Make the tasks of orchestrators that are gone ready again. How many."""
+        now = now or datetime.now(UTC)
+        with self._leading() as connection:
+            rows = connection.execute(RUNNING.where(task.c.owner != self.me)).all()
+            jobs = moves.lock(connection, (row.job_id for row in rows))
+            verdicts = [moved(row.id, failures=row.failures, losses=row.losses) for row in rows]
+            self._record(connection, jobs, rows, verdicts, {}, now)
+            return len(rows)
+
+    def held(self) -> dict[tuple[int, int], bool]:
+        """The attempts that are ours by (task, attempt), and whether their job is being stopped."""
+        with self._ledger.read() as connection:
+            rows = connection.execute(RUNNING.where(task.c.owner == self.me))
+            return {(row.id, row.attempt): bool(row.stopping) for row in rows}
+
+    def tend(self, *, now: datetime | None = None) -> None:
+        """What time brings: delayed tasks become ready, jobs reach their limits, stopped ones move on."""
+        now = now or datetime.now(UTC)
+        with self._ledger.read() as connection:
+            stopping = [row.id for row in connection.execute(STOPPING)]
+            over = [row.id for row in connection.execute(OVER_LIMIT, {"now": now})]
+        with self._leading() as connection:
+            connection.execute(WAKE, {"now": now})
+            rows = moves.lock(connection, over)
+            for row in rows.values():
+                self._limit(connection, row, now)
+            self._move_stopped(connection, stopping, now)
+
+    @contextmanager
+    def _leading(self) -> Iterator[Connection]:
+        with self._ledger.write() as connection:
+            check(connection, self.me)
+            yield connection
+
+    def _begin(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
+        for row in moves.lock(connection, ids).values():
+            if row.status != Status.ACCEPTED.value:  # cancelled meanwhile
+                continue
+            deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
+            moves.change(connection, row.id, now, status=Status.RUNNING.value, started=now, deadline=deadline)
+            moves.tell(connection, row, Status.RUNNING, now)
+
+    def _record(
+        self,
+        connection: Connection,
+        jobs: Mapping[str, Any],
+        rows: Sequence[Any],
+        verdicts: Sequence[Verdict],
+        came: Mapping[int, Outcome],
+        now: datetime,
+    ) -> None:
+        """Write what becomes of tasks whose jobs are locked, and move those jobs on that have none left."""
+        job_of = {row.id: row.job_id for row in rows}
+        done = [verdict for verdict in verdicts if verdict.state is TaskState.DONE]
+        others = [verdict for verdict in verdicts if verdict.state is not TaskState.DONE]
+        good, bad, read = Counter[str](), Counter[str](), Counter[str]()
+        results: dict[str, dict[str, Any]] = defaultdict(dict)
+        if done:
+            connection.execute(DONE, [_done_values(came[one.task], now) for one in done])
+        for one in done:
+            result = came[one.task].result
+            good[job_of[one.task]] += 1
+            read[job_of[one.task]] += int(result.get("bytes", 0))
+            results[job_of[one.task]].update(result.get("outputs") or {})
+        if others:
+            connection.execute(NOT_DONE, [_other_values(one, now) for one in others])
+        for one in others:
+            if one.state.is_bad:
+                bad[job_of[one.task]] += 1
+            if one.state is not TaskState.CANCELLED and one.message:
+                self._log(connection, jobs, rows, one, now)
+        self._free_children(connection, [one.task for one in done])
+        fallen = [one.task for one in others if one.state.is_bad]
+        bad.update(self._fell_with(connection, fallen, now))
+        counts: list[dict[str, Any]] = [
+            {"one": id, "ended": good[id] + bad[id], "bad": bad[id], "good": good[id], "read": read[id], "now": now}
+            for id in sorted({*good, *bad})
+        ]
+        if counts:
+            connection.execute(COUNT, counts)
+        for id, outputs in results.items():
+            if outputs:
+                moves.change(connection, id, now, results={**jobs[id].results, **outputs})
+        self._move_on(connection, [one["one"] for one in counts], now)
+
+    def _log(
+        self, connection: Connection, jobs: Mapping[str, Any], rows: Sequence[Any], verdict: Verdict, now: datetime
+    ) -> None:
+        id, stage, name = next((row.job_id, row.stage, row.name) for row in rows if row.id == verdict.task)
+        again = "" if verdict.state.is_bad else "; it is tried again"
+        level = LogLevel.ERROR if verdict.state.is_bad else LogLevel.WARNING
+        told = verdict.message if name == stage else f"{name}: {verdict.message}"
+        moves.log(connection, id, now, told + again, stage=stage, level=level, task_id=verdict.task)
+
+    def _free_children(self, connection: Connection, ids: Sequence[int]) -> None:
+        for some in batched(ids, CHUNK):
+            found = connection.execute(CHILDREN, {"ids": some}).all()
+            if found:
+                connection.execute(LESS_TO_WAIT_FOR, [{"one": row.child, "number": row.number} for row in found])
+
+    def _fell_with(self, connection: Connection, ids: Sequence[int], now: datetime) -> Counter[str]:
+        """Cancel the tasks that waited for some that will never be done, and those that waited for these."""
+        fallen = Counter[str]()
+        while ids:
+            rows = connection.execute(BEREFT, {"ids": list(ids)}).all()
+            message = "what it waits for has failed"
+            values = [
+                {"one": row.id, "to": "cancelled", "faults": 0, "lost": 0, "until": None, "ended": now, "told": message}
+                for row in rows
+            ]
+            if values:
+                connection.execute(NOT_DONE, values)
+            fallen.update(row.job_id for row in rows)
+            ids = [row.id for row in rows]
+        return fallen
+
+    def _move_on(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
+        """Jobs that are locked by this transaction, after their tasks have ended."""
+        self._move_stopped(connection, ids, now)
+        for row in moves.lock(connection, ids).values():
+            if row.open > 0 or row.stopping or not row.work or row.process not in self._definitions:
+                continue
+            machine = self._definitions[row.process].machine
+            message = _why(connection, row) if row.failed else ""
+            moves.settle(connection, row, machine, now, message=message)
+
+    def _move_stopped(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
+        if not ids:
+            return
+        running = {row.job_id for row in connection.execute(STILL_RUNNING, {"ids": list(ids)})}
+        for row in moves.lock(connection, set(ids) - running).values():
+            if row.stopping and row.process in self._definitions:
+                machine = self._definitions[row.process].machine
+                target, status = machine.stage(row.stopping), Status(row.status)
+                moves.enter(connection, row, machine, target, now, message=row.message, status=status)
+
+    def _limit(self, connection: Connection, row: Any, now: datetime) -> None:
+        if row.stopping or row.process not in self._definitions:
+            return
+        machine = self._definitions[row.process].machine
+        target = machine.after(row.stage, Event.FAILED)
+        if target is None:
+            return
+        late = row.deadline is not None and row.deadline <= now
+        reason = (
+            f"its {row.seconds:g} s are over" if late else f"its tasks have read more than {row.most_bytes:,} bytes"
+        )
+        moves.stop(connection, row, target, now, message=f"stopped: {reason}; what is done stays, and a retry goes on")
+
+
+def _why(connection: Connection, row: Any) -> str:
+    """What people are told of a stage that failed: its first fault, and how many there were."""
+    bad = (
+        select(task.c.name, task.c.message)
+        .where(
+            task.c.job_id == row.id,
+            task.c.stage == row.stage,
+            task.c.state.in_([TaskState.FAILED.value, TaskState.PARKED.value]),
+        )
+        .order_by(task.c.id)
+        .limit(1)
+    )
+    first = connection.execute(bad).first()
+    if first is None:
+        return "stopped"
+    told = first.message if first.name == row.stage else f"{first.name}: {first.message}"
+    return told if row.failed == 1 else f"{row.failed:,} of {row.tasks:,} tasks failed; the first: {told}"
+
+
+def _done_values(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    result = dict(outcome.result)
+    result.pop("outputs", None)
+    read = int(result.pop("bytes", 0))
+    return {"one": outcome.task, "now": now, "told": outcome.message, "came": result, "read": read}
+
+
+def _other_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    return {
+        "one": verdict.task,
+        "to": verdict.state.value,
+        "faults": verdict.failures,
+        "lost": verdict.losses,
+        "until": verdict.due,
+        "ended": now if verdict.state.is_bad else None,
+        "told": verdict.message,
+    }

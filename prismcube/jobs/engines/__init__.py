@@ -1,0 +1,1 @@
+"""Engines execute attempts of tasks; they decide nothing and remember nothing."""

@@ -1,0 +1,336 @@
+"""The ledger as people and the API see it: jobs are submitted, watched, retried, continued, cancelled and removed.
+
+Nothing is executed here: whoever calls only reads and writes rows. Of a job only its own row is touched, however many
+tasks it has.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from prismcube.catalogue.dialects import PerDatabase
+from prismcube.catalogue.engine import PooledSession
+from prismcube.catalogue.job_tables import job, job_log, task
+from prismcube.errors import Conflict, NotFound
+from prismcube.jobs import moves
+from prismcube.jobs.definitions import Definition, Definitions
+from prismcube.jobs.entities import Job, LogLine, NewJob, Task, TaskState
+from prismcube.jobs.rows import job_of, line_of, task_of
+from prismcube.model.machine import Event, Status
+from prismcube.model.work import LogLevel
+
+Key = tuple[Any, ...]
+
+BAD = tuple(state.value for state in TaskState if state.is_bad)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs; all that is given must hold (18-062r2, clause 9, parameters of the job list)."""
+
+    owner: str | None = None
+    processes: Sequence[str] = ()
+    statuses: Sequence[Status] = ()
+    created_from: datetime | None = None
+    """Inclusive, as is `created_to`."""
+    created_to: datetime | None = None
+    least_seconds: float | None = None
+    """From its start to its end, or to now."""
+    most_seconds: float | None = None
+
+    def conditions(self, now: datetime) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.owner is not None:
+            found.append(job.c.owner == self.owner)
+        if self.processes:
+            found.append(job.c.process.in_(self.processes))
+        if self.statuses:
+            found.append(job.c.status.in_([status.value for status in self.statuses]))
+        if self.created_from is not None:
+            found.append(job.c.created >= self.created_from)
+        if self.created_to is not None:
+            found.append(job.c.created <= self.created_to)
+        until = func.coalesce(job.c.finished, bindparam(None, now, type_=job.c.finished.type))
+        seconds = _seconds_between(job.c.started, until)  # NULL, and so neither, where nothing has begun
+        if self.least_seconds is not None:
+            found.append(seconds >= self.least_seconds)
+        if self.most_seconds is not None:
+            found.append(seconds <= self.most_seconds)
+        return found
+
+
+class _seconds_between(PerDatabase):
+    type = Double()
+    sqlite = "(({1} - {0}) / 1e6)"
+    postgresql = "extract(epoch FROM {1} - {0})"
+
+
+class Ledger:
+    """Jobs and tasks in the catalogue's database. Safe to share between threads, not forks."""
+
+    def __init__(self, engine: Engine, definitions: Definitions) -> None:
+        """`engine` is the catalogue's; `definitions` are those of the processes that may be submitted."""
+        self.engine = engine
+        self.definitions = definitions
+        self._session = PooledSession(engine, turns=False)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction of the ledger."""
+        with self._session.write() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the ledger."""
+        with self._session.read() as connection:
+            yield connection
+
+    def submit(self, wanted: NewJob, *, now: datetime | None = None) -> tuple[Job, bool]:
+        """Store a job; with an idempotency key that its owner has used before, the job of that time instead.
+
+        Returns the job, and whether it is new. Raises NotFound for an unknown process, Conflict when the key was used
+        for something else.
+        """
+        definition = self._definition(wanted.process)
+        now, id = now or datetime.now(UTC), str(uuid.uuid4())
+        first = definition.machine.first
+        row = {
+            "id": id,
+            "process": wanted.process,
+            "owner": wanted.owner,
+            "key": wanted.key,
+            "inputs": dict(wanted.inputs),
+            "request": dict(wanted.request),
+            "rank": -wanted.priority,
+            "level": wanted.level.value,
+            "stage": first.name,
+            "status": Status.ACCEPTED.value,
+            "work": "",
+            "paused": False,
+            "stopping": "",
+            "message": "",
+            "created": now,
+            "updated": now,
+            "tasks": 0,
+            "open": 0,
+            "failed": 0,
+            "done": 0,
+            "bytes": 0,
+            "most_bytes": wanted.most_bytes,
+            "seconds": wanted.seconds,
+            "results": {},
+        }
+        try:
+            with self._session.write() as connection:
+                connection.execute(insert(job), row)
+                stored = moves.lock(connection, [id])[id]
+                moves.log(connection, id, now, "submitted", stage=first.name)
+                moves.enter(connection, stored, definition.machine, first, now, status=Status.ACCEPTED)
+                return _one(connection, id), True
+        except IntegrityError:
+            if wanted.key is None:
+                raise
+            return self._submitted_before(wanted), False
+
+    def get(self, id: str) -> Job:
+        """Raises NotFound."""
+        with self._session.read() as connection:
+            return _one(connection, id)
+
+    def jobs(
+        self,
+        wanted: JobFilter | None = None,
+        *,
+        after: Key | None = None,
+        limit: int = 100,
+        now: datetime | None = None,
+    ) -> list[Job]:
+        """A page of jobs, the newest first; `after` is the `key` of the last one of the page before."""
+        query = select(job).where(*(wanted or JobFilter()).conditions(now or datetime.now(UTC)))
+        if after is not None:
+            created, id = after
+            query = query.where(or_(job.c.created < created, and_(job.c.created == created, job.c.id < id)))
+        query = query.order_by(job.c.created.desc(), job.c.id.desc()).limit(limit)
+        with self._session.read() as connection:
+            return [job_of(row) for row in connection.execute(query)]
+
+    @staticmethod
+    def key(one: Job) -> Key:
+        """What the page after this job begins after."""
+        return one.created, one.id
+
+    def tasks(
+        self,
+        id: str,
+        *,
+        states: Sequence[TaskState] = (),
+        stage: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Task]:
+        """A page of a job's tasks, by id. Raises NotFound."""
+        query = select(task).where(task.c.job_id == id, task.c.id > after).order_by(task.c.id).limit(limit)
+        if states:
+            query = query.where(task.c.state.in_([state.value for state in states]))
+        if stage is not None:
+            query = query.where(task.c.stage == stage)
+        with self._session.read() as connection:
+            _one(connection, id)
+            return [task_of(row) for row in connection.execute(query)]
+
+    def log(self, id: str, *, least: LogLevel = LogLevel.INFO, after: int = 0, limit: int = 100) -> list[LogLine]:
+        """A page of a job's log, oldest first. Raises NotFound."""
+        levels = [level.value for level in [*LogLevel][[*LogLevel].index(least) :]]
+        query = select(job_log).where(job_log.c.job_id == id, job_log.c.id > after, job_log.c.level.in_(levels))
+        with self._session.read() as connection:
+            _one(connection, id)
+            return [line_of(row) for row in connection.execute(query.order_by(job_log.c.id).limit(limit))]
+
+    def running(self, id: str) -> float:
+        """What the running tasks of a job's stage have done, in tasks."""
+        shares = select(func.coalesce(func.sum(task.c.progress), 0.0)).where(
+            task.c.job_id == id, task.c.stage == job.c.stage, job.c.id == id, task.c.state == TaskState.RUNNING.value
+        )
+        with self._session.read() as connection:
+            return float(connection.scalar(shares) or 0.0)
+
+    def retry(self, id: str, *, force: bool = False, now: datetime | None = None) -> Job:
+        """Try again what failed; with `force`, also what has not ended, wherever it runs.
+
+        What is done is not done again. Raises NotFound, Conflict when there is nothing to retry.
+        """
+        now = now or datetime.now(UTC)
+        with self._locked(id) as (connection, row, definition):
+            machine = definition.machine
+            stage = machine.stage(row.stage)
+            target = machine.after(row.stage, Event.RETRY)
+            if target is None and not (force and stage.task and not row.stopping):
+                raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: there is nothing to retry")
+            target = target or stage
+            bad = (*BAD, TaskState.DELAYED.value)
+            states = (*bad, TaskState.RUNNING.value) if force else bad
+            again = update(task).where(task.c.job_id == id, task.c.stage == target.name, task.c.state.in_(states))
+            fresh = {"failures": 0, "losses": 0, "owner": "", "due": None, "finished": None, "message": ""}
+            waiting = and_(task.c.state == TaskState.CANCELLED.value, task.c.waits > 0)
+            connection.execute(again.where(waiting).values(state=TaskState.WAITING.value, **fresh))
+            connection.execute(again.values(state=TaskState.READY.value, progress=0.0, **fresh))
+            deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
+            moves.change(connection, id, now, deadline=deadline)
+            moves.log(connection, id, now, "retried by force" if force else "retried", stage=target.name)
+            moves.enter(connection, row, machine, target, now)
+            return _one(connection, id)
+
+    def resume(self, id: str, *, now: datetime | None = None) -> Job:
+        """Let a job go on that waits for a person. Raises NotFound, Conflict when it does not wait."""
+        now = now or datetime.now(UTC)
+        with self._locked(id) as (connection, row, definition):
+            if not row.paused:
+                raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it waits for nobody")
+            stage = definition.machine.stage(row.stage)
+            moves.change(connection, id, now, paused=False, work=stage.task, message=stage.meaning)
+            moves.log(connection, id, now, "continued", stage=row.stage)
+            moves.notify(connection)
+            return _one(connection, id)
+
+    def cancel(self, id: str, *, now: datetime | None = None) -> Job:
+        """Stop a job, and take back what it has begun where its machine says so.
+
+        To cancel twice is to cancel once. Raises NotFound, Conflict when the job has ended.
+        """
+        now = now or datetime.now(UTC)
+        with self._locked(id) as (connection, row, definition):
+            target = definition.machine.after(row.stage, Event.CANCEL)
+            if row.status == Status.DISMISSED.value:
+                return job_of(row)
+            if target is None:
+                raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it can't be cancelled")
+            moves.stop(connection, row, target, now, message="cancelled by a person")
+            return _one(connection, id)
+
+    def delete(self, id: str) -> Job:
+        """Remove a job that has ended, with its tasks and its log; the job as it was.
+
+        Raises NotFound, Conflict while something of it may still run.
+        """
+        with self._locked(id) as (connection, row, _):
+            if not _has_ended(row):
+                raise Conflict("job", id, "has not ended; cancel it first")
+            connection.execute(delete(job).where(job.c.id == id))
+            return job_of(row)
+
+    def prune(self, before: datetime, *, limit: int = 100) -> list[Job]:
+        """Remove jobs that ended before this time, at most so many; what they were. Resting ones stay."""
+        old = select(job).where(
+            job.c.status.in_([Status.SUCCESSFUL.value, Status.DISMISSED.value]),
+            job.c.work == "",
+            job.c.finished < before,
+        )
+        with self._session.write() as connection:
+            rows = connection.execute(old.order_by(job.c.created).limit(limit).with_for_update()).all()
+            connection.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
+            return [job_of(row) for row in rows]
+
+    def backlog(self) -> dict[str, int]:
+        """How many tasks of each kind could be claimed at once, or are running: what workers are scaled by."""
+        counted = (
+            select(job.c.work, func.sum(job.c.open).label("number"))
+            .where(job.c.work.not_in(["", moves.STOPPING]))
+            .group_by(job.c.work)
+        )
+        with self._session.read() as connection:
+            return {row.work: int(row.number) for row in connection.execute(counted)}
+
+    @contextmanager
+    def _locked(self, id: str) -> Iterator[tuple[Connection, Any, Definition]]:
+        with self._session.write() as connection:
+            row = moves.lock(connection, [id]).get(id)
+            if row is None:
+                raise NotFound("job", id)
+            yield connection, row, self._definition(row.process)
+
+    def _definition(self, process: str) -> Definition:
+        if process not in self.definitions:
+            raise NotFound("process", process)
+        return self.definitions[process]
+
+    def _submitted_before(self, wanted: NewJob) -> Job:
+        with self._session.read() as connection:
+            found = select(job).where(job.c.owner == wanted.owner, job.c.key == wanted.key)
+            row = connection.execute(found).one()
+        if (row.process, row.inputs) != (wanted.process, json.loads(json.dumps(dict(wanted.inputs)))):
+            raise Conflict("idempotency key", wanted.key, f"was used for another request, of job {row.id}")
+        return job_of(row)
+
+
+def _has_ended(row: Any) -> bool:
+    return Status(row.status).is_final and not row.work
+
+
+def _one(connection: Connection, id: str) -> Job:
+    row = connection.execute(select(job).where(job.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFound("job", id)
+    return job_of(row)

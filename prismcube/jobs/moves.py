@@ -1,0 +1,217 @@
+"""How a job goes from stage to stage, within a transaction that holds its row.
+
+    enter ── a stage with tasks    its control task is made, or those handed over are counted; their end moves it on
+          ├─ one without any left  the event `done` leads on at once
+          └─ rest or end           the job is finished; whoever wants to know is told
+
+Everything here is called with the row of the job locked (`FOR UPDATE`; SQLite has one writer at a time), so that tasks
+that end, people who cancel and limits that are reached come one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from prismcube.catalogue.dialects import POSTGRESQL
+from prismcube.catalogue.job_tables import job, job_callback, job_log, task
+from prismcube.jobs.entities import TaskState
+from prismcube.model.machine import Event, Level, Machine, Stage, Status
+from prismcube.model.work import LogLevel
+
+STOPPING = "(stopping)"
+"""In `job.work`: what runs is being stopped; no kind of tasks is called so."""
+
+CHANNEL = "prismcube_jobs"
+"""Of PostgreSQL's NOTIFY: something may be there to do, or has come to its end."""
+
+LOCKED = select(job).where(job.c.id.in_(bindparam("ids", expanding=True))).order_by(job.c.id).with_for_update()
+CHANGE = update(job).where(job.c.id == bindparam("one"))
+OF_STAGE = (
+    select(task.c.state, func.count().label("number"))
+    .where(task.c.job_id == bindparam("job"), task.c.stage == bindparam("stage"))
+    .group_by(task.c.state)
+)
+NEW_TASK = insert(task)
+NEW_LINE = insert(job_log)
+NEW_CALLBACK = insert(job_callback)
+NOTIFY = func.pg_notify(CHANNEL, "")
+
+_CALLBACKS = {
+    Status.RUNNING: "inProgressUri",
+    Status.SUCCESSFUL: "successUri",
+    Status.FAILED: "failedUri",
+    Status.DISMISSED: "failedUri",
+}
+"""Which address of a subscriber is told (18-062r2, schema subscriber.yaml)."""
+
+
+def lock(connection: Connection, ids: Iterable[str]) -> dict[str, Any]:
+    """The rows of jobs, which nobody else changes until the transaction ends; by ids, so that none wait in a ring."""
+    return {row.id: row for row in connection.execute(LOCKED, {"ids": sorted(set(ids))})}
+
+
+def change(connection: Connection, id: str, now: datetime, **values: Any) -> None:
+    """Write columns of a job."""
+    connection.execute(CHANGE.values(updated=now, **values), {"one": id})
+
+
+def notify(connection: Connection) -> None:
+    """Wake the orchestrator and those who wait for the end of a job, when this transaction is committed.
+
+    On SQLite they see that the file has changed.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        connection.execute(select(NOTIFY))
+
+
+def log(
+    connection: Connection,
+    id: str,
+    now: datetime,
+    message: str,
+    *,
+    stage: str,
+    level: LogLevel = LogLevel.INFO,
+    task_id: int | None = None,
+) -> None:
+    """Add a line to a job's log."""
+    line = {"job_id": id, "task_id": task_id, "time": now, "level": level.value, "stage": stage, "message": message}
+    connection.execute(NEW_LINE, line)
+
+
+def new_task(id: str, stage: str, name: str, payload: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+    """The row of a task that can be claimed as soon as its job is in that stage."""
+    row: dict[str, Any] = {
+        "job_id": id,
+        "stage": stage,
+        "state": TaskState.READY.value,
+        "name": name,
+        "payload": payload,
+        "bytes": 0,
+        "waits": 0,
+        "maker": None,
+        "attempt": 0,
+        "failures": 0,
+        "losses": 0,
+        "owner": "",
+        "progress": 0.0,
+        "message": "",
+    }
+    return row | values
+
+
+def enter(
+    connection: Connection,
+    row: Any,
+    machine: Machine,
+    stage: Stage,
+    now: datetime,
+    *,
+    message: str = "",
+    status: Status | None = None,
+) -> None:
+    """Move a job into a stage, and on through those that have nothing to do.
+
+    `message` says why, when that is not plain from the stage; `status` is what the job tells meanwhile instead of the
+    stage's own.
+    """
+    while stage.task:
+        states = _states_of(connection, row.id, stage.name)
+        if not states and not stage.fans_out:
+            connection.execute(NEW_TASK, new_task(row.id, stage.name, stage.name, {}))
+            states = {TaskState.READY: 1}
+        open_ = sum(number for state, number in states.items() if state is not TaskState.DONE and not state.is_bad)
+        bad = sum(number for state, number in states.items() if state.is_bad)
+        if open_:
+            _work(connection, row, stage, now, tasks=sum(states.values()), open=open_, failed=bad, status=status)
+            return
+        stage = machine.stage(stage.moves[Event.FAILED if bad else Event.DONE])
+    _rest(connection, row, stage, now, message or stage.meaning)
+
+
+def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *, message: str = "") -> None:
+    """Move a job on whose stage has no open task left; `row` tells how many ended badly."""
+    stage = machine.stage(row.stage)
+    event = Event.FAILED if row.failed else Event.DONE
+    enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=message if row.failed else "")
+
+
+def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, message: str) -> None:
+    """Let nothing more of a job be claimed; the orchestrator moves it on as soon as nothing of it runs."""
+    values: dict[str, Any] = {"stopping": target.name, "work": STOPPING, "paused": False, "message": message}
+    if target.status is not Status(row.status):
+        values["status"] = target.status.value
+    change(connection, row.id, now, **values)
+    log(connection, row.id, now, message, stage=row.stage, level=LogLevel.WARNING)
+    notify(connection)
+
+
+def tell(connection: Connection, row: Any, status: Status, now: datetime) -> None:
+    """Note whom to call back because a job has come to this status."""
+    url = (row.request.get("subscriber") or {}).get(_CALLBACKS.get(status, ""))
+    if url:
+        callback = {"job_id": row.id, "event": status.value, "url": url, "attempt": 0, "due": now}
+        connection.execute(NEW_CALLBACK, callback)
+
+
+def _work(
+    connection: Connection,
+    row: Any,
+    stage: Stage,
+    now: datetime,
+    *,
+    tasks: int,
+    open: int,
+    failed: int,
+    status: Status | None,
+) -> None:
+    paused = Level(row.level).pauses_at(stage.pause)
+    message = f"waits for `continue` before the stage {stage.name!r}" if paused else stage.meaning
+    change(
+        connection,
+        row.id,
+        now,
+        stage=stage.name,
+        status=(status or stage.status).value,
+        work="" if paused else stage.task,
+        paused=paused,
+        stopping="",
+        message=message,
+        tasks=tasks,
+        open=open,
+        failed=failed,
+        finished=None,
+    )
+    log(connection, row.id, now, message, stage=stage.name)
+    notify(connection)
+
+
+def _rest(connection: Connection, row: Any, stage: Stage, now: datetime, message: str) -> None:
+    """The job is in a stage without tasks: at its end, or until a person moves it."""
+    change(
+        connection,
+        row.id,
+        now,
+        stage=stage.name,
+        status=stage.status.value,
+        work="",
+        paused=False,
+        stopping="",
+        message=message,
+        tasks=0,
+        open=0,
+        finished=now,
+    )
+    level = LogLevel.ERROR if stage.status is Status.FAILED else LogLevel.INFO
+    log(connection, row.id, now, message, stage=stage.name, level=level)
+    tell(connection, row, stage.status, now)
+    notify(connection)
+
+
+def _states_of(connection: Connection, id: str, stage: str) -> dict[TaskState, int]:
+    rows = connection.execute(OF_STAGE, {"job": id, "stage": stage})
+    return {TaskState(row.state): row.number for row in rows}

@@ -1,0 +1,106 @@
+"""A ledger with some small processes, on both databases, and ways to drive it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from prismcube.catalogue import Catalogue
+from prismcube.jobs.claims import Claims
+from prismcube.jobs.definitions import Definition
+from prismcube.jobs.entities import End, Job, NewJob, Order, Outcome
+from prismcube.jobs.ledger import Ledger
+from prismcube.model.machine import Event, Level, Machine, Stage, Status, simple_machine
+
+FAN = Machine(
+    (
+        Stage(
+            name="prepare",
+            meaning="It looks what there is to do.",
+            status=Status.RUNNING,
+            task="fan.prepare",
+            moves={Event.DONE: "work", Event.FAILED: "prepare-failed", Event.CANCEL: "rollback"},
+        ),
+        Stage(
+            name="work",
+            meaning="It works.",
+            status=Status.RUNNING,
+            task="fan.work",
+            fans_out=True,
+            pause=Level.MAJOR,
+            moves={Event.DONE: "publish", Event.FAILED: "work-failed", Event.CANCEL: "rollback"},
+        ),
+        Stage(
+            name="publish",
+            meaning="It publishes.",
+            status=Status.RUNNING,
+            task="fan.publish",
+            pause=Level.CRITICAL,
+            moves={Event.DONE: "done", Event.FAILED: "publish-failed", Event.CANCEL: "rollback"},
+        ),
+        Stage(name="done", meaning="All is done.", status=Status.SUCCESSFUL),
+        *(
+            Stage(
+                name=f"{name}-failed",
+                meaning="It waits for a person.",
+                status=Status.FAILED,
+                moves={Event.RETRY: name, Event.CANCEL: "rollback"},
+            )
+            for name in ("prepare", "work", "publish", "rollback")
+            if name != "rollback"
+        ),
+        Stage(
+            name="rollback",
+            meaning="It takes back what it has begun.",
+            status=Status.DISMISSED,
+            task="fan.rollback",
+            moves={Event.DONE: "cancelled", Event.FAILED: "rollback-failed"},
+        ),
+        Stage(
+            name="rollback-failed",
+            meaning="It could not take all back.",
+            status=Status.FAILED,
+            moves={Event.RETRY: "rollback"},
+        ),
+        Stage(name="cancelled", meaning="Given up by a person.", status=Status.DISMISSED),
+    )
+)
+
+DEFINITIONS = {
+    "fan": Definition(machine=FAN, attempts=2),
+    "one": Definition(machine=simple_machine("one", meaning="It works."), attempts=2),
+}
+
+
+class Driver:
+    """Claims and ends tasks by hand."""
+
+    def __init__(self, ledger: Ledger, me: str = "me") -> None:
+        self.ledger = ledger
+        self.claims = Claims(ledger, me)
+        assert self.claims.lead({})
+
+    def submit(self, process: str = "one", **values: Any) -> Job:
+        return self.ledger.submit(NewJob(process=process, **values))[0]
+
+    def claim(self, kind: str, limit: int = 100) -> list[Order]:
+        return self.claims.claim(kind, limit)
+
+    def end(
+        self, order: Order, end: End = End.DONE, *, result: Mapping[str, Any] | None = None, message: str = ""
+    ) -> int:
+        return self.claims.finish(
+            [Outcome(task=order.task, attempt=order.attempt, end=end, result=result or {}, message=message)]
+        )
+
+
+@pytest.fixture
+def ledger(catalogue: Catalogue) -> Ledger:
+    return Ledger(catalogue.engine, DEFINITIONS)
+
+
+@pytest.fixture
+def driver(ledger: Ledger) -> Driver:
+    return Driver(ledger)
