@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Table, exc, insert, text
+from sqlalchemy import Connection, Table, exc, text
 
 from prismcube.catalogue.dialects import POSTGRESQL
 from prismcube.catalogue.types import Geometry
@@ -39,12 +39,14 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
     """Store many new rows, all with the same columns."""
     if not rows:
         return
-    if connection.dialect.name != POSTGRESQL:
-        connection.execute(insert(table), rows)
-        return
     names = [*rows[0]]
     converters = [(name, _converter(connection, table.c[name].type)) for name in names]
     quoted = ", ".join(map(connection.dialect.identifier_preparer.quote, names))
+    if connection.dialect.name != POSTGRESQL:  # past SQLAlchemy, which takes 40 µs a row to look at its parameters
+        marks = ", ".join("?" * len(names))
+        values = [tuple(convert(row[name]) for name, convert in converters) for row in rows]
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})", values)  # noqa: S608  # names of ours
+        return
     statement = f"COPY {table.name} ({quoted}) FROM STDIN"
     try:
         raw: Any = connection.connection  # psycopg's own, which SQLAlchemy has no types for

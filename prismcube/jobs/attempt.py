@@ -77,8 +77,8 @@ RESULTS = (
 
 
 def execute(order: Order, ledger: Ledger, bodies: Mapping[str, Body], scratch: Path) -> Outcome:
-    """Carry out an attempt; never raises. `scratch` is where attempts have folders of their own."""
-    attempt = Attempt(order, ledger, scratch / f"{order.task}-{order.attempt}")
+    """Carry out an attempt; never raises. `scratch` is its folder, made when it is needed."""
+    attempt = Attempt(order, ledger, scratch)
     try:
         attempt.check()
         body = bodies.get(order.kind)

@@ -6,16 +6,16 @@ that follows: the tasks that waited for it, the counts of its job, the job's nex
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import batched
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Text, and_, bindparam, case, delete, func, select, update
 
-from prismcube.catalogue.bulk import CHUNK
+from prismcube.catalogue.dialects import Condition
 from prismcube.catalogue.job_tables import edge, job, task
 from prismcube.jobs import moves
 from prismcube.jobs.decisions import Verdict, judge, moved
@@ -40,7 +40,16 @@ CLAIMABLE = (
     .order_by(job.c.rank, job.c.created, job.c.id, task.c.id)
     .limit(bindparam("limit"))
 )
-BY_IDS = task.c.id.in_(bindparam("ids", expanding=True))
+
+
+class _listed(Condition):
+    """An id is in a list, which is one parameter: a parameter for each id takes longer than the rest of a claim."""
+
+    sqlite = "{0} IN (SELECT value FROM json_each({1}))"
+    postgresql = "{0} IN (SELECT value::bigint FROM json_array_elements_text({1}::json))"
+
+
+BY_IDS = _listed(task.c.id, bindparam("ids", type_=Text))
 CLAIM = (
     update(task)
     .where(BY_IDS)
@@ -63,19 +72,24 @@ RUNNING = (
     .join(job, job.c.id == task.c.job_id)
     .where(task.c.state == TaskState.RUNNING.value)
 )
+ENDED_WELL = {
+    "state": TaskState.DONE.value,
+    "progress": 1.0,
+    "owner": "",
+    "finished": bindparam("now", type_=task.c.finished.type),
+}
 DONE = (
     update(task)
     .where(task.c.id == bindparam("one"))
     .values(
-        state=TaskState.DONE.value,
-        progress=1.0,
-        owner="",
-        finished=bindparam("now", type_=task.c.finished.type),
         message=bindparam("told"),
         result=bindparam("came", type_=task.c.result.type),
         bytes=bindparam("read"),
+        **ENDED_WELL,
     )
 )
+DONE_BARELY = update(task).where(BY_IDS).values(**ENDED_WELL)
+"""Of tasks that have nothing to tell but that they are done."""
 NOT_DONE = (
     update(task)
     .where(task.c.id == bindparam("one"))
@@ -91,7 +105,7 @@ NOT_DONE = (
 )
 CHILDREN = (
     select(edge.c.child, func.count().label("number"))
-    .where(edge.c.parent.in_(bindparam("ids", expanding=True)))
+    .where(_listed(edge.c.parent, bindparam("ids", type_=Text)))
     .group_by(edge.c.child)
 )
 LESS_TO_WAIT_FOR = (
@@ -112,7 +126,7 @@ BEREFT = (
     select(task.c.id, task.c.job_id)
     .distinct()
     .join(edge, edge.c.child == task.c.id)
-    .where(edge.c.parent.in_(bindparam("ids", expanding=True)), task.c.state == TaskState.WAITING.value)
+    .where(_listed(edge.c.parent, bindparam("ids", type_=Text)), task.c.state == TaskState.WAITING.value)
 )
 WAKE = (
     update(task)
@@ -169,8 +183,7 @@ class Claims:
             rows = connection.execute(CLAIMABLE, {"kind": kind, "limit": limit}).all()
             if not rows:
                 return []
-            for some in batched(rows, CHUNK):
-                connection.execute(CLAIM, {"ids": [row.id for row in some], "me": self.me, "now": now})
+            connection.execute(CLAIM, {"ids": _list([row.id for row in rows]), "me": self.me, "now": now})
             again = [row for row in rows if row.attempt]
             for row in again:  # what an attempt has handed over that did not end well
                 connection.execute(HANDED_OVER, {"job": row.job_id, "ids": [row.id]})
@@ -198,10 +211,8 @@ class Claims:
         if not came:
             return 0
         with self._leading() as connection:
-            rows: list[Any] = []
-            for some in batched(sorted(came), CHUNK):
-                rows += connection.execute(MINE, {"ids": some, "me": self.me}).all()
-            rows = [row for row in rows if row.attempt == came[row.id].attempt]
+            found = connection.execute(MINE, {"ids": _list(sorted(came)), "me": self.me})
+            rows = [row for row in found if row.attempt == came[row.id].attempt]
             jobs = moves.lock(connection, (row.job_id for row in rows))
             verdicts = []
             for row in rows:
@@ -271,8 +282,13 @@ class Claims:
         others = [verdict for verdict in verdicts if verdict.state is not TaskState.DONE]
         good, bad, read = Counter[str](), Counter[str](), Counter[str]()
         results: dict[str, dict[str, Any]] = defaultdict(dict)
-        if done:
-            connection.execute(DONE, [_done_values(came[one.task], now) for one in done])
+        bare = [one.task for one in done if not came[one.task].result and not came[one.task].message]
+        if bare:
+            connection.execute(DONE_BARELY, {"ids": _list(bare), "now": now})
+        if len(bare) < len(done):
+            kept = {one.task for one in done}.difference(bare)
+            values = [_done_values(came[id], now) for id in sorted(kept)]
+            connection.execute(DONE, values)
         for one in done:
             result = came[one.task].result
             good[job_of[one.task]] += 1
@@ -309,16 +325,15 @@ class Claims:
         moves.log(connection, id, now, told + again, stage=stage, level=level, task_id=verdict.task)
 
     def _free_children(self, connection: Connection, ids: Sequence[int]) -> None:
-        for some in batched(ids, CHUNK):
-            found = connection.execute(CHILDREN, {"ids": some}).all()
-            if found:
-                connection.execute(LESS_TO_WAIT_FOR, [{"one": row.child, "number": row.number} for row in found])
+        found = connection.execute(CHILDREN, {"ids": _list(ids)}).all() if ids else []
+        if found:
+            connection.execute(LESS_TO_WAIT_FOR, [{"one": row.child, "number": row.number} for row in found])
 
     def _fell_with(self, connection: Connection, ids: Sequence[int], now: datetime) -> Counter[str]:
         """Cancel the tasks that waited for some that will never be done, and those that waited for these."""
         fallen = Counter[str]()
         while ids:
-            rows = connection.execute(BEREFT, {"ids": list(ids)}).all()
+            rows = connection.execute(BEREFT, {"ids": _list(ids)}).all()
             message = "what it waits for has failed"
             values = [
                 {"one": row.id, "to": "cancelled", "faults": 0, "lost": 0, "until": None, "ended": now, "told": message}
@@ -362,6 +377,10 @@ class Claims:
             f"its {row.seconds:g} s are over" if late else f"its tasks have read more than {row.most_bytes:,} bytes"
         )
         moves.stop(connection, row, target, now, message=f"stopped: {reason}; what is done stays, and a retry goes on")
+
+
+def _list(ids: Sequence[int]) -> str:
+    return json.dumps(ids)
 
 
 def _why(connection: Connection, row: Any) -> str:

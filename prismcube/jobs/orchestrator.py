@@ -77,24 +77,29 @@ class Orchestrator:
         self._engine = engine
         self._windows = windows
         self._every_second = every_second
+        self._stop = threading.Event()
         self._leads = False
         self._renewed = self._tended = float("-inf")
         self._kinds: dict[tuple[int, int], str] = {}
         self._ended: list[Outcome] = []
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; then what has not ended is given up, for the next one to do."""
+    def stop(self) -> None:
+        """Let `run` come to its end; from any thread, or from a handler of signals."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until it is stopped; then what has not ended is given back, for the next one to do."""
         with Wake(self._ledger.engine) as wake:
             self._engine.start(wake.set)
             try:
-                while not stop.is_set():
+                while not self._stop.is_set():
                     try:
                         wake.wait(self.cycle())
                     except NotLeader:
                         self._step_down()
                     except (CatalogueUnavailable, SQLAlchemyError) as error:
                         LOG.warning("the ledger does not answer, trying again: %s", error)
-                        stop.wait(AGAIN_SECONDS)
+                        self._stop.wait(AGAIN_SECONDS)
             finally:
                 self._engine.close()
                 self._give_back()

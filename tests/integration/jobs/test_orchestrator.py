@@ -1,0 +1,138 @@
+"""The orchestrator with the local engine: jobs run to their end, whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ledger_toys
+import pytest
+
+from prismcube.catalogue import Catalogue
+from prismcube.jobs.engines.local import LocalEngine
+from prismcube.jobs.entities import Job, NewJob, TaskState
+from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.model.machine import Status
+
+LONG = 120
+"""Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
+
+
+@pytest.fixture
+def ledger(catalogue: Catalogue) -> Ledger:
+    return Ledger(catalogue.engine, ledger_toys.DEFINITIONS)
+
+
+@pytest.fixture
+def start(ledger: Ledger, url: str, tmp_path: Path) -> Iterator[Callable[..., Orchestrator]]:
+    """Starts an orchestrator of two processes in a thread; all are stopped at the end."""
+    running: list[tuple[Orchestrator, threading.Thread]] = []
+
+    def begin(**windows: int) -> Orchestrator:
+        engine = LocalEngine(partial(ledger_toys.runtime, url), processes=2, scratch=tmp_path / "scratch")
+        orchestrator = Orchestrator(ledger, engine, windows=Windows(by_kind=windows))
+        thread = threading.Thread(target=orchestrator.run)
+        thread.start()
+        running.append((orchestrator, thread))
+        return orchestrator
+
+    yield begin
+    for orchestrator, _ in running:
+        orchestrator.stop()
+    for _, thread in running:
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+def toy(ledger: Ledger, do: str, **inputs: Any) -> Job:
+    return ledger.submit(NewJob(process="toy", inputs={"do": do, **inputs}))[0]
+
+
+def wait(ledger: Ledger, one: Job, until: Callable[[Job], bool] = lambda job: job.status.is_final) -> Job:
+    deadline = time.monotonic() + LONG
+    while not until(job := ledger.get(one.id)):
+        assert time.monotonic() < deadline, f"{job}, {ledger.tasks(one.id)}"
+        time.sleep(0.02)
+    return job
+
+
+def test_jobs_run_to_their_end(ledger: Ledger, start: Any, tmp_path: Path) -> None:
+    start()
+    many = ledger.submit(NewJob(process="many", inputs={"number": 50, "folder": str(tmp_path)}))[0]
+    assert wait(ledger, toy(ledger, "echo", text="ö")).results == {"echo": "ö"}
+    assert wait(ledger, many).status is Status.SUCCESSFUL
+    assert {path.name for path in tmp_path.glob("effect-*")} == {f"effect-{n}" for n in range(50)}
+    assert (tmp_path / "log").read_text().count("begin") == 50
+    assert not [*(tmp_path / "scratch").glob("*/*")]
+
+
+def test_failures_say_why(ledger: Ledger, start: Any) -> None:
+    start()
+    refused, broken = toy(ledger, "refuse"), toy(ledger, "break")
+    assert wait(ledger, refused).message == "do: is refused"
+    assert wait(ledger, toy(ledger, "stumble")).status is Status.SUCCESSFUL
+    (task,) = ledger.tasks(broken.id)
+    assert task.state is TaskState.DELAYED
+    assert task.message.startswith("RuntimeError: unforeseen (in ledger_toys.py, line ")
+
+
+def test_task_that_kills_its_process_is_parked_and_others_go_on(ledger: Ledger, start: Any, tmp_path: Path) -> None:
+    start()
+    many = ledger.submit(NewJob(process="many", inputs={"number": 20, "seconds": 0.05, "folder": str(tmp_path)}))[0]
+    died = wait(ledger, toy(ledger, "die"))
+    assert died.status is Status.FAILED
+    assert died.message == (
+        "parked: its process died 3 times; the last time: its process was ended by SIGKILL, perhaps for want of memory"
+    )
+    (task,) = ledger.tasks(died.id)
+    assert (task.state, task.attempt, task.failures, task.losses) == (TaskState.PARKED, 3, 0, 3)
+    assert wait(ledger, many).status is Status.SUCCESSFUL
+
+
+def test_cancel_kills_what_does_not_listen(ledger: Ledger, start: Any, tmp_path: Path) -> None:
+    start()
+    file = tmp_path / "pid"
+    one = toy(ledger, "deaf", file=str(file), seconds=LONG)
+    wait(ledger, one, lambda job: file.exists() and file.read_text() != "")
+    pid = int(file.read_text())
+    ledger.cancel(one.id)
+    begun = time.monotonic()
+    assert wait(ledger, one, lambda job: job.finished is not None).stage == "cancelled"
+    assert time.monotonic() - begun < LONG / 2  # it has not slept to its end
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert file.read_text() == str(pid)
+
+
+def test_progress_is_seen_while_it_works(ledger: Ledger, start: Any) -> None:
+    start()
+    one = toy(ledger, "sleep", seconds=3)
+    wait(ledger, one, lambda job: 0 < ledger.running(job.id) < 1)
+    assert wait(ledger, one).status is Status.SUCCESSFUL
+
+
+def test_windows_bound_what_runs_at_once(ledger: Ledger, start: Any, tmp_path: Path) -> None:
+    start(**{"many.work": 1})
+    many = ledger.submit(NewJob(process="many", inputs={"number": 10, "seconds": 0.05, "folder": str(tmp_path)}))[0]
+    wait(ledger, many)
+    lines = (tmp_path / "log").read_text().split("\n")
+    assert [line.split()[0] for line in lines if line] == ["begin", "end"] * 10
+
+
+def test_another_orchestrator_waits_and_takes_over(ledger: Ledger, start: Any, tmp_path: Path) -> None:
+    first = start()
+    wait(ledger, toy(ledger, "echo"))
+    second = start()
+    many = ledger.submit(NewJob(process="many", inputs={"number": 100, "seconds": 0.05, "folder": str(tmp_path)}))[0]
+    wait(ledger, many, lambda job: job.done > 5)
+    assert (first.about()["leads"], second.about()["leads"]) == (True, False)
+    first.stop()
+    assert wait(ledger, many).status is Status.SUCCESSFUL
+    assert second.about()["leads"]
+    assert len([*tmp_path.glob("effect-*")]) == 100
