@@ -263,7 +263,7 @@ def clean(tools: Tools, work: Work, payload: Payload) -> Payload:
     present = _managed(tools, old)
     deletion = None
     if present:
-        inputs = {"datasets": to_ranges(present), "status": "to-delete"}
+        inputs = {"datasets": to_ranges(present), "status": "to-delete", "grace": tools.grace}
         deletion = tools.submit("delete-datasets", inputs, key=f"{work.job}/clean")
         work.log(f"job {deletion} deletes {len(present)} old datasets with their files")
     if len(old) > len(present):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
 
@@ -20,6 +22,7 @@ from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.errors import Conflict, SourceError
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.machines import DELETE_DATASETS
+from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.work import LogLevel, NewTask, Work
 from processes.inputs import COLLECTION, DATASETS, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
@@ -46,6 +49,13 @@ _INPUTS = {
         description="Only datasets of this status.",
         schema={"enum": [one.value for one in DatasetStatus]},
         example="to-delete",
+    ),
+    "grace": Input(
+        title="Grace",
+        description="Seconds that files stay after readers don't see their datasets any more: cubes that are being "
+        "read may have been planned before.",
+        schema={"type": "number", "minimum": 0, "maximum": 3600, "default": 0},
+        example=60,
     ),
 }
 
@@ -100,11 +110,12 @@ def mark_all(tools: Tools, work: Work, payload: Payload) -> Payload:
     """Readers don't see them any more."""
     del payload
     mark(tools.catalogue, _ids(work), job=work.job)
-    return {}
+    return {"time": format_instant(datetime.now(UTC))}
 
 
 def delete_files(tools: Tools, work: Work, payload: Payload) -> Payload:
     """Some files; those that can be deleted are, also when others can't."""
+    _wait(work)
     gone, problems = [], []
     files = payload["files"]
     for number, (id, uri) in enumerate(files, start=1):
@@ -119,6 +130,15 @@ def delete_files(tools: Tools, work: Work, payload: Payload) -> Payload:
         more = f" (and {len(problems) - 1} more, see the log)" if len(problems) > 1 else ""
         raise SourceError(problems[0].uri, f"{problems[0].reason}{more}")
     return {"gone": to_ranges(gone)}
+
+
+def _wait(work: Work) -> None:
+    """Until nobody reads the files any more who planned it before the datasets were marked."""
+    marked = next((parse_instant(one["time"]) for one in work.previous("mark")), datetime.now(UTC))
+    until = marked + timedelta(seconds=float(work.inputs.get("grace") or 0))
+    while (left := (until - datetime.now(UTC)).total_seconds()) > 0:
+        work.progress(0, f"waits {left:.0f} s for readers")
+        time.sleep(min(left, 0.5))
 
 
 def remove_rows(tools: Tools, work: Work, payload: Payload) -> Payload:

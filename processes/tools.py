@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from prismcube.catalogue import Catalogue
@@ -30,5 +29,5 @@ class Tools:
     """That a task may use to compress."""
     memory: int = 2**30
     """Bytes that a task may use for pixels."""
-    gdal: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """GDAL's options while it writes, beside those of the files."""
+    grace: float = 60
+    """Seconds that files stay which others have replaced: cubes that are being read may have been planned before."""

@@ -22,12 +22,13 @@ from prismcube.consolidation.selection import Chosen, Selection, choose, dataset
 from prismcube.consolidation.settings import mapping_of, params_of
 from prismcube.consolidation.slab import CellPlan, Slab, plan_cell, plan_collapsed
 from prismcube.consolidation.targets import DEFAULT, Template
+from prismcube.cube.places import Places
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.cells import Cell
 from prismcube.model.consolidation import ConsolidationParams
 from prismcube.model.custom_cells import area_on_globe
 from prismcube.model.entities import Dataset, DatasetStatus, Instance, Record, Variable
-from prismcube.model.formats import ValueMapping
+from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.globe import polygons
 from prismcube.model.layout import CustomGrid, Layout, SingleCell
 from prismcube.model.period import parse_instant
@@ -94,6 +95,12 @@ class Target:
     def mapping(self) -> ValueMapping:
         """Of the values that are stored."""
         return mapping_of(self.params, self.variable)
+
+    @property
+    def stored(self) -> DataFormat:
+        """Type and nodata of the numbers in the files."""
+        format = self.params.format
+        return DataFormat(dtype=format.dtype, nodata=None if self.has_alpha else format.nodata)
 
     @property
     def has_alpha(self) -> bool:
@@ -194,10 +201,11 @@ class Planner:
             raise InvalidInput("layout", f"some of the datasets lie beyond its cells, at {where}")
 
     def _of_cell(self, instance: int, cell: Cell, reach: float) -> list[Dataset]:
-        """All active datasets of an instance that touch a cell."""
+        """All active datasets of an instance that may have a pixel in a cell."""
         near = polygons(shapely.buffer(cell.footprint(), reach, quad_segs=2)) if reach else cell.footprint()
-        anything = replace(self.chosen, records=None)
-        return [*datasets(self._catalogue, anything, instance=instance, area=area_on_globe(near, "layout"))]
+        anything, places = replace(self.chosen, records=None), Places(cell.grid)
+        found = datasets(self._catalogue, anything, instance=instance, area=area_on_globe(near, "layout"))
+        return [one for one in found if any(True for _ in places.of(one.grid))]
 
     def _plan(self, target: Target, cell: Cell, theirs: list[Dataset], records: set[int] | None) -> CellPlan:
         area = self.chosen.area
@@ -242,7 +250,7 @@ class Planner:
         """Its numbers are those that would be written."""
         return (
             one.slant is None
-            and one.format.stores_like(target.params.format)
+            and one.format.stores_like(target.stored)
             and same_mapping(one.mapping, target.mapping)
             and one.bands == tuple(range(1, len(target.variable.bands) + 1))
         )

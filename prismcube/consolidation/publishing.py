@@ -28,7 +28,6 @@ from prismcube.consolidation.valid import ValidMap
 from prismcube.consolidation.writing import Written
 from prismcube.errors import PrismcubeError, SourceError
 from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
-from prismcube.model.formats import DataFormat
 from prismcube.model.globe import polygons
 from prismcube.model.layout import Layout
 from prismcube.storage import store
@@ -151,7 +150,6 @@ class Publisher:
         self, file: WrittenFile, one: Written, record: Record, copied: Mapping[int | None, Dataset]
     ) -> Dataset:
         target, cell = self.targets[file.slab.instance], file.slab.cell
-        params = target.params
         footprint = (
             copied[one.copied].footprint if one.copied else ValidMap.from_text(cell.grid, one.valid).footprint(cell)
         )
@@ -163,7 +161,7 @@ class Publisher:
             uri=file.slab.uri,
             subdir=one.subdir,
             bands=tuple(range(1, len(target.variable.bands) + 1)),
-            format=DataFormat(dtype=params.format.dtype, nodata=params.format.nodata),
+            format=target.stored,
             mapping=target.mapping,
             grid=cell.grid,
             footprint=footprint,

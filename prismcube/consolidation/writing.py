@@ -38,6 +38,7 @@ from prismcube.model.formats import DataFormat, ValueMapping, cast
 from prismcube.model.grid import Grid
 from prismcube.model.grouping import Group
 from prismcube.model.layout import Layout
+from prismcube.raster import alpha as alpha_item
 from prismcube.raster.geokeys import can_name, georeference
 from prismcube.storage.store import stat
 from prismcube.storage.uri import gdal_path, without_secret
@@ -47,9 +48,6 @@ from prismcube.tiff.image import Image
 from prismcube.tiff.pages import Page as TiffPage
 from prismcube.tiff.pages import open_pages
 from prismcube.tiff.publish import writing_to
-
-ALPHA_NAME = "VALIDITY"
-"""GDAL's item of a file whose last band tells which pixels are valid: it is `ALPHA` then."""
 
 STRIP_ROWS = 256
 """Rows of a strip are a multiple of it, where there is memory for so many."""
@@ -202,7 +200,7 @@ class _Job:
         """True when its sources' numbers are those to be written: they need not be made external and back."""
         target, sources = self.writer.target, [self.datasets[id] for id in page.datasets]
         return all(
-            same_mapping(one.mapping, target.mapping) and one.format.stores_like(self.params.format) for one in sources
+            same_mapping(one.mapping, target.mapping) and one.format.stores_like(target.stored) for one in sources
         ) and (target.mapping.exponent == 1)
 
     def _whole(
@@ -270,7 +268,7 @@ class _Job:
 
     def _plan(self, pages: Sequence[Page], grid: Grid, *, as_stored: bool) -> CubePlan:
         variable, instance = self.writer.target.variable, self.writer.target.instance.id or 0
-        format = _plain(self.params.format) if as_stored else variable.format
+        format = self.writer.target.stored if as_stored else variable.format
         how = self.params.resampling
         fields = tuple(
             StoredField(name=f"b{band}", instance_id=instance, band=band, format=format, resampling=how)
@@ -298,7 +296,7 @@ class _Job:
         raise SourceError(uri, f"could not be consolidated: {one.message}")
 
     def _write(self, draft: Draft, one: Slice, *, as_stored: bool) -> None:
-        to, mapping = self.params.format, self.writer.target.mapping
+        to, mapping = self.writer.target.stored, self.writer.target.mapping
         for band, (data, valid) in enumerate(zip(one.data, one.valid, strict=True), start=1):
             rows = data
             if not as_stored and not (mapping.is_identity and self.writer.target.variable.format.stores_like(to)):
@@ -310,11 +308,12 @@ class _Job:
     def _write_nothing(self, draft: Draft, strip: Grid) -> None:
         bands = len(self.writer.target.variable.bands)
         nothing = np.zeros(strip.shape, dtype=bool)
-        empty = cast(np.zeros(strip.shape, dtype=self.params.format.dtype), nothing, self.params.format)
+        to = self.writer.target.stored
+        empty = cast(np.zeros(strip.shape, dtype=to.dtype), nothing, to)
         for band in range(1, bands + 1):
             draft.write(empty, band=band)
         if self.writer.target.has_alpha:
-            draft.write(_alpha(nothing, self.params.format), band=bands + 1)
+            draft.write(_alpha(nothing, to), band=bands + 1)
 
     def _path(self, page: Page) -> Path:
         return self.scratch / f"{self.slab.pages.index(page):06}.tif"
@@ -336,7 +335,7 @@ class _Job:
         return Image(
             height=grid.height,
             width=grid.width,
-            format=DataFormat(dtype=self.params.format.dtype, nodata=None if alpha else self.params.format.nodata),
+            format=self.writer.target.stored,
             bands=len(variable.bands) + alpha,
             block_height=layout.block_height,
             block_width=layout.block_width,
@@ -349,7 +348,7 @@ class _Job:
             georeference=georeference(grid.crs, grid.transform),
             name=record.name,
             time=record.time,
-            metadata={ALPHA_NAME: "ALPHA"} if alpha else {},
+            metadata={alpha_item.NAME: alpha_item.VALUE} if alpha else {},
             alpha=alpha,
             descriptions=(*variable.bands, "validity") if alpha else variable.bands,
             scale=scale,
@@ -366,11 +365,6 @@ class _Job:
 def _own_draft(path: Path, image: Image, pool: ThreadPoolExecutor) -> Iterator[Draft]:
     with writing_draft(path, image, pool=pool) as draft:
         yield draft
-
-
-def _plain(format: DataFormat) -> DataFormat:
-    """The type and nodata alone."""
-    return DataFormat(dtype=format.dtype, nodata=format.nodata)
 
 
 def _alpha(valid: npt.NDArray[np.bool_], format: DataFormat) -> npt.NDArray[Any]:

@@ -4,7 +4,8 @@ Rules (docs/concepts/pixels.md):
 
 - a grid on the file's own lattice is copied pixel for pixel, no resampling takes place;
 - any other grid is warped by GDAL, each pixel placed by PROJ, with kernels widened as the plan says;
-- each band is judged by its own nodata, never by that of the bands beside it.
+- each band is judged by its own nodata, never by that of the bands beside it; but by the last band of a file that says
+  it is for that (`prismcube.raster.alpha`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from prismcube.errors import SourceError
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.model.slant import Slant
+from prismcube.raster.alpha import has_alpha, valid_in, warped_by_alpha
 from prismcube.raster.opening import opened
 from prismcube.raster.warp import Pixels, warped
 from prismcube.storage.uri import without_secret
@@ -63,10 +65,14 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
     if row0 >= row1 or col0 >= col1:
         return data, valid
     with _opened(source, bands, level) as dataset:
-        read = dataset.read(list(bands), window=Window(col0, row0, col1 - col0, row1 - row0))
+        window = Window(col0, row0, col1 - col0, row1 - row0)
+        read = dataset.read(list(bands), window=window)
+        found = source.format.valid(read)
+        if has_alpha(dataset, source.format, bands):
+            found &= valid_in(dataset, window)
     inside = (slice(None), slice(row0 - row, row1 - row), slice(col0 - col, col1 - col))
     data[inside] = read
-    valid[inside] = source.format.valid(read)
+    valid[inside] = found
     return data, valid
 
 
@@ -80,6 +86,8 @@ def read_warp(
     Raises SourceError when the file can't be opened, read or warped.
     """
     with _opened(source, bands, level) as dataset:
+        if has_alpha(dataset, source.format, bands):
+            return warped_by_alpha(dataset, bands, source.format, target, resampling=resampling, scale=scale)
         return warped(
             rasterio.band(dataset, list(bands)),
             (source.slant or source.grid).transform,

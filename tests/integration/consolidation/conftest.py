@@ -17,7 +17,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from ingester.index import Indexer, parse_mapping
+from ingester.index import Indexer, read_mapping
 from ingester.validation import check_dataset, dataset_of, header_of
 from prismcube.catalogue import Catalogue, FileEntry, Holding
 from prismcube.catalogue.datasets import DatasetFilter
@@ -185,7 +185,7 @@ class Bench:
         catalogue.managed = self.managed.as_uri()
         self.jobs: dict[str, FakeJob] = {}
         self._keys: dict[str, str] = {}
-        self.tools = Tools(catalogue=catalogue, submit=self._submit, threads=2)
+        self.tools = Tools(catalogue=catalogue, submit=self._submit, threads=2, grace=0)
         self._numbers = itertools.count(1)
 
     def job(self, process: Process, **inputs: Any) -> FakeJob:
@@ -211,7 +211,7 @@ class Bench:
 
     def index(self, mapping: Path, folder: Path) -> None:
         """Index real images by a mapping of the examples."""
-        summary = Indexer(self.catalogue, parse_mapping(mapping.read_text())).run([folder])
+        summary = Indexer(self.catalogue, read_mapping(mapping)).run([folder])
         assert not summary.failed
 
     def variable(self, name: str = "v", *, bands: tuple[str, ...] = ("b",), **format: Any) -> int:

@@ -1,0 +1,235 @@
+"""Jobs that are broken off anywhere, run again, fail, are cancelled: nothing is lost, nothing has effect twice."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from prismcube.errors import Conflict, SourceError
+from prismcube.model.entities import DatasetStatus
+from prismcube.model.grid import Grid
+from prismcube.model.machine import Event
+
+GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
+STAGES = ("prepare", "consolidate", "index", "swap", "clean")
+
+
+@pytest.fixture
+def three(bench, pixels):
+    bench.variable()
+    for day in range(3):
+        bench.add(pixels(100, 150, seed=day, empty=[(slice(0, 40), slice(0, 70))]), day=day)
+    return bench
+
+
+def state(bench):
+    """All that a job may change."""
+    every = bench.datasets(None)
+    return (
+        [(one.id, one.status) for one in every],
+        bench.catalogue.datasets.locks(one.id for one in every),
+        [one.uri for one in bench.catalogue.containers.list(limit=10_000)],
+        bench.files(),
+    )
+
+
+def test_every_task_may_run_twice(three, same_cubes):
+    """As when its result was lost: each body once more after it has ended well."""
+    before = three.cube(GRID)
+    job = three.consolidate(instances=["v/i"], layout=three.layout())
+    for name in STAGES:
+        assert job.stage.name == name
+        for _ in range(2):
+            for task in list(job.tasks[name]):
+                job.attempt(task)
+                assert task.error is None
+        job.move(Event.DONE)
+    assert job.stage.name == "done"
+    same_cubes(before, three.cube(GRID))
+    assert len(three.datasets()) == 18
+    assert len(three.datasets(None)) == 18 + 3
+    assert job.results["datasets"] == 18
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_task_that_is_killed_within_is_done_again(three, same_cubes, killed, monkeypatch, stage):
+    """At the first write of each stage: to a file, or to the catalogue."""
+    before = three.cube(GRID)
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until=stage)
+    places = {
+        "prepare": "prismcube.catalogue.datasets.Datasets.lock",
+        "consolidate": "prismcube.tiff.assemble.copy_range",
+        "index": "prismcube.catalogue.datasets.Datasets.lock",
+        "swap": "prismcube.catalogue.datasets.Datasets.unlock",
+        "clean": "prismcube.catalogue.containers.Containers.get_many",
+    }
+
+    def kill(*args, **more):
+        raise killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places[stage], kill)
+        with pytest.raises(killed):
+            job.attempt(job.open_tasks()[0])
+    same_cubes(before, three.cube(GRID))
+    job.run()
+    assert job.stage.name == "done", job.error
+    same_cubes(before, three.cube(GRID))
+    assert list(three.managed.rglob(".*")) == []
+    assert three.catalogue.datasets.locks(one.id for one in three.datasets(None)) == {}
+
+
+def test_what_a_killed_writer_has_left_is_taken_over(three):
+    """A part beside the file, as after kill -9: the next attempt begins with it."""
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until="consolidate")
+    task = job.open_tasks()[0]
+    path = three.managed / task.payload["uri"].rpartition("ours/")[2]
+    path.parent.mkdir(parents=True)
+    (path.parent / f".{path.name}.part").write_bytes(b"half a file")
+    job.run()
+    assert job.stage.name == "done"
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("stage", ["prepare", "consolidate", "index", "swap"])
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_cancel_takes_everything_back(three, same_cubes, stage, done):
+    """Before a stage, and after its tasks have ended while nobody knew yet."""
+    before, was = three.cube(GRID), state(three)
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until=stage)
+    if done:
+        for task in job.open_tasks():
+            job.attempt(task)
+    job.cancel()
+    assert job.stage.name == "cancelled", job.error
+    assert state(three) == was
+    same_cubes(before, three.cube(GRID))
+    assert not (three.managed / "consolidated" / "cells" / "job-1").exists()
+    again = three.consolidate(instances=["v/i"], layout="cells").run()
+    assert again.stage.name == "done"
+
+
+def test_rollback_may_run_twice_and_removes_files_nobody_knows_of(three):
+    was = state(three)
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until="index")
+    lost = job.tasks["consolidate"].pop()  # its result was never stored; its file is there
+    assert lost.result
+    job.move(Event.CANCEL)
+    for _ in range(2):
+        job.attempt(job.tasks["rollback"][0])
+    assert job.tasks["rollback"][0].error is None
+    assert state(three) == was
+
+
+def test_a_vanished_source_fails_its_tasks_and_a_retry_goes_on_after_repair(three, same_cubes):
+    before = three.cube(GRID)
+    job = three.consolidate(instances=["v/i"], layout=three.layout())
+    source = three.sources / "001.tif"
+    away = source.rename(three.folder / "away.tif")
+    job.run()
+    assert job.stage.name == "consolidate-failed"
+    assert "001.tif" in job.error
+    assert isinstance(job.tasks["consolidate"][0].error, SourceError)
+    same_cubes({k: v for k, v in before.items() if k != ("R1",)}, _without(three, source, away))
+    attempts = [task.attempts for task in job.tasks["consolidate"]]
+    away.rename(source)
+    job.retry()
+    assert job.stage.name == "done", job.error
+    assert [task.attempts for task in job.tasks["consolidate"]] == [one + 1 for one in attempts]
+    same_cubes(before, three.cube(GRID))
+
+
+def _without(bench, source, away):
+    away.rename(source)
+    found = {key: cube for key, cube in bench.cube(GRID).items() if key != ("R1",)}
+    source.rename(away)
+    return found
+
+
+def test_a_corrupt_source_fails_its_tasks(three):
+    source = three.sources / "002.tif"
+    size, times = source.stat().st_size, source.stat()
+    with source.open("r+b") as file:
+        file.truncate(size // 2)
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run()
+    assert job.stage.name == "consolidate-failed"
+    assert "002.tif" in job.error
+    assert three.datasets(DatasetStatus.INACTIVE) == []
+
+
+def test_an_unwritable_target_fails_and_is_named(three):
+    three.managed.mkdir()
+    (three.managed / "consolidated").write_text("a file where a folder should be")
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run()
+    assert job.stage.name == "consolidate-failed"
+    assert "could not be written" in job.error
+    (three.managed / "consolidated").unlink()
+    job.retry()
+    assert job.stage.name == "done"
+
+
+def test_a_file_that_has_gone_is_not_published(three):
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until="index")
+    three.files()[0].unlink()
+    job.run()
+    assert job.stage.name == "index-failed"
+    assert "not found" in job.error
+    job.cancel()
+    assert job.stage.name == "cancelled"
+
+
+def test_two_jobs_on_the_same_datasets(three):
+    first = three.consolidate(instances=["v/i"], layout=three.layout())
+    second = three.consolidate(instances=["v/i"], layout="cells")  # both were submitted before one has begun
+    first.run(until="swap")
+    with pytest.raises(Conflict, match="is locked by job 'job-1'"):
+        three.consolidate(instances=["v/i"], layout="cells")
+    with pytest.raises(Conflict, match="is locked by job 'job-1'"):
+        three.delete(instances=["v/i"])
+    second.run()
+    assert second.stage.name == "prepare-failed"
+    assert "locked by job 'job-1'" in second.error
+    first.run()
+    second.retry()
+    assert second.stage.name == "done"
+    assert second.results["files"] == 0
+
+
+def test_readers_see_all_of_the_old_or_all_of_the_new(three):
+    """Cubes in a loop while a job, its swap and the deletion after it run: never an error, never a mixture."""
+    three.consolidate(instances=["v/i"], layout=three.layout()).run()
+    expected = three.cube(GRID)
+    settings = [{"compression": "none"}, {"compression": "lossless"}] * 2
+    stop, seen, problems = threading.Event(), [], []
+
+    def read():
+        try:
+            while not stop.is_set():
+                found = three.cube(GRID)
+                assert found.keys() == expected.keys()
+                for key, (values, valid) in found.items():
+                    np.testing.assert_array_equal(values, expected[key][0])
+                    np.testing.assert_array_equal(valid, expected[key][1])
+                seen.append(len(found))
+        except BaseException as error:
+            problems.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for one in settings:
+            job = three.consolidate(instances=["v/i"], layout="cells", consolidation=one).run()
+            assert job.stage.name == "done", job.error
+            active = three.datasets()
+            assert len(active) == 18
+    finally:
+        stop.set()
+        reader.join()
+    if problems:
+        raise problems[0]
+    assert seen
