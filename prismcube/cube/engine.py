@@ -25,6 +25,7 @@ from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.reading import Reader
 from prismcube.cube.slices import SliceWork
+from prismcube.cube.states import FileStates
 from prismcube.cube.units import Unit
 from prismcube.cube.windows import Windows
 from prismcube.errors import Cancelled
@@ -84,9 +85,22 @@ class Engine:
             return "the settings say rasterio"
         return "" if self.settings.is_warm() else "kernels are being compiled"
 
-    def run(self, jobs: Iterable[Job], *, at_once: int, keep: bool, stop: Stop, observer: Observer) -> Iterator[Slice]:
-        """The slices of jobs, in their order, so many of them computed at once; `keep`: decoded blocks, too."""
+    def run(
+        self,
+        jobs: Iterable[Job],
+        *,
+        at_once: int,
+        keep: bool,
+        stop: Stop,
+        observer: Observer,
+        states: FileStates | None = None,
+    ) -> Iterator[Slice]:
+        """The slices of jobs, in their order, so many of them computed at once; `keep`: decoded blocks, too.
+
+        `states`: of the answer's files, where jobs are not all of it.
+        """
         is_left = threading.Event()
+        reader = self._reader.for_answer(states or FileStates())
 
         def check() -> None:
             if is_left.is_set():
@@ -102,9 +116,7 @@ class Engine:
                 if len(begun) <= REMOTE_AHEAD // 2:
                     with self.windows.together():
                         for job in islice(waiting, REMOTE_AHEAD - len(begun)):
-                            work = SliceWork(
-                                self._reader, *job, shares=shares, keep=keep, stop=check, observer=observer
-                            )
+                            work = SliceWork(reader, *job, shares=shares, keep=keep, stop=check, observer=observer)
                             begun.append(work)
                 # Two units a thread keep it busy; more would be memory of slices that wait.
                 while begun and len(running) < at_once and _units(running) < 2 * self.settings.threads:
@@ -200,20 +212,28 @@ def engine() -> Engine:
         return found
 
 
-def execute(plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY) -> Iterator[Slice]:
+def execute(
+    plan: CubePlan, *, stop: Stop = never, observer: Observer = NOBODY, states: FileStates | None = None
+) -> Iterator[Slice]:
     """The slices of a plan, in its order.
 
     A file that can't be read never ends the stream, but its step says so: PARTIAL, or FAILED when no record could be
     read. What is computed leaves out the record; of plain slices the fields and files that could be read are there.
     `stop` is called before each file, from several threads, and may raise Cancelled; `observer` is told what has been
-    read and made.
+    read and made. A file that is replaced meanwhile gives no more pixels; plans of one answer share its `states`.
     """
     jobs = ((plan, index) for index in range(len(plan.slices)))
-    return engine().run(jobs, at_once=plan.at_once, keep=plan.is_small, stop=stop, observer=observer)
+    return engine().run(jobs, at_once=plan.at_once, keep=plan.is_small, stop=stop, observer=observer, states=states)
 
 
 def execute_jobs(
-    jobs: Sequence[Job], *, at_once: int, keep: bool, stop: Stop = never, observer: Observer = NOBODY
+    jobs: Sequence[Job],
+    *,
+    at_once: int,
+    keep: bool,
+    stop: Stop = never,
+    observer: Observer = NOBODY,
+    states: FileStates | None = None,
 ) -> Iterator[Slice]:
     """As `execute`, slices of several plans; `keep`: their decoded blocks may be wanted again."""
-    return engine().run(jobs, at_once=at_once, keep=keep, stop=stop, observer=observer)
+    return engine().run(jobs, at_once=at_once, keep=keep, stop=stop, observer=observer, states=states)

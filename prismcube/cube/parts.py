@@ -15,6 +15,7 @@ from prismcube.cube.engine import execute_jobs
 from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import MOST_AT_ONCE, CubePlan
+from prismcube.cube.states import FileStates
 from prismcube.model.cube import Slice, SliceStatus
 
 PIXELS = 2048 * 2048
@@ -54,10 +55,11 @@ def parts(
     """
     places = [(index, row) for index in range(len(plan.slices)) for row in range(0, plan.grid.height, rows)]
     ends: list[tuple[SliceStatus, str]] = []
+    told, states = _FilesOnly(observer), FileStates()
     for first in range(0, len(places), at_once):
         some = places[first : first + at_once]
         jobs = [(part_of(plan, index, row, min(rows, plan.grid.height - row)), 0) for index, row in some]
-        made = execute_jobs(jobs, at_once=at_once, keep=plan.is_small, stop=stop, observer=_FilesOnly(observer))
+        made = execute_jobs(jobs, at_once=at_once, keep=plan.is_small, stop=stop, observer=told, states=states)
         batch = []
         for (index, row), one in zip(some, made, strict=True):
             ends.append((one.status, one.message))

@@ -12,7 +12,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from prismcube.cube.gate import Stop
 from prismcube.cube.levels import Scale, kernel_scale, level_grid
 from prismcube.cube.mesh import Meshes
 from prismcube.cube.plan import ReadStep
+from prismcube.cube.states import FileStates
 from prismcube.cube.translation import Translation, put
 from prismcube.cube.warp import View
 from prismcube.cube.windows import Pending, TiffSource, Windows
@@ -42,8 +45,9 @@ Mask = npt.NDArray[np.bool_]
 class Visit(ABC):
     """A file that is being read for one step of a plan, on the grid of the answer."""
 
-    def __init__(self, step: ReadStep, grid: Grid) -> None:
+    def __init__(self, step: ReadStep, grid: Grid, states: FileStates) -> None:
         self.step = step
+        self._states = states
         self.grid = grid
         """Turned as the file counts."""
         self.bands = tuple(dict.fromkeys(band.band for band in step.bands))
@@ -94,8 +98,8 @@ class _Nothing(Visit):
 class _ByGdal(Visit):
     """A file, or the level of it that the plan names, as GDAL reads it."""
 
-    def __init__(self, step: ReadStep, grid: Grid, reason: str) -> None:
-        super().__init__(step, grid)
+    def __init__(self, step: ReadStep, grid: Grid, states: FileStates, reason: str) -> None:
+        super().__init__(step, grid, states)
         self.fallback = reason
         self._read: tuple[Array, Mask] | None = None
 
@@ -105,16 +109,17 @@ class _ByGdal(Visit):
     def pixels(self) -> tuple[Array, Mask]:
         if self._read is None:
             source = replace(self.step, grid=_source_grid(self.step))
+            use = partial(self._states.use, self.step.uri)
             if source.offset is not None:
                 row, col = source.offset
-                self._read = read_copy(source, self.bands, self.grid, row=row, col=col, level=source.level)
+                self._read = read_copy(source, self.bands, self.grid, row=row, col=col, level=source.level, use=use)
             else:
                 down, right = _shrink(self.step, source.grid)
                 if source.slant is not None:
                     down, right = source.slant.along_own_axes(down, right)
                 scale = kernel_scale(down), kernel_scale(right)
-                how = source.resampling
-                self._read = read_warp(source, self.bands, self.grid, resampling=how, scale=scale, level=source.level)
+                how, level = source.resampling, source.level
+                self._read = read_warp(source, self.bands, self.grid, resampling=how, scale=scale, level=level, use=use)
         return self._read
 
     def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
@@ -131,8 +136,8 @@ class _ByGdal(Visit):
 class _Fast(Visit):
     """A file that is read by its layout; by GDAL when it has changed, which then reads its header anew."""
 
-    def __init__(self, step: ReadStep, grid: Grid, pending: Pending) -> None:
-        super().__init__(step, grid)
+    def __init__(self, step: ReadStep, grid: Grid, states: FileStates, pending: Pending) -> None:
+        super().__init__(step, grid, states)
         self._pending = pending
         self._read: Array | None = None
         self._instead: _ByGdal | None = None
@@ -140,7 +145,9 @@ class _Fast(Visit):
     def load(self) -> None:
         if self._read is None and self._instead is None:
             try:
-                self._read = self._pending.result()
+                data = self._pending.result()
+                self._use()
+                self._read = data
             except FileChanged:
                 self._changed()
         if self._instead is not None:
@@ -163,9 +170,13 @@ class _Fast(Visit):
         data: Array = self._read[self.bands.index(band)]  # type: ignore[index]  # `load` has read it
         return data
 
+    def _use(self) -> None:
+        """Pixels of the state that is indexed have been read. Raises SourceError."""
+        self._states.use(self.step.uri, own_etag(self.step.etag))
+
     def _changed(self) -> None:
         self.fallback = CHANGED
-        self._instead = _ByGdal(_at_full_resolution(self.step), self.grid, CHANGED)
+        self._instead = _ByGdal(_at_full_resolution(self.step), self.grid, self._states, CHANGED)
 
     @abstractmethod
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
@@ -182,8 +193,8 @@ class _Fast(Visit):
 class _Aligned(_Fast):
     """Pixels of the file are those of the answer."""
 
-    def __init__(self, step: ReadStep, grid: Grid, pending: Pending, part: Window) -> None:
-        super().__init__(step, grid, pending)
+    def __init__(self, step: ReadStep, grid: Grid, states: FileStates, pending: Pending, part: Window) -> None:
+        super().__init__(step, grid, states, pending)
         self._part = part.slices
 
     def fill_first(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
@@ -193,6 +204,7 @@ class _Aligned(_Fast):
         empty = part.flat[0]
         try:
             self._pending.result(part[np.newaxis])
+            self._use()
         except FileChanged:
             part[...] = empty
             self._changed()
@@ -213,8 +225,10 @@ class _Aligned(_Fast):
 class _Warped(_Fast):
     """Pixels of the file are resampled."""
 
-    def __init__(self, step: ReadStep, grid: Grid, pending: Pending, view: View, source: Grid) -> None:
-        super().__init__(step, grid, pending)
+    def __init__(
+        self, step: ReadStep, grid: Grid, states: FileStates, pending: Pending, view: View, source: Grid
+    ) -> None:
+        super().__init__(step, grid, states, pending)
         self._view, self._source = view, source
 
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
@@ -244,10 +258,18 @@ class Reader:
     def __init__(self, windows: Windows, *, by_gdal: Callable[[], str] = lambda: "") -> None:
         """`by_gdal` tells why GDAL is to read all files now; nothing when it is not."""
         self.windows = windows
+        self.states = FileStates()
+        """Of the answer; see `for_answer`."""
         self._by_gdal = by_gdal
         self._meshes = Meshes()
         self._views: OrderedDict[_ViewKey, View | None] = OrderedDict()
         self._lock = threading.Lock()
+
+    def for_answer(self, states: FileStates) -> Reader:
+        """This reader, for one answer: no file gives it pixels of two states."""
+        one = copy(self)
+        one.states = states
+        return one
 
     def visit(self, step: ReadStep, grid: Grid, *, keep: bool, stop: Stop) -> Visit:
         """Begin to read what a step has of `grid`: that of the plan, or, with the step of a part, of the part.
@@ -258,21 +280,21 @@ class Reader:
             grid = grid.moved(step.turn)
         reason = step.fallback if step.layout is None else self._by_gdal()
         if reason or step.layout is None:
-            return _ByGdal(step, grid, reason)
+            return _ByGdal(step, grid, self.states, reason)
         source = _source_grid(step)
         if step.offset is not None:
             row, col = step.offset
             window = Window(row, col, grid.height, grid.width).within(*source.shape)
             part = Window(window.row - row, window.col - col, window.height, window.width)
             return (
-                _Aligned(step, grid, self._begin(step, window, keep, stop), part)
+                _Aligned(step, grid, self.states, self._begin(step, window, keep, stop), part)
                 if part.pixels
-                else _Nothing(step, grid)
+                else _Nothing(step, grid, self.states)
             )
         view = self._view(step, source, grid)
         if view is None:
-            return _Nothing(step, grid)
-        return _Warped(step, grid, self._begin(step, view.window, keep, stop), view, source)
+            return _Nothing(step, grid, self.states)
+        return _Warped(step, grid, self.states, self._begin(step, view.window, keep, stop), view, source)
 
     def _begin(self, step: ReadStep, window: Window, keep: bool, stop: Stop) -> Pending:
         if step.layout is None:

@@ -10,7 +10,7 @@ Rules (docs/concepts/pixels.md):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -23,9 +23,10 @@ from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.model.slant import Slant
 from prismcube.raster.alpha import has_alpha, valid_in, warped_by_alpha
-from prismcube.raster.opening import opened
+from prismcube.raster.opening import opened_files
 from prismcube.raster.warp import Pixels, warped
-from prismcube.storage.uri import without_secret
+from prismcube.storage.store import stat
+from prismcube.storage.uri import is_remote, without_secret
 
 REPLACED = "it was replaced since it was indexed"
 """What strangers are told of a file that is another one now."""
@@ -46,14 +47,33 @@ class Source(Protocol):
     def format(self) -> DataFormat: ...
 
 
+Use = Callable[[str], None]
+"""Is told the etag of the file that pixels have been read of, and may refuse them."""
+
+
 @contextmanager
-def _opened(source: Source, bands: tuple[int, ...], level: int) -> Iterator[rasterio.DatasetReader]:
-    with opened(source.uri, source.subdir, overview=level - 1 if level else None) as dataset:
+def _opened(source: Source, bands: tuple[int, ...], level: int, use: Use | None) -> Iterator[rasterio.DatasetReader]:
+    before = "" if is_remote(source.uri) else _local_state(source.uri)
+    with opened_files(source.uri, source.subdir, overview=level - 1 if level else None) as (dataset, files):
         _check_unchanged(source, bands, dataset, is_overview=level > 0)
         yield dataset
+        etag = files.status.etag if is_remote(source.uri) else _local_state(source.uri)
+    if before and etag != before:
+        raise SourceError(source.uri, "was replaced while it was read; index it again", cause=REPLACED)
+    if use:
+        use(etag)
 
 
-def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int, col: int, level: int = 0) -> Pixels:
+def _local_state(uri: str) -> str:
+    try:
+        return stat(uri).etag
+    except SourceError:  # what is no single file; of one that is gone GDAL tells
+        return ""
+
+
+def read_copy(
+    source: Source, bands: tuple[int, ...], target: Grid, *, row: int, col: int, level: int = 0, use: Use | None = None
+) -> Pixels:
     """Pixels of `target`, whose first pixel is the level's (row, col); empty beyond its edge. Level 0: full resolution.
 
     Raises SourceError when the file can't be opened or read.
@@ -64,7 +84,7 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
     col0, col1 = max(col, 0), min(col + target.width, source.grid.width)
     if row0 >= row1 or col0 >= col1:
         return data, valid
-    with _opened(source, bands, level) as dataset:
+    with _opened(source, bands, level, use) as dataset:
         window = Window(col0, row0, col1 - col0, row1 - row0)
         read = dataset.read(list(bands), window=window)
         found = source.format.valid(read)
@@ -77,7 +97,14 @@ def read_copy(source: Source, bands: tuple[int, ...], target: Grid, *, row: int,
 
 
 def read_warp(
-    source: Source, bands: tuple[int, ...], target: Grid, *, resampling: str, scale: tuple[float, float], level: int = 0
+    source: Source,
+    bands: tuple[int, ...],
+    target: Grid,
+    *,
+    resampling: str,
+    scale: tuple[float, float],
+    level: int = 0,
+    use: Use | None = None,
 ) -> Pixels:
     """Pixels of `target`, resampled from a level of the file by one of rasterio's warp resamplings.
 
@@ -85,7 +112,7 @@ def read_warp(
 
     Raises SourceError when the file can't be opened, read or warped.
     """
-    with _opened(source, bands, level) as dataset:
+    with _opened(source, bands, level, use) as dataset:
         if has_alpha(dataset, source.format, bands):
             return warped_by_alpha(dataset, bands, source.format, target, resampling=resampling, scale=scale)
         return warped(

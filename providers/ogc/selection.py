@@ -17,6 +17,7 @@ from prismcube.cube.engine import execute
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
+from prismcube.cube.states import FileStates
 from prismcube.errors import InvalidInput, NotFound, NothingRead
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice, SliceStatus
@@ -130,16 +131,18 @@ class Watched:
     Waits until the worker has the memory; raises Cancelled when the client has gone.
     """
 
-    def __init__(self, means: Means, plan: CubePlan) -> None:
+    def __init__(self, means: Means, plan: CubePlan, *, states: FileStates | None = None) -> None:
+        """`states`: of the answer's files, where the plan is not all of it."""
         self._means = means
         self._plan = plan
+        self._states = states
         self.ends: list[tuple[SliceStatus, str]] = []
         """(status, message) of each slice that has passed."""
 
     def __iter__(self) -> Iterator[Slice]:
         stop = self._means.stop
         with self._means.memory.hold(self._plan.working_bytes, stop=stop):
-            for one in execute(self._plan, stop=stop, observer=self._means.observer):
+            for one in execute(self._plan, stop=stop, observer=self._means.observer, states=self._states):
                 self.ends.append((one.status, one.message))
                 yield one
 

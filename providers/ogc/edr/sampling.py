@@ -7,6 +7,7 @@ import numpy.typing as npt
 from pyproj.exceptions import ProjError
 
 from prismcube.cube.samples import SamplePlan, Sampler, plan_samples, windows
+from prismcube.cube.states import FileStates
 from prismcube.errors import BudgetExceeded, InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.cube import SliceStatus
@@ -35,10 +36,10 @@ def sample(
     if not plan.steps:
         return None
     _check(plan, context)
-    sampler = Sampler(plan)
+    sampler, states = Sampler(plan), FileStates()
     ends: list[tuple[SliceStatus, str]] = []
     for window, cube, steps in plan.parts:
-        slices = Watched(context, cube)
+        slices = Watched(context, cube, states=states)
         sampler.feed(window, steps, slices)
         ends += slices.ends
     check_read(ends, steps=len(plan.steps))
