@@ -58,9 +58,9 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 
 def _converter(connection: Connection, kind: Any) -> Callable[[Any], Any]:
-    """What makes a value of this column type one that psycopg knows."""
+    """What makes a value of this column type one that the driver knows."""
     convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect) or _as_it_is
-    if isinstance(kind, Geometry):  # COPY has no place for a cast from bytes
+    if isinstance(kind, Geometry) and connection.dialect.name == POSTGRESQL:  # COPY has no place for a cast from bytes
         return lambda value: None if value is None else convert(value).hex()
     return convert
 
