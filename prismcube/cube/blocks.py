@@ -40,6 +40,8 @@ class BlockCache:
 
     def get(self, key: BlockKey, rows: int) -> Pixels | None:
         """A block with at least so many of its rows; not to be written to."""
+        if key not in self._blocks:
+            return None
         with self._lock:
             block = self._blocks.get(key)
             if block is None or len(block) < rows:

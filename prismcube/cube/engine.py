@@ -1,6 +1,6 @@
 """Executes plans: files in, slices out, in order.
 
-    execute(plan) ─ SliceWork a slice ─ its units on the CPU pool ─> Slice
+    execute(plan) ─ SliceWork a slice, or StackWork for many of few pixels ─ its units on the CPU pool ─> Slice
                         └─ remote files asked for ahead, on the IO pool
 
 One engine a process, made when it is first asked for, after the fork. Slices are computed at once as far as
@@ -24,7 +24,7 @@ from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.reading import Reader
-from prismcube.cube.slices import SliceWork
+from prismcube.cube.stacks import Job, Means, StackUnit, Work, works
 from prismcube.cube.states import FileStates
 from prismcube.cube.units import Unit
 from prismcube.cube.windows import Windows
@@ -34,13 +34,11 @@ from prismcube.storage.pool import Limits
 from prismcube.storage.ranges import Ranges
 
 REMOTE_AHEAD = 64
-"""Slices whose first remote files are asked for, while earlier ones are computed; what arrives is bounded in bytes.
+"""Slices, or stacks, whose first remote files are asked for, while earlier ones are computed.
 
-When half of them are left the next are begun, all at once: slices of one file are then asked for together.
+What arrives is bounded in bytes. When half of them are left the next are begun, all at once: slices of one file are
+then asked for together.
 """
-
-Job = tuple[CubePlan, int]
-"""A slice to be made: its plan and its index there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +105,18 @@ class Engine:
                 raise Cancelled
             stop()
 
-        waiting = iter(jobs)
-        shares = -(-self.settings.threads // at_once)
-        begun: deque[SliceWork] = deque()
-        running: deque[tuple[SliceWork, list[Future[None]]]] = deque()
+        threads = self.settings.threads
+        means = Means(reader=reader, threads=threads, at_once=at_once, keep=keep, stop=check, observer=observer)
+        waiting = works(jobs, means)
+        begun: deque[Work] = deque()
+        running: deque[tuple[Work, list[Future[None]]]] = deque()
         try:
             while True:
                 if len(begun) <= REMOTE_AHEAD // 2:
                     with self.windows.together():
-                        for job in islice(waiting, REMOTE_AHEAD - len(begun)):
-                            work = SliceWork(reader, *job, shares=shares, keep=keep, stop=check, observer=observer)
-                            begun.append(work)
+                        begun.extend(islice(waiting, REMOTE_AHEAD - len(begun)))
                 # Two units a thread keep it busy; more would be memory of slices that wait.
-                while begun and len(running) < at_once and _units(running) < 2 * self.settings.threads:
+                while begun and len(running) < at_once and _units(running) < 2 * threads:
                     work = begun.popleft()
                     work.start()
                     alone = not running and not begun and len(work.units) == 1
@@ -133,9 +130,9 @@ class Engine:
                 except BaseException:  # whatever it is goes on; but its other units must be waited for below
                     running.appendleft((work, futures))
                     raise
-                made = work.result()
-                observer.slice_made(made.status, made.message)
-                yield made
+                for made in work.slices():
+                    observer.slice_made(made.status, made.message)
+                    yield made
         finally:
             is_left.set()
             for _, futures in running:
@@ -145,7 +142,7 @@ class Engine:
             for work in (*begun, *(work for work, _ in running)):
                 work.cancel()
 
-    def _run(self, unit: Unit, *, here: bool) -> Future[None]:
+    def _run(self, unit: Unit | StackUnit, *, here: bool) -> Future[None]:
         """In the pool, or `here`: by the caller's own thread."""
         if not here:
             self._count(waiting=1)
@@ -162,7 +159,7 @@ class Engine:
             future.set_result(None)
         return future
 
-    def _run_counted(self, unit: Unit) -> None:
+    def _run_counted(self, unit: Unit | StackUnit) -> None:
         self._count(waiting=-1)
         with self._counted():
             unit.run()
@@ -185,7 +182,7 @@ class Engine:
             self._waiting += waiting
 
 
-def _units(running: Iterable[tuple[SliceWork, Sequence[Future[None]]]]) -> int:
+def _units(running: Iterable[tuple[Work, Sequence[Future[None]]]]) -> int:
     return sum(len(futures) for _, futures in running)
 
 

@@ -556,22 +556,6 @@ def fill(source, nodata, has_nodata, out, valid, shunned, instead):
     return filled
 
 
-def mark(out, nodata, has_nodata, valid, empty, shunned, instead):
-    """Tells which pixels of a window that was read into the answer are valid; the others become `empty`."""
-    filled = 0
-    for row in range(out.shape[0]):
-        for col in range(out.shape[1]):
-            value = out[u(row), u(col)]
-            if (has_nodata and value == nodata) or value != value:
-                out[u(row), u(col)] = empty
-                continue
-            if value == shunned:
-                out[u(row), u(col)] = instead
-            valid[u(row), u(col)] = 1
-            filled += 1
-    return filled
-
-
 def _signature(name: str, dtype: str) -> Any:
     """Of the arguments: pixels may be part of a larger answer, so that rows need not follow each other."""
     value = getattr(types, dtype)
@@ -581,15 +565,13 @@ def _signature(name: str, dtype: str) -> Any:
     end = [types.float64, value]
     if name == "fill":
         return types.int64(types.Array(value, 2, "A"), *start[1:], *target, *end)
-    if name == "mark":
-        return types.int64(target[0], *start[1:], target[1], value, *end)
     mesh = [types.Array(types.float64, 2, "C")] * 2
     limits = [types.float64] * 2 if name in ("cubic", "widened") else []
     scale = [pair, types.boolean] if name == "widened" else []
     return types.int64(*start, *mesh, pair, pair, *target, types.boolean, *limits, *end, *scale)
 
 
-KERNELS = {one.__name__: one for one in (nearest, bilinear, cubic, widened, average, fill, mark)}
+KERNELS = {one.__name__: one for one in (nearest, bilinear, cubic, widened, average, fill)}
 
 
 @cache

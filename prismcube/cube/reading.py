@@ -4,6 +4,8 @@ Reader.visit(step, grid) -> Visit       remote files are asked at once
 Visit.fill(band, out, valid)            what is still empty of an answer
 Visit.translate(band, ..., out, valid)  the same, mapped, cast or judged
 Visit.pixels()                          stored values and validity of all its bands
+
+Reader.begin_alike(steps, window)       the same window of several images of a file, as it is stored
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -296,12 +298,21 @@ class Reader:
             return _Nothing(step, grid, self.states)
         return _Warped(step, grid, self.states, self._begin(step, view.window, keep, stop), view, source)
 
+    def begin_alike(self, steps: Sequence[ReadStep], window: Window, *, keep: bool, stop: Stop) -> Pending | None:
+        """Ask for the same window of images that have the same description; None when GDAL is to read all files now.
+
+        The result has the bands of the first step, in their order, then those of the second, and so on.
+        """
+        if self._by_gdal():
+            return None
+        first = steps[0]
+        bands = [band.band for band in first.bands]
+        sources = [_source(step) for step in steps]
+        return self.windows.begin_alike(sources, first.level, bands, window, keep=keep, stop=stop)
+
     def _begin(self, step: ReadStep, window: Window, keep: bool, stop: Stop) -> Pending:
-        if step.layout is None:
-            raise ValueError("without a layout there are no windows")
-        file = TiffSource(uri=step.uri, layout=step.layout, etag=own_etag(step.etag), image=step.subdir)
         bands = tuple(dict.fromkeys(band.band for band in step.bands))
-        return self.windows.begin(file, step.level, bands, window, keep=keep, stop=stop)
+        return self.windows.begin(_source(step), step.level, bands, window, keep=keep, stop=stop)
 
     def _view(self, step: ReadStep, source: Grid, grid: Grid) -> View | None:
         """As `view_of`; kept, since the dates of one place share it."""
@@ -317,6 +328,12 @@ class Reader:
             while len(self._views) > KEPT_VIEWS:
                 self._views.popitem(last=False)
         return view
+
+
+def _source(step: ReadStep) -> TiffSource:
+    if step.layout is None:
+        raise ValueError("without a layout there are no windows")
+    return TiffSource(uri=step.uri, layout=step.layout, etag=own_etag(step.etag), image=step.subdir)
 
 
 def _at_full_resolution(step: ReadStep) -> ReadStep:

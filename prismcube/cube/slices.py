@@ -1,6 +1,6 @@
 """A slice, made in units that need nothing of each other: some fields, some rows.
 
-    SliceWork(plan, index) ─ Unit, Unit, ... ─ result() -> Slice
+    SliceWork(plan, index) ─ Unit, Unit, ... ─ slices() -> Slice
 
 A unit has at most `UNIT_PIXELS` of each field; only blocks that its first or last row cuts are decoded by others too.
 """
@@ -8,6 +8,7 @@ A unit has at most `UNIT_PIXELS` of each field; only blocks that its first or la
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class SliceWork:
     def start(self) -> None:
         """Make room for the answer; then the units may run."""
         shape, fields = self._plan.grid.shape, self._plan.fields
-        self._data = [np.full(shape, _empty(field.format), dtype=field.format.dtype) for field in fields]
+        self._data = [empty(shape, field.format) for field in fields]
         self._valid = [np.zeros(shape, dtype=bool) for _ in fields]
         for unit in self.units:
             unit.place(self._data, self._valid)
@@ -87,8 +88,11 @@ class SliceWork:
         for unit in self.units:
             unit.cancel()
 
-    def result(self) -> Slice:
+    def slices(self) -> Iterator[Slice]:
         """The slice, once all units have run."""
+        yield self._result()
+
+    def _result(self) -> Slice:
         failures = [message for unit in self.units for message in unit.failures]
         told = "; ".join(dict.fromkeys(failures))
         if all(unit.has_failed for unit in self.units):
@@ -100,9 +104,12 @@ class SliceWork:
         return Slice(self._index, tuple(self._data), tuple(self._valid), status, told)
 
 
-def _empty(format: DataFormat) -> float:
-    """What empty pixels hold."""
-    return format.nodata if format.nodata is not None else (math.nan if format.is_floating else 0)
+def empty(shape: tuple[int, ...], format: DataFormat) -> Array:
+    """Empty pixels."""
+    value: float = format.nodata if format.nodata is not None else (math.nan if format.is_floating else 0)
+    if value == 0:  # of memory that is not touched yet: whoever makes the pixels is the first to write there
+        return np.zeros(shape, dtype=format.dtype)
+    return np.full(shape, value, dtype=format.dtype)
 
 
 def _rows(grid: Grid, shares: int) -> int:

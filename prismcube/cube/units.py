@@ -28,7 +28,6 @@ from prismcube.cube.plan import CubePlan, LayerPlan, ReadStep, SlicePlan
 from prismcube.cube.reading import Reader, Visit
 from prismcube.errors import SourceError
 from prismcube.storage.uri import is_remote
-from prismcube.tiff.decode import bytes_of_row
 
 LOG = logging.getLogger(__name__)
 
@@ -86,7 +85,10 @@ class Unit:
         """True when it is made as soon as it is handed over: few pixels, of small blocks of local files."""
         if self._grid.pixels > FEW_PIXELS:
             return False
-        return all(step.layout and not is_remote(step.uri) and _block_bytes(step) <= LIGHT for step in self._steps)
+        return all(
+            step.layout and not is_remote(step.uri) and step.layout.levels[step.level].block_bytes <= LIGHT
+            for step in self._steps
+        )
 
     @property
     def has_failed(self) -> bool:
@@ -200,14 +202,6 @@ class Unit:
                 break
         if self._layers and not self.has_failed:
             computing.finish(self._data, self._valid)
-
-
-def _block_bytes(step: ReadStep) -> int:
-    """Of a block of the level that is read, decoded."""
-    if step.layout is None:
-        raise ValueError("without a layout there are no blocks")
-    level = step.layout.levels[step.level]
-    return level.block_height * bytes_of_row(level)
 
 
 def _steps(steps: Iterable[ReadStep], wanted: set[str] | None, row: int, share: float) -> tuple[ReadStep, ...]:

@@ -198,14 +198,24 @@ def fill(pixels: Array, *, format: DataFormat, out: Array, valid: Mask, shunned:
 
 
 def mark(*, format: DataFormat, out: Array, valid: Mask, empty: Any, shunned: float | None = None) -> int:
-    """As `fill`, of a window that has been read into `out` already, where nothing was valid; the rest is `empty`."""
-    if format.dtype in KERNEL_TYPES:
-        pixels = out.copy()
-        out[...] = empty
-        return merge(pixels, format.valid(pixels), out=out, valid=valid, shunned=shunned)
+    """As `fill`, of pixels that have been read into `out` already, where nothing was valid; the rest is `empty`.
+
+    Arrays may have any shape. By numpy, whose comparisons take a tenth of the time of a loop with branches.
+    """
+    nodata, has_one = _nodata(out.dtype, format)
+    if has_one:
+        np.not_equal(out, nodata, out=valid)
+    else:
+        valid[...] = True
+    if format.is_floating:
+        valid &= ~np.isnan(out)
     avoid, instead = collision(out.dtype, format.dtype, shunned)
-    kernel = compiled("mark", format.dtype)
-    return int(kernel(out, *_nodata(out.dtype, format), valid, out.dtype.type(empty), avoid, instead))
+    if not (math.isnan(avoid) or (has_one and avoid == nodata)):
+        np.copyto(out, instead, where=valid & (out == avoid))
+    filled = int(np.count_nonzero(valid))
+    if filled < valid.size and (format.is_floating or empty != nodata):
+        np.copyto(out, out.dtype.type(empty), where=~valid)
+    return filled
 
 
 def merge(pixels: Array, found: Mask, *, out: Array, valid: Mask, shunned: float | None) -> int:

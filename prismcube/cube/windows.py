@@ -1,29 +1,31 @@
 """Windows of TIFF files by their stored layouts: the way from bytes to pixels, without GDAL.
 
-Windows.begin ── pieces: one a block, of which a part is needed
+Windows.begin ── pieces: one a block, of which a part is needed (pieces.py)
     kept blocks      -> BlockCache
     all others       -> Ranges.begin: remote files are asked at once
 Pending.result ── Fetch.parts -> decode.scatter_block -> a view of the answer
+Windows.begin_alike ── the same window of several images of one file, read as one
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from prismcube.cube.blocks import BlockCache, BlockKey
 from prismcube.cube.gate import Stop, never
+from prismcube.cube.pieces import Piece, copy, pieces_of
 from prismcube.errors import SourceError
 from prismcube.storage.ranges import Ranges, Traffic
 from prismcube.storage.spans import Span
 from prismcube.storage.uri import without_secret
-from prismcube.tiff.decode import PARTIAL, DecodeError, bytes_of_row, decode_block, scatter_block
+from prismcube.tiff.decode import PARTIAL, DecodeError, decode_block, scatter_block
 from prismcube.tiff.layout import Layout, Level, NotUnderstood, Window, check_level
 
 Pixels = npt.NDArray[Any]
@@ -43,34 +45,6 @@ class TiffSource:
     """Of the version that `layout` describes; the file's own, as `store.stat` tells it, without sidecars."""
     image: str = ""
     """Which image of the file, as subdir; empty for its first."""
-
-
-class Piece(NamedTuple):
-    """The part of one block that is needed, and where it goes."""
-
-    plane: int
-    block_row: int
-    block_col: int
-    row: int
-    """First row within the block."""
-    col: int
-    height: int
-    width: int
-    at_row: int
-    """First row within the window."""
-    at_col: int
-    first: int
-    """First band of the answer that it goes to."""
-    bands: tuple[int, ...]
-    """Samples of the block, counted from 0."""
-
-    def view(self, out: Pixels) -> Pixels:
-        """Its part of the answer."""
-        return out[
-            self.first : self.first + len(self.bands),
-            self.at_row : self.at_row + self.height,
-            self.at_col : self.at_col + self.width,
-        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +92,28 @@ class Windows:
 
         Raises ValueError for a level, band or window that the layout does not have; nothing else.
         """
-        levels = source.layout.levels
+        return self.begin_alike((source,), level, bands, window, keep=keep, stop=stop)
+
+    def begin_alike(
+        self,
+        sources: Sequence[TiffSource],
+        level: int,
+        bands: Sequence[int],
+        window: Window,
+        *,
+        keep: bool,
+        stop: Stop = never,
+    ) -> Pending:
+        """As `begin`, of several images of one version of a file whose levels have the same description.
+
+        The result has the bands of the first image, then those of the second, and so on; it is there or fails as one.
+        """
+        levels = sources[0].layout.levels
         if not 0 <= level < len(levels):
             raise ValueError(f"there is no level {level}, only {len(levels)}")
         _check(levels[level], bands, window)
-        return Pending(self._ranges, self._cache, self._add, source, level, tuple(bands), window, keep, stop)
+        images = [_Image(source, level) for source in sources]
+        return Pending(self._ranges, self._cache, self._add, images, tuple(bands), window, keep, stop)
 
     def together(self) -> AbstractContextManager[None]:
         """What this thread begins within the block is asked for at its end, all windows of a remote file together."""
@@ -134,6 +125,40 @@ class Windows:
             self._tally = Tally(decoded=old.decoded + decoded, kept=old.kept + kept, empty=old.empty + empty)
 
 
+class _Image:
+    """A level of one image of a file: where its blocks lie, and what they are called."""
+
+    def __init__(self, source: TiffSource, number: int) -> None:
+        self.source, self.level, self._number = source, source.layout.levels[number], number
+
+    def key(self, piece: Piece) -> BlockKey:
+        source = self.source
+        place = (piece.plane, piece.block_row, piece.block_col)
+        return BlockKey(source.uri, source.etag, source.image, self._number, *place)
+
+    def stored(self, piece: Piece) -> Span | None:
+        """Where the bytes are that the piece needs; None when nothing is stored. Raises SourceError."""
+        level = self.level
+        place = (piece.plane, piece.block_row, piece.block_col)
+        length = int(level.counts[place])
+        if length == 0:
+            return None
+        start = int(level.offsets[place])
+        if level.codec == "none":
+            needed = Span(start + piece.row * level.row_bytes, piece.height * level.row_bytes)
+            if needed.end > start + length:
+                raise self.broken(piece, f"ends after {length:,} bytes")
+            return needed
+        if length > 2 * level.block_height * level.row_bytes + ROOM:
+            raise self.broken(piece, f"has {length:,} bytes, more than it can need")
+        return Span(start, length)
+
+    def broken(self, piece: Piece, reason: str) -> SourceError:
+        where = f"row {piece.block_row}, column {piece.block_col}"
+        where += f", band {piece.plane + 1}" if self.level.planar else ""
+        return SourceError(without_secret(self.source.uri), f"its block at {where} {reason}", cause="it is damaged")
+
+
 class Pending:
     """A window that has been asked for: take its `result` once, or `cancel` it."""
 
@@ -141,35 +166,37 @@ class Pending:
         self,
         ranges: Ranges,
         cache: BlockCache,
-        tell: Any,
-        source: TiffSource,
-        level: int,
+        tell: Callable[[int, int, int], None],
+        images: Sequence[_Image],
         bands: tuple[int, ...],
         window: Window,
         keep: bool,
         stop: Stop,
     ) -> None:
-        self._source, self._level, self._number = source, source.layout.levels[level], level
-        self._shape = (len(bands), window.height, window.width)
+        self._level, source = images[0].level, images[0].source
+        self._shape = (len(images) * len(bands), window.height, window.width)
+        self._bands = len(bands)
         self._cache, self._tell, self._stop = cache, tell, stop
         # Rows of blocks without a codec are read one by one: what would be kept is not a block.
         self._keeps = keep and self._level.codec != "none" and cache.size > 0
         self._failure: SourceError | None = None
-        self._empty: list[Piece] = []
-        self._kept: list[tuple[Piece, Pixels]] = []
-        self._wanted: list[Piece] = []
+        self._empty: list[tuple[int, _Image, Piece]] = []
+        self._kept: list[tuple[int, Piece, Pixels]] = []
+        self._wanted: list[tuple[int, _Image, Piece]] = []
         spans: list[Span] = []
         try:
             check_level(self._level)
-            for piece in pieces_of(self._level, bands, window):
-                stored = self._stored(piece)
-                if stored is None:
-                    self._empty.append(piece)
-                elif (block := cache.get(self._key(piece), piece.row + piece.height)) is not None:
-                    self._kept.append((piece, block))
-                else:
-                    self._wanted.append(piece)
-                    spans.append(stored)
+            pieces = list(pieces_of(self._level, bands, window))
+            for number, image in enumerate(images):
+                for piece in pieces:
+                    stored = image.stored(piece)
+                    if stored is None:
+                        self._empty.append((number, image, piece))
+                    elif (block := cache.get(image.key(piece), piece.row + piece.height)) is not None:
+                        self._kept.append((number, piece, block))
+                    else:
+                        self._wanted.append((number, image, piece))
+                        spans.append(stored)
         except NotUnderstood as error:
             self._failure, spans = SourceError(without_secret(source.uri), f"has {error}"), []
         except SourceError as error:
@@ -190,12 +217,13 @@ class Pending:
         try:
             if self._failure is not None:
                 raise self._failure
-            for number, data in self._fetch.parts(stop=self._stop):
-                self._decode(self._wanted[number], data, out)
-            for piece in self._empty:
-                piece.view(out)[...] = self._source.layout.fill()
-            for piece, block in self._kept:
-                _copy(piece, block, out)
+            for at, data in self._fetch.parts(stop=self._stop):
+                number, image, piece = self._wanted[at]
+                self._decode(image, piece, data, self._of(number, out))
+            for number, image, piece in self._empty:
+                piece.view(self._of(number, out))[...] = image.source.layout.fill()
+            for number, piece, block in self._kept:
+                copy(piece, block, self._of(number, out))
         finally:
             self._fetch.cancel()
         self._tell(len(self._wanted), len(self._kept), len(self._empty))
@@ -205,81 +233,26 @@ class Pending:
         """Nobody will take the result."""
         self._fetch.cancel()
 
-    def _stored(self, piece: Piece) -> Span | None:
-        """Where the bytes are that the piece needs; None when nothing is stored."""
-        level = self._level
-        place = (piece.plane, piece.block_row, piece.block_col)
-        start, length = int(level.offsets[place]), int(level.counts[place])
-        if length == 0:
-            return None
-        row_bytes = bytes_of_row(level)
-        if level.codec == "none":
-            needed = Span(start + piece.row * row_bytes, piece.height * row_bytes)
-            if needed.end > start + length:
-                raise self._broken(piece, f"ends after {length:,} bytes")
-            return needed
-        if length > 2 * level.block_height * row_bytes + ROOM:
-            raise self._broken(piece, f"has {length:,} bytes, more than it can need")
-        return Span(start, length)
+    def _of(self, number: int, out: Pixels) -> Pixels:
+        """The bands of one image."""
+        return out[number * self._bands : (number + 1) * self._bands]
 
-    def _decode(self, piece: Piece, data: memoryview, out: Pixels) -> None:
-        level = self._level
+    def _decode(self, image: _Image, piece: Piece, data: memoryview, out: Pixels) -> None:
+        level = image.level
         try:
             if not self._keeps:
                 row = 0 if level.codec == "none" else piece.row
                 into = piece.view(out)
                 scatter_block(level, data, into, row=row, col=piece.col, bands=piece.bands)
                 return
-            key, needed, rows = self._key(piece), piece.row + piece.height, level.rows_of(piece.block_row)
+            key, needed, rows = image.key(piece), piece.row + piece.height, level.rows_of(piece.block_row)
             if needed <= PARTIAL * rows and level.codec == "deflate" and not self._cache.holds(key):
                 rows = needed  # the rest is decoded when somebody comes back for it
             block = decode_block(level, data, block_row=piece.block_row, rows=rows)
         except DecodeError as error:
-            raise self._broken(piece, str(error)) from error
+            raise image.broken(piece, str(error)) from error
         self._cache.put(key, block)
-        _copy(piece, block, out)
-
-    def _key(self, piece: Piece) -> BlockKey:
-        source = self._source
-        place = (piece.plane, piece.block_row, piece.block_col)
-        return BlockKey(source.uri, source.etag, source.image, self._number, *place)
-
-    def _broken(self, piece: Piece, reason: str) -> SourceError:
-        where = f"row {piece.block_row}, column {piece.block_col}"
-        where += f", band {piece.plane + 1}" if self._level.planar else ""
-        return SourceError(without_secret(self._source.uri), f"its block at {where} {reason}", cause="it is damaged")
-
-
-def pieces_of(level: Level, bands: Sequence[int], window: Window) -> Iterator[Piece]:
-    """The parts of blocks that make up a window, in the order of blocks; each pixel of each band once."""
-    if level.planar:
-        planes: list[tuple[int, int, tuple[int, ...]]] = [(band - 1, number, (0,)) for number, band in enumerate(bands)]
-    else:
-        planes = [(0, 0, tuple(band - 1 for band in bands))]
-    down = _cuts(window.row, window.height, level.block_height)
-    right = _cuts(window.col, window.width, level.block_width)
-    for plane, first, samples in planes:
-        for block_row, row, height, at_row in down:
-            for block_col, col, width, at_col in right:
-                yield Piece(plane, block_row, block_col, row, col, height, width, at_row, at_col, first, samples)
-
-
-def _cuts(start: int, length: int, block: int) -> list[tuple[int, int, int, int]]:
-    """Along one axis: block, first pixel in it, how many, first pixel in the window."""
-    cuts = []
-    at = start
-    while at < start + length:
-        number, within = divmod(at, block)
-        count = min(block - within, start + length - at)
-        cuts.append((number, within, count, at - start))
-        at += count
-    return cuts
-
-
-def _copy(piece: Piece, block: Pixels, out: Pixels) -> None:
-    part = block[piece.row : piece.row + piece.height, piece.col : piece.col + piece.width]
-    for band, into in zip(piece.bands, piece.view(out), strict=True):
-        into[...] = part[..., band]
+        copy(piece, block, out)
 
 
 def _check(level: Level, bands: Sequence[int], window: Window) -> None:

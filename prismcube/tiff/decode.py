@@ -96,8 +96,7 @@ def inflate(level: Level, data: Data, rows: int) -> npt.NDArray[np.uint8]:
 
     Raises DecodeError.
     """
-    row_bytes = bytes_of_row(level)
-    needed, whole = rows * row_bytes, level.rows_of(0) * row_bytes
+    needed, whole = rows * level.row_bytes, level.rows_of(0) * level.row_bytes
     try:
         raw = _INFLATE[level.codec](data, needed, whole)
     except _ERRORS as error:
@@ -105,11 +104,6 @@ def inflate(level: Level, data: Data, rows: int) -> npt.NDArray[np.uint8]:
     if len(raw) < needed:
         raise DecodeError(f"ends after {len(raw):,} of {needed:,} bytes")
     return raw[:needed]
-
-
-def bytes_of_row(level: Level) -> int:
-    """Of one row of a block, before the codec."""
-    return level.block_width * level.samples * np.dtype(level.dtype).itemsize
 
 
 def _plain(data: Data, needed: int, whole: int) -> npt.NDArray[np.uint8]:

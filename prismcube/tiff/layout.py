@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -92,19 +93,34 @@ class Level:
         """(block rows, block columns)."""
         return -(-self.height // self.block_height), -(-self.width // self.block_width)
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """Samples a pixel within one block."""
         return 1 if self.planar else self.bands
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Of one row of a block, before the codec."""
+        return self.block_width * self.samples * np.dtype(self.dtype).itemsize
+
+    @property
+    def block_bytes(self) -> int:
+        """Of a block, before the codec; the last strip may have fewer."""
+        return self.block_height * self.row_bytes
 
     def rows_of(self, block_row: int) -> int:
         """Rows that the blocks of a row of blocks hold: fewer in the last strip."""
         left = self.height - block_row * self.block_height
         return min(self.block_height, left) if self.strips else self.block_height
 
+    @cached_property
+    def description(self) -> tuple[Any, ...]:
+        """All but the places of the blocks."""
+        return tuple(getattr(self, name) for name in _DESCRIBING)
+
     def describes_like(self, other: Level) -> bool:
         """True when all but the places of the blocks is the same."""
-        return all(getattr(self, name) == getattr(other, name) for name in _DESCRIBING)
+        return self.description == other.description
 
 
 LARGEST_BLOCK = 2**26

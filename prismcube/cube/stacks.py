@@ -1,0 +1,243 @@
+"""Slices of few pixels of one file, made together: the dates of a pixel in a consolidated file.
+
+works(jobs, means) ─ StackWork: slices that are alike ─ StackUnit, ... ─ slices() -> Slice, ...
+                   └ SliceWork: any other one
+
+To make a slice by itself takes 0.25 ms of the interpreter (its unit, visit, window, future and locks), more than to
+decode the block of its pixel (0.1 ms). A stack reads the window of all its slices as one, which takes a fifth. It knows
+only how to succeed: where its file has changed, can't be read or is damaged, its slices are made by themselves, each
+with its own status and message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import batched, groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from prismcube.cube import warp
+from prismcube.cube.gate import Stop
+from prismcube.cube.observer import Observer
+from prismcube.cube.plan import CubePlan, ReadStep
+from prismcube.cube.reading import Reader
+from prismcube.cube.slices import SliceWork, empty
+from prismcube.cube.units import FEW_PIXELS, LIGHT
+from prismcube.errors import SourceError
+from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.entities import own_etag
+from prismcube.model.grid import Grid
+from prismcube.storage.uri import is_remote
+from prismcube.tiff.layout import Window
+
+MOST = 64
+"""Slices of a stack."""
+
+SHARED = 8
+"""Slices of a unit, at least, for another thread to be given some."""
+
+Job = tuple[CubePlan, int]
+"""A slice to be made: its plan and its index there."""
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+class Visit(NamedTuple):
+    """What a visit to a file has in common with those that are made together with it."""
+
+    uri: str
+    etag: str
+    window: Window
+    """Of the level; it has all pixels of the answer."""
+    level: int
+    bands: tuple[tuple[str, int], ...]
+    """Name of the field and number in the file."""
+    nodata: str
+    """Of the file: NaN differs from itself, its text does not."""
+    description: tuple[Any, ...]
+    """Of the level."""
+    block_bytes: int
+    """Of a block of the level, decoded."""
+
+
+def alike(plan: CubePlan, index: int) -> tuple[Visit, ...] | None:
+    """What a slice has in common with those of its stack; None when it must be made by itself."""
+    one = plan.slices[index]
+    if plan.grid.pixels > FEW_PIXELS or len(one.layers) != 1 or not plan.is_plain(one):
+        return None
+    visits = [_visit(step, plan.grid) for step in one.layers[0].steps]
+    whole = [visit for visit in visits if visit is not None]
+    names = [name for visit in whole for name, _ in visit.bands]
+    if len(whole) < len(visits) or sorted(names) != sorted([field.name for field in plan.fields]):
+        return None  # files of a field may overlap
+    return tuple(whole)
+
+
+def _visit(step: ReadStep, grid: Grid) -> Visit | None:
+    """None when the step is not one whole window."""
+    if step.layout is None or step.offset is None:
+        return None
+    level, (row, col) = step.layout.levels[step.level], step.offset
+    if not (0 <= row <= level.height - grid.height and 0 <= col <= level.width - grid.width):
+        return None
+    window = Window(row, col, grid.height, grid.width)
+    bands = tuple([(band.target, band.band) for band in step.bands])
+    nodata = str(step.format.nodata)
+    return Visit(step.uri, step.etag, window, step.level, bands, nodata, level.description, level.block_bytes)
+
+
+class StackUnit:
+    """The bands that some slices have of one visit each, all to the same file; made by one thread."""
+
+    def __init__(self, means: Means, visit: Visit, steps: Sequence[ReadStep], part: slice, *, is_last: bool) -> None:
+        """Asks for a remote file. `part`: the slices of the stack that the steps are of."""
+        self._part, self._format = part, steps[0].format
+        self._use = partial(means.reader.states.use, visit.uri, own_etag(visit.etag))
+        self._out: list[tuple[Array, Mask, float | None]] = []
+        keep = means.keep and visit.block_bytes > LIGHT  # others are decoded again as soon as they are found
+        self._pending = means.reader.begin_alike(steps, visit.window, keep=keep, stop=means.stop)
+        self.is_light = is_last and not is_remote(visit.uri)
+        """True when whoever hands it over should make it, while others make those handed over before."""
+        self.has_failed = False
+        """True when its slices must be made by themselves."""
+
+    def covers(self, number: int) -> bool:
+        """True for a slice of the stack that it has part in."""
+        return number in range(self._part.start, self._part.stop)
+
+    def place(self, data: Array, valid: Mask, *, shunned: float | None) -> None:
+        """Where its next band goes: (slices, height, width) of all the stack, and what no valid pixel may become."""
+        self._out.append((data[self._part], valid[self._part], shunned))
+
+    def run(self) -> None:
+        """Make it, or see that it can't be made. Raises what `stop` raises."""
+        if self._pending is None:  # GDAL is to read all files
+            self.has_failed = True
+            return
+        try:
+            pixels = self._pending.result()
+            self._use()
+        except SourceError:  # which is told when the slice that has it is made by itself
+            self.has_failed = True
+            return
+        for at, (data, valid, shunned) in enumerate(self._out):
+            nothing = data.flat[0]
+            data[...] = pixels[at :: len(self._out)]
+            warp.mark(format=self._format, out=data, valid=valid, empty=nothing, shunned=shunned)
+
+    def cancel(self) -> None:
+        """Nobody will take it."""
+        if self._pending is not None:
+            self._pending.cancel()
+
+
+class StackWork:
+    """Slices that are being made together."""
+
+    def __init__(self, means: Means, plan: CubePlan, indices: Sequence[int], visits: Sequence[Visit]) -> None:
+        """Asks for remote files. `visits`: what these slices of the plan have in common."""
+        self._means, self._plan, self._indices, self._visits = means, plan, indices, visits
+        self._steps = [plan.slices[index].layers[0].steps for index in indices]
+        self._data: list[Array] = []
+        self._valid: list[Mask] = []
+        count = len(indices)
+        size = -(-count // max(1, min(means.threads, count // SHARED)))
+        parts = [slice(first, min(first + size, count)) for first in range(0, count, size)]
+        self._units = [
+            [
+                StackUnit(means, visit, [steps[at] for steps in self._steps[part]], part, is_last=part is parts[-1])
+                for part in parts
+            ]
+            for at, visit in enumerate(visits)
+        ]
+        """Of each visit."""
+
+    @property
+    def units(self) -> list[StackUnit]:
+        """All of them."""
+        return [unit for units in self._units for unit in units]
+
+    def start(self) -> None:
+        """Make room for the answer; then the units may run."""
+        shape = (len(self._indices), *self._plan.grid.shape)
+        for field in self._plan.fields:
+            self._data.append(empty(shape, field.format))
+            self._valid.append(np.zeros(shape, dtype=bool))
+        at = {field.name: number for number, field in enumerate(self._plan.fields)}
+        for visit, units in zip(self._visits, self._units, strict=True):
+            for number in (at[name] for name, _ in visit.bands):
+                for unit in units:
+                    nodata = self._plan.fields[number].format.nodata
+                    unit.place(self._data[number], self._valid[number], shunned=nodata)
+
+    def cancel(self) -> None:
+        """Nobody will take it."""
+        for unit in self.units:
+            unit.cancel()
+
+    def slices(self) -> Iterator[Slice]:
+        """The slices, once all units have run."""
+        failed = [unit for unit in self.units if unit.has_failed]
+        seen = np.logical_or.reduce([one.any(axis=(1, 2)) for one in self._valid]).tolist()
+        for number, (index, steps) in enumerate(zip(self._indices, self._steps, strict=True)):
+            if any(unit.covers(number) for unit in failed):
+                yield from self._alone(index)
+                continue
+            self._means.observer.files_read(len(steps), sum(step.read_bytes for step in steps))
+            status = SliceStatus.OK if seen[number] else SliceStatus.EMPTY
+            data, valid = (tuple(one[number] for one in ones) for ones in (self._data, self._valid))
+            yield Slice(index, data, valid, status, "")
+
+    def _alone(self, index: int) -> Iterator[Slice]:
+        work = self._means.alone((self._plan, index))
+        work.start()
+        try:
+            for unit in work.units:
+                unit.run()
+        finally:
+            work.cancel()
+        yield from work.slices()
+
+
+Work = SliceWork | StackWork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What slices are made with."""
+
+    reader: Reader
+    threads: int
+    """That there are in all."""
+    at_once: int
+    """Slices that are made at once."""
+    keep: bool
+    """Whether decoded blocks may be wanted again."""
+    stop: Stop
+    observer: Observer
+
+    def alone(self, job: Job) -> SliceWork:
+        """A slice made by itself."""
+        shares = -(-self.threads // self.at_once)
+        return SliceWork(self.reader, *job, shares=shares, keep=self.keep, stop=self.stop, observer=self.observer)
+
+
+def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
+    """The works that make slices, in the order of these; each begins when it is taken."""
+    for _, stacked in groupby(((plan, index, alike(plan, index)) for plan, index in jobs), _key):
+        for some in batched(stacked, MOST):
+            plan, _, visits = some[0]
+            if len(some) == 1 or visits is None:
+                yield from (means.alone((plan, index)) for plan, index, _ in some)
+            else:
+                yield StackWork(means, plan, [index for _, index, _ in some], visits)
+
+
+def _key(one: tuple[CubePlan, int, tuple[Visit, ...] | None]) -> tuple[int, tuple[Visit, ...] | None]:
+    plan, _, visits = one
+    return id(plan), visits
