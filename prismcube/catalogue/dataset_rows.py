@@ -35,6 +35,8 @@ SELECT = select(
     container.c.etag,
 ).join(container, container.c.id == dataset.c.container_id)
 
+COLUMNS = len(SELECT.selected_columns)
+
 
 def facts(one: Dataset) -> dict[str, Any]:
     """What must not differ when a dataset is stored again, by name. Its footprint follows from grid and slant."""
@@ -88,20 +90,28 @@ def band_values(one: Dataset, id: int | None) -> list[dict[str, Any]]:
 
 
 def dataset_of(row: Any) -> Dataset:
+    """The dataset of a row that begins with the columns of `SELECT`, which are taken by their order.
+
+    By name each would take a microsecond, half of all that a dataset takes.
+    """
+    (
+        id, record_id, instance_id, container_id, subdir, bands, status, time, format, mapping,
+        crs, x0, y0, dx, dy, width, height, slant, footprint, uri, etag,
+    ) = row[:COLUMNS]  # fmt: skip
     return Dataset(
-        record_id=row.record_id,
-        instance_id=row.instance_id,
-        container_id=row.container_id,
-        time=row.time,
-        uri=row.uri,
-        bands=tuple(row.bands),
-        format=row.format,
-        mapping=row.mapping,
-        grid=grid_of(row.crs, row.x0, row.y0, row.dx, row.dy, row.width, row.height),
-        footprint=row.footprint,
-        slant=None if row.slant is None else Slant.from_json(row.slant),
-        subdir=row.subdir,
-        status=DatasetStatus(row.status),
-        etag=row.etag,
-        id=row.id,
+        record_id=record_id,
+        instance_id=instance_id,
+        container_id=container_id,
+        time=time,
+        uri=uri,
+        bands=tuple(bands),
+        format=format,
+        mapping=mapping,
+        grid=grid_of(crs, x0, y0, dx, dy, width, height),
+        footprint=footprint,
+        slant=None if slant is None else Slant.from_json(slant),
+        subdir=subdir,
+        status=DatasetStatus(status),
+        etag=etag,
+        id=id,
     )

@@ -15,7 +15,8 @@ from prismcube.catalogue.bulk import CHUNK
 from prismcube.catalogue.changes import publish, seen
 from prismcube.catalogue.dataset_rows import SELECT, band_values, dataset_of, dataset_values, facts
 from prismcube.catalogue.engine import Change
-from prismcube.catalogue.filters import fits, visible, within
+from prismcube.catalogue.filters import fits, within
+from prismcube.catalogue.findings import Findings, find
 from prismcube.catalogue.references import Deletion, delete_rows
 from prismcube.catalogue.repository import Key, Repository
 from prismcube.catalogue.spatial import ALWAYS, footprint_intersects, of_instances
@@ -154,10 +155,19 @@ class Datasets(Repository[Dataset]):
 
         `period` includes its limits; `area`, in longitude and latitude, must have a point in common with the footprint.
         """
-        wanted = visible({one.instance_id for one in fields}, collection.record_tags, period=period, area=area)
+        return self.find(collection, fields, period=period, area=area).datasets
+
+    def find(
+        self,
+        collection: Collection,
+        fields: Sequence[StoredField],
+        *,
+        period: Period = ALWAYS,
+        area: BaseGeometry | None = None,
+    ) -> Findings:
+        """As `search`, with the datasets' records and the headers of their files."""
         with self._session.read() as connection:
-            rows = connection.execute(SELECT.where(wanted).order_by(dataset.c.time, dataset.c.id))
-            return [dataset_of(row) for row in rows]
+            return find(connection, collection, fields, period=period, area=area)
 
     def create(self, wanted: Dataset) -> Dataset:
         """Store a new dataset.

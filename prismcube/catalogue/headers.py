@@ -59,7 +59,7 @@ class Headers:
                 for row in connection.execute(OF_CONTAINERS, {"ids": some}):
                     uri = wanted.get((row.container_id, row.subdir))
                     if uri is not None:
-                        found[uri, row.subdir] = _header(row)
+                        found[uri, row.subdir] = header_of(row.packed, row.reason, row.etag)
         return found
 
     def states(self, uris: Sequence[str]) -> dict[str, dict[str, HeaderState]]:
@@ -106,13 +106,14 @@ def _values(container_id: int, subdir: str, header: Header) -> dict[str, Any]:
     }
 
 
-def _header(row: Any) -> Header:
-    if row.packed is None:
-        return Header(layout=None, reason=row.reason, etag=row.etag)
+def header_of(packed: bytes | None, reason: str, etag: str) -> Header:
+    """The header that these columns hold."""
+    if packed is None:
+        return Header(layout=None, reason=reason, etag=etag)
     try:
-        return Header(layout=_UNPACKED.layout(bytes(row.packed)), etag=row.etag)
+        return Header(layout=_UNPACKED.layout(bytes(packed)), etag=etag)
     except NotUnderstood as error:  # of another version of Prismcube
-        return Header(layout=None, reason=str(error), etag=row.etag)
+        return Header(layout=None, reason=str(error), etag=etag)
 
 
 class _Unpacked:

@@ -27,6 +27,7 @@ ALWAYS = Period()
 MANY = 5000
 """Candidates beyond which it is better to go through a page of records by time than to collect them all."""
 
+_BOX = ("west", "south", "east", "north")
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -92,6 +93,19 @@ def footprint_intersects(area: BaseGeometry, period: Period = ALWAYS) -> ColumnE
     return _DatasetTouches(dataset.c.id, dataset.c.footprint, *_operands(area), *_times(period))
 
 
+def footprint_intersects_bound() -> ColumnElement[bool]:
+    """As `footprint_intersects`, of the area and period of `bound_values`: for statements that are made only once."""
+    numbers: list[ColumnElement[Any]] = [bindparam(name, type_=DoubleType()) for name in _BOX]
+    times: list[ColumnElement[Any]] = [bindparam(name, type_=UTCDateTime()) for name in ("first", "last")]
+    return _DatasetTouches(dataset.c.id, dataset.c.footprint, bindparam("area", type_=Geometry()), *numbers, *times)
+
+
+def bound_values(area: BaseGeometry, period: Period) -> dict[str, Any]:
+    """Of a statement with `footprint_intersects_bound`; the area must not be empty."""
+    box = dict(zip(_BOX, area.bounds, strict=True))
+    return {"area": _valid(area), **box, "first": period.start or _FIRST, "last": period.end or _LAST}
+
+
 def row_intersects(area: BaseGeometry) -> ColumnElement[bool]:
     """The same for queries that come to each dataset by another way than its place."""
     if area.is_empty:
@@ -107,13 +121,17 @@ def row_intersects(area: BaseGeometry) -> ColumnElement[bool]:
 
 
 def of_instances(instances: Sized[int], *, led_by_place: bool) -> ColumnElement[bool]:
-    """True for datasets of these instances.
+    """True for datasets of these instances; see `instance_column`."""
+    return instance_column(led_by_place=led_by_place).in_(sorted(instances))
+
+
+def instance_column(*, led_by_place: bool) -> ColumnElement[int]:
+    """The instance of a dataset.
 
     `led_by_place`: the R*Tree, which knows the time as well, must lead. SQLite would take the index on (instance, time)
     and look at every dataset of the instance (10^5: 100 ms instead of 10). PostgreSQL's index knows all three.
     """
-    column: ColumnElement[Any] = _Unindexed(dataset.c.instance_id) if led_by_place else dataset.c.instance_id
-    return column.in_(sorted(instances))
+    return _Unindexed(dataset.c.instance_id) if led_by_place else dataset.c.instance_id
 
 
 def has_many(connection: Connection, area: BaseGeometry, instances: Sized[int], period: Period = ALWAYS) -> bool:
@@ -136,9 +154,12 @@ def _times(period: Period) -> list[ColumnElement[Any]]:
 
 
 def _bound(area: BaseGeometry) -> ColumnElement[Any]:
-    if not area.is_valid:
-        area = shapely.make_valid(area)  # a bow-tie from a client must not make GEOS raise inside the query
-    return bindparam(None, area, type_=Geometry())
+    return bindparam(None, _valid(area), type_=Geometry())
+
+
+def _valid(area: BaseGeometry) -> BaseGeometry:
+    """A bow-tie from a client must not make GEOS raise inside the query."""
+    return area if area.is_valid else shapely.make_valid(area)
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
@@ -149,12 +170,15 @@ def register_functions(connection: sqlite3.Connection) -> None:
 class _Intersects:
     """`ST_Intersects(wkb, wkb)`; keeps the second geometry prepared, as a query asks it of every row.
 
+    Also the first one's answer, which the next row often has as well: the dates of a cell share its footprint.
+
     One object a connection: a prepared geometry must not be used by two threads at once.
     """
 
     def __init__(self) -> None:
         self._wkb: bytes = b""
         self._area: Any = None
+        self._last: tuple[bytes, int] = b"", 0
 
     def __call__(self, geometry: bytes | None, area: bytes | None) -> int | None:
         if geometry is None or area is None:
@@ -163,4 +187,7 @@ class _Intersects:
             self._area = shapely.from_wkb(area)
             shapely.prepare(self._area)
             self._wkb = area
-        return int(shapely.intersects(self._area, shapely.from_wkb(geometry)))
+        elif geometry == self._last[0]:
+            return self._last[1]
+        self._last = geometry, int(shapely.intersects(self._area, shapely.from_wkb(geometry)))
+        return self._last[1]

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import geoalchemy2
+import orjson
 import shapely
 from affine import Affine
 from shapely.geometry.base import BaseGeometry
@@ -80,7 +81,7 @@ class Json(TypeDecorator[Any]):
         return value if value is None or dialect.name == POSTGRESQL else canonical(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return value if value is None or dialect.name == POSTGRESQL else json.loads(value)
+        return value if value is None or dialect.name == POSTGRESQL else orjson.loads(value)
 
 
 class Geometry(TypeDecorator[BaseGeometry]):
@@ -100,7 +101,7 @@ class Geometry(TypeDecorator[BaseGeometry]):
         return shapely.to_wkb(value, byte_order=1)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> BaseGeometry | None:
-        return None if value is None else shapely.from_wkb(bytes(value))
+        return None if value is None else _geometry(bytes(value))
 
 
 class _FromEWKB(PerDatabase):
@@ -181,6 +182,11 @@ def format_document(format: DataFormat) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1024)  # the dates of one place share theirs
+def _geometry(wkb: bytes) -> BaseGeometry:
+    return shapely.from_wkb(wkb)
+
+
 @lru_cache(maxsize=1024)  # an archive has few, its datasets are many
 def _format(text: str) -> DataFormat:
     document = json.loads(text)
@@ -200,6 +206,7 @@ def _number(value: float | None) -> float | str | None:
     return float(value) if math.isfinite(value) else str(value)  # 0 and 0.0 are the same format
 
 
+@lru_cache(maxsize=4096)
 def grid_of(crs: str, x0: float, y0: float, dx: float, dy: float, width: int, height: int) -> Grid:
     """A grid from the plain columns of a dataset row; `dy` is positive."""
     return Grid(crs, Affine(dx, 0.0, x0, 0.0, -dy, y0), height, width)

@@ -97,12 +97,10 @@ def search(context: Context, collection: Collection, wanted: Selection) -> tuple
     quality = {rule.field for rule in masks.values()}
     sources = list(collection.sources(wanted.fields))
     sources += [f for f in collection.stored_fields if f.name in quality and f not in sources]
-    datasets = context.catalogue.datasets.search(
+    found = context.catalogue.datasets.find(
         collection, sources, period=wanted.period or Period(), area=_area(wanted.grid)
     )
-    records = context.catalogue.records.get_many(sorted({d.record_id for d in datasets}))
-    how = wanted.group or collection.group
-    groups = group_records(records, how) if records else []
+    groups = group_records(found.records, wanted.group or collection.group) if found.records else []
     request = CubeRequest(
         collection=collection,
         fields=wanted.fields,
@@ -112,7 +110,7 @@ def search(context: Context, collection: Collection, wanted: Selection) -> tuple
         resampling=wanted.resampling,
         masks=masks,
     )
-    return request, datasets, context.catalogue.headers.of(datasets)
+    return request, found.datasets, found.headers
 
 
 def _area(grid: Grid) -> BaseGeometry:
