@@ -117,6 +117,57 @@ def test_a_writer_that_is_killed_leaves_the_file_as_it_was(tmp_path, kind, parts
     assert left in ([], [".a.tif.part"])
 
 
+_TWICE = """
+import os, sys, time
+from pathlib import Path
+import numpy as np
+from prismcube.model.formats import DataFormat
+from prismcube.tiff.cog import writing_cog
+from prismcube.tiff.draft import writing_draft
+from prismcube.tiff.image import Image
+from prismcube.tiff.mucog import write_mucog
+kind, path, waits = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "waits"
+image = Image(height=512, width=512, format=DataFormat(dtype="uint16"), codec="zstd")
+pixels = np.arange(512 * 512, dtype=np.uint16).reshape(512, 512)
+drafts = [path.with_name(f"date-{number}.draft") for number in range(3)]
+for number, draft in enumerate(drafts if kind == "mucog" else ()):
+    with writing_draft(draft, image) as date:
+        date.write(pixels + number)
+if waits:  # where all has been written, and nothing has its name yet
+    def fsync(file):
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+    os.fsync = fsync
+if kind == "mucog":
+    write_mucog(path, drafts)
+else:
+    with writing_cog(path, image) as one:
+        one.write(pixels)
+"""
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(("kind", "pages"), [("cog", 1), ("mucog", 3)])
+def test_a_second_run_completes_what_a_killed_one_began(tmp_path, kind, pages):
+    path, part = tmp_path / "a.tif", tmp_path / ".a.tif.part"
+    path.write_bytes(b"before")
+    command = [sys.executable, "-c", _TWICE, kind, str(path)]
+    with subprocess.Popen([*command, "waits"], stdout=subprocess.PIPE) as writer:
+        assert int(writer.stdout.readline()) == writer.pid
+        os.kill(writer.pid, signal.SIGKILL)
+    assert writer.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"before"
+    assert part.stat().st_size > 0
+    left = part.stat().st_ino
+    subprocess.run([*command, "goes on"], check=True)
+    assert path.stat().st_ino == left, "the part is taken over"
+    assert not list(tmp_path.glob(".*"))
+    pixels = np.arange(512 * 512, dtype=np.uint16).reshape(512, 512)
+    for page in range(pages):
+        with rasterio.open(f"GTIFF_DIR:{page + 1}:{path}" if pages > 1 else path) as file:
+            np.testing.assert_array_equal(file.read(1), pixels + page)
+
+
 def test_what_a_killed_writer_has_left_is_gone_after_the_next(tmp_path, image_of, picture):
     path, left = tmp_path / "a.tif", tmp_path / ".a.tif.part"
     left.write_bytes(b"x" * 10**6)
