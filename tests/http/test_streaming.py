@@ -1,13 +1,15 @@
 """Large answers on real sockets: memory, the first byte, clients that go or take nothing."""
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -139,6 +141,46 @@ def test_reads_stop_when_the_client_goes(large):
     time.sleep(2)
     assert visits(large) == settled
     assert settled - at_first < DATES * SIDE // 1024
+
+
+def owner(server, connection):
+    """Process id of the worker at the other end of a connection (proc_pid_net(5))."""
+    (host, port), (_, own) = connection.getpeername(), connection.getsockname()
+    place = "".join(reversed([f"{int(part):02X}" for part in host.split(".")]))
+    for pid in server.workers():
+        lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+        [socket_number] = [one[9] for one in lines if (one[1], one[2]) == (f"{place}:{port:04X}", f"{place}:{own:04X}")]
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            if link.is_symlink() and os.readlink(link) == f"socket:[{socket_number}]":
+                return pid
+    raise AssertionError("nobody has the connection")
+
+
+def test_a_worker_that_is_killed_takes_its_own_answers_with_it(large, start):
+    """The client sees that its answer is not whole; the other worker goes on, and a new one comes."""
+    with start(large.home, "serve", "--workers", "2") as server:
+        path = "/collections/series/coverage"
+        connection = begun(server, path)
+        with connection:
+            before = server.workers()
+            killed = owner(server, connection)
+            [other] = set(before) - {killed}
+            os.kill(killed, signal.SIGKILL)
+            received = 0
+            with suppress(ConnectionResetError):
+                while piece := connection.recv(MIB):
+                    received += len(piece)
+            assert received < 512 * MIB, "what was told to come has not"
+        deadline = time.monotonic() + 120
+        while len(server.workers()) < 2 or killed in server.workers():
+            assert other in server.workers()
+            assert server.get("/healthz").status_code == 200
+            assert time.monotonic() < deadline, "no other worker came"
+            time.sleep(0.1)
+        assert other in server.workers()
+        small = server.tiff(path, bbox="15,45.1,15.01,45.11", datetime="2020-01-01")
+        assert small.data.any()
+        assert not list((server.home / "tmp").glob("answer-*"))
 
 
 @pytest.mark.alone
