@@ -25,7 +25,7 @@ from processes.inputs import COLLECTION, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Payload = Mapping[str, Any]
+Result = Mapping[str, Any]
 
 _NUMBER = {"type": "number"}
 
@@ -143,9 +143,8 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     return Estimate(tasks=tasks, files=tasks, read_bytes=read, written_bytes=written, details=details)
 
 
-def prepare(tools: Tools, work: Work, payload: Payload) -> Payload:
+def prepare(tools: Tools, work: Work) -> Result:
     """Plans and locks, cell by cell; all that is locked stays so when it fails, until it goes on or is cancelled."""
-    del payload
     planner = Planner(tools.catalogue, Order.from_inputs(work.inputs), job=work.job)
     old: set[int] = set()
     kept: set[int] = set()
@@ -178,7 +177,7 @@ def _bytes_of(one: InstancePlan, slab: Slab) -> int:
     return sum(d.grid.pixels * len(d.bands) * d.format.itemsize for d in sources)
 
 
-def _prepared(work: Work) -> Payload:
+def _prepared(work: Work) -> Result:
     return next(iter(work.previous("prepare")), {})
 
 
@@ -198,9 +197,9 @@ def _targets(tools: Tools, work: Work) -> dict[int, Target]:
     return found
 
 
-def write_slab(tools: Tools, work: Work, payload: Payload) -> Payload:
+def write_slab(tools: Tools, work: Work) -> Result:
     """One file; what an earlier attempt has written is written again, and is the same."""
-    slab = Slab.from_json(payload)
+    slab = Slab.from_json(work.payload)
     writer = SlabWriter(
         catalogue=tools.catalogue,
         layout=_layout(work).value,
@@ -228,9 +227,8 @@ def _publisher(tools: Tools, work: Work) -> Publisher:
     )
 
 
-def index(tools: Tools, work: Work, payload: Payload) -> Payload:
+def index(tools: Tools, work: Work) -> Result:
     """New files and datasets become rows, which readers don't see."""
-    del payload
     count = size = dates = 0
     total = int(_prepared(work)["files"]) or 1
 
@@ -247,17 +245,15 @@ def index(tools: Tools, work: Work, payload: Payload) -> Payload:
     return {"files": count, "bytes": size, "datasets": dates}
 
 
-def swap(tools: Tools, work: Work, payload: Payload) -> Payload:
+def swap(tools: Tools, work: Work) -> Result:
     """Readers get the new datasets in place of the old ones."""
-    del payload
     old = from_ranges("old", _prepared(work)["old"])
     publish(tools.catalogue, old, job=work.job)
     return {}
 
 
-def clean(tools: Tools, work: Work, payload: Payload) -> Payload:
+def clean(tools: Tools, work: Work) -> Result:
     """A job that deletes old files as far as they are ours."""
-    del payload
     prepared = _prepared(work)
     old = from_ranges("old", prepared["old"])
     present = _managed(tools, old)
@@ -286,9 +282,8 @@ def _managed(tools: Tools, ids: tuple[int, ...]) -> list[int]:
     return [one.id or 0 for one in known if one.container_id in ours]
 
 
-def roll_back(tools: Tools, work: Work, payload: Payload) -> Payload:
+def roll_back(tools: Tools, work: Work) -> Result:
     """All is as it was before the job."""
-    del payload
     prepared = _prepared(work)
     if not prepared:  # it was cancelled before it was planned, or could not be
         tools.catalogue.datasets.unlock(work.job)

@@ -28,7 +28,7 @@ from processes.inputs import COLLECTION, DATASETS, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Payload = Mapping[str, Any]
+Result = Mapping[str, Any]
 
 _COUNT = {"type": "integer", "minimum": 0}
 
@@ -81,9 +81,8 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     return Estimate(tasks=tasks, files=len(plan.files), read_bytes=0, written_bytes=0, details=details)
 
 
-def prepare(tools: Tools, work: Work, payload: Payload) -> Payload:
+def prepare(tools: Tools, work: Work) -> Result:
     """Chooses and locks."""
-    del payload
     plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(work.inputs))
     tools.catalogue.datasets.lock(plan.ids, work.job)
 
@@ -97,7 +96,7 @@ def prepare(tools: Tools, work: Work, payload: Payload) -> Payload:
     return {"former": plan.to_json(), "files": len(plan.files)}
 
 
-def _prepared(work: Work) -> Payload:
+def _prepared(work: Work) -> Result:
     return next(iter(work.previous("prepare")), {})
 
 
@@ -106,18 +105,17 @@ def _ids(work: Work) -> tuple[int, ...]:
     return tuple(sorted(id for ids in former.values() for id in ids))
 
 
-def mark_all(tools: Tools, work: Work, payload: Payload) -> Payload:
+def mark_all(tools: Tools, work: Work) -> Result:
     """Readers don't see them any more."""
-    del payload
     mark(tools.catalogue, _ids(work), job=work.job)
     return {"time": format_instant(datetime.now(UTC))}
 
 
-def delete_files(tools: Tools, work: Work, payload: Payload) -> Payload:
+def delete_files(tools: Tools, work: Work) -> Result:
     """Some files; those that can be deleted are, also when others can't."""
     _wait(work)
     gone, problems = [], []
-    files = payload["files"]
+    files = work.payload["files"]
     for number, (id, uri) in enumerate(files, start=1):
         try:
             delete_file(tools.catalogue, uri)
@@ -141,19 +139,17 @@ def _wait(work: Work) -> None:
         time.sleep(min(left, 0.5))
 
 
-def remove_rows(tools: Tools, work: Work, payload: Payload) -> Payload:
+def remove_rows(tools: Tools, work: Work) -> Result:
     """All files are gone."""
-    del payload
     return _remove(tools, work)
 
 
-def remove_rest(tools: Tools, work: Work, payload: Payload) -> Payload:
+def remove_rest(tools: Tools, work: Work) -> Result:
     """Some files are there still; the catalogue keeps their entries."""
-    del payload
     return _remove(tools, work)
 
 
-def _remove(tools: Tools, work: Work) -> Payload:
+def _remove(tools: Tools, work: Work) -> Result:
     gone = {id for one in work.previous("delete-files") for id in from_ranges("gone", one["gone"])}
     ids = _ids(work)
     gone = remove(tools.catalogue, ids, job=work.job, gone=gone)
@@ -163,9 +159,8 @@ def _remove(tools: Tools, work: Work) -> Payload:
     return {"datasets": len(ids), "files": len(gone), "left": left}
 
 
-def take_back(tools: Tools, work: Work, payload: Payload) -> Payload:
+def take_back(tools: Tools, work: Work) -> Result:
     """Datasets get back the status that they had."""
-    del payload
     prepared = _prepared(work)
     if not prepared:
         tools.catalogue.datasets.unlock(work.job)

@@ -199,7 +199,7 @@ def roll_back_files(catalogue: Catalogue, old: Sequence[int], folders: Iterable[
     `old`: those that were to be replaced. Raises Conflict when others work with them by now, SourceError when a file
     can't be removed.
     """
-    files = {folder: _files_below(folder) for folder in folders}
+    files = {folder: files_below(folder) for folder in folders}
     uris = [uri for some in files.values() for uri in some]
     with catalogue.transaction() as unit:
         unit.datasets.unlock(job)
@@ -215,7 +215,8 @@ def roll_back_files(catalogue: Catalogue, old: Sequence[int], folders: Iterable[
     return len(uris)
 
 
-def _files_below(folder: str) -> list[str]:
+def files_below(folder: str) -> list[str]:
+    """URIs of all files below a folder, which may not be there."""
     try:
         return list(store.list_files(folder))
     except Missing:

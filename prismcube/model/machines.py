@@ -177,11 +177,13 @@ EXPORT_CUBE = Machine(
             pause=Level.MAJOR,
             then="write",
         ),
-        _work("write", "The parts are put together in one file.", task="export.write", then="done"),
+        _work("write", "The parts are put together in one file.", task="export.write", then="clean"),
+        _work("clean", "The file is in the storage; the parts are being removed.", task="export.clean", then="done"),
         _end("done", "The file is in the storage.", Status.SUCCESSFUL),
         _rest("prepare", "The cube could not be planned; the message says why."),
         _rest("compute", "Some parts could not be computed. A retry computes those only."),
         _rest("write", "All parts are computed, but the file could not be written."),
+        _rest("clean", "The file is in the storage, but not all of its parts could be removed."),
         *_rollback("export.rollback", "Its parts and its file are being removed.", "Nothing of it is left."),
     )
 )

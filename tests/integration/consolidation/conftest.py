@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,16 +65,16 @@ class FakeWork:
 
     job: str
     task: int
+    name: str
+    payload: Mapping[str, Any]
     attempt: int
     inputs: Mapping[str, Any]
     scratch: Path
     of: FakeJob
     handed: list[tuple[str, NewTask]] = field(default_factory=list)
-    on_progress: Callable[[], None] = lambda: None
 
     def progress(self, share: float, message: str = "") -> None:
         assert 0 <= share <= 1, message
-        self.on_progress()
 
     def log(self, message: str, level: LogLevel = LogLevel.INFO) -> None:
         self.of.messages.append(message)
@@ -102,7 +102,6 @@ class FakeJob:
         self.tasks: dict[str, list[Task]] = defaultdict(list)
         self.messages: list[str] = []
         self._ids = itertools.count(1)
-        self.on_progress: Callable[[], None] = lambda: None
         self._enter()
 
     def _enter(self) -> None:
@@ -117,10 +116,11 @@ class FakeJob:
         task.attempts += 1
         scratch = self.scratch / f"{task.id}-{task.attempts}"
         scratch.mkdir(parents=True)
-        work = FakeWork(self.id, task.id, task.attempts, self.inputs, scratch, self, on_progress=self.on_progress)
+        payload = json.loads(json.dumps(dict(task.payload)))
+        work = FakeWork(self.id, task.id, task.name, payload, task.attempts, self.inputs, scratch, self)
         body = self.process.bodies[self.process.machine.stage(task.stage).task]
         try:
-            result = body(self.tools, work, json.loads(json.dumps(dict(task.payload))))
+            result = body(self.tools, work)
         except PrismcubeError as error:
             task.error = error
             return

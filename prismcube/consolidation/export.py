@@ -1,0 +1,298 @@
+"""A large cube as one file in the storage, computed in parts.
+
+    plan ─ parts      some time steps each, their plan in a file of its own    whoever computes one needs no catalogue
+         ─ compute    a part's slices, kept in a file beside its plan
+         ─ write      all slices, in order, into one COG, NetCDF or Zarr
+
+A plan is made once: what is added to the catalogue meanwhile is in no part of the cube. Parts and file lie in the
+job's own folder; parts go when the file is there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
+
+from prismcube.catalogue import Catalogue
+from prismcube.cube.engine import execute
+from prismcube.cube.gate import Stop, never
+from prismcube.cube.grids import GridRequest, output_grid
+from prismcube.cube.plan import CubePlan
+from prismcube.cube.plan_document import parse_plan, plan_document
+from prismcube.cube.planner import make_plan
+from prismcube.cube.request import CubeRequest, choose_masks
+from prismcube.encode import cog, netcdf, zarr
+from prismcube.errors import BudgetExceeded, InvalidInput, OutsideExtent, SourceError
+from prismcube.model.collection import Collection
+from prismcube.model.cube import CubeHeader, Slice, SliceStatus
+from prismcube.model.grid import CRS84, Bounds, Grid
+from prismcube.model.grouping import group_records
+from prismcube.model.period import Period
+from prismcube.raster.inspect import footprint
+from prismcube.storage.uri import gdal_path
+from prismcube.tiff.publish import publishing, writing_to
+
+PART_BYTES = 256 * 2**20
+"""Of the pixels of a part, unless a single step has more."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that a cube is written in."""
+
+    media_type: str
+    extension: str
+    check: Callable[[CubeHeader], None]
+    write: Callable[..., None]
+
+
+FORMATS: Mapping[str, Format] = {
+    "netcdf": Format(netcdf.MEDIA_TYPE, netcdf.EXTENSION, netcdf.check, netcdf.write_netcdf),
+    "cog": Format(cog.MEDIA_TYPE, cog.EXTENSION, cog.check, cog.write_cog),
+    "zarr": Format(zarr.MEDIA_TYPE, zarr.EXTENSION, zarr.check, zarr.write_zarr),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOrder:
+    """The cube that is asked for."""
+
+    collection: str
+    fields: tuple[str, ...]
+    """Empty: all that are stored."""
+    grid: GridRequest
+    period: Period
+    group: str | None
+    mosaic: str
+    resampling: str | None
+    mask: str | None
+    format: str
+
+    @classmethod
+    def from_inputs(cls, inputs: Mapping[str, Any]) -> ExportOrder:
+        """Of the inputs of the process. Raises InvalidInput naming one."""
+        bbox = inputs.get("bbox")
+        resolution = inputs.get("resolution")
+        across, down = resolution if isinstance(resolution, list) else (resolution, resolution)
+        return cls(
+            collection=inputs["collection"],
+            fields=tuple(inputs.get("properties") or ()),
+            grid=GridRequest(
+                crs=inputs.get("crs"),
+                bounds=None if bbox is None else Bounds(*map(float, bbox)),
+                bounds_crs=inputs.get("bboxCrs") or CRS84,
+                width=inputs.get("width"),
+                height=inputs.get("height"),
+                resolution=None if resolution is None else (across, down),
+            ),
+            period=Period.parse(inputs["datetime"]) if inputs.get("datetime") else Period(),
+            group=inputs.get("group"),
+            mosaic=inputs.get("mosaic") or "last",
+            resampling=inputs.get("resampling"),
+            mask=inputs.get("mask"),
+            format=inputs.get("format") or "netcdf",
+        )
+
+
+def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> CubePlan:
+    """The plan of the whole cube.
+
+    Raises NotFound for an unknown collection, InvalidInput for what does not fit it, OutsideExtent when nothing lies
+    there, BudgetExceeded for a time step that takes more than `memory` bytes, or more than the format holds.
+    """
+    collection = catalogue.collections.get(order.collection)
+    if collection.extent is None:
+        raise OutsideExtent("collection", f"{collection.name} has no data")
+    fields = order.fields or tuple(one.name for one in collection.stored_fields or collection.fields)
+    grid = output_grid(collection.extent.native, order.grid)
+    if grid is None:
+        raise OutsideExtent("bbox", "touches no data of the collection")
+    plan = _plan(catalogue, collection, fields, grid, order)
+    if not plan.slices:
+        raise OutsideExtent("datetime", "there are no data at this place and time")
+    needed = plan.slice_bytes + 2 * plan.grid.pixels * sum(one.format.itemsize + 1 for one in plan.fields)
+    if needed > memory:
+        advice = "ask for a smaller area or larger pixels"
+        raise BudgetExceeded("bytes of a time step", asked=needed, allowed=memory, advice=advice)
+    FORMATS[order.format].check(plan.header)
+    return plan
+
+
+def _plan(
+    catalogue: Catalogue, collection: Collection, fields: tuple[str, ...], grid: Grid, order: ExportOrder
+) -> CubePlan:
+    known = {one.name for one in collection.fields}
+    for name in fields:
+        if name not in known:
+            raise InvalidInput("properties", f"{collection.name} has no field {name[:60]!r}")
+    masks = choose_masks(collection, fields, order.mask)
+    quality = {rule.field for rule in masks.values()}
+    sources = list(collection.sources(fields))
+    sources += [one for one in collection.stored_fields if one.name in quality and one not in sources]
+    found = catalogue.datasets.search(collection, sources, period=order.period, area=_area(grid))
+    records = catalogue.records.get_many({one.record_id for one in found})
+    groups = group_records(records, order.group or collection.group) if records else []
+    request = CubeRequest(
+        collection=collection,
+        fields=fields,
+        grid=grid,
+        groups=tuple(groups),
+        mosaic=order.mosaic,
+        resampling=order.resampling,
+        masks=masks,
+    )
+    return make_plan(request, found, headers=catalogue.headers.of(found))
+
+
+def _area(grid: Grid) -> BaseGeometry:
+    """An area in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
+    try:
+        around = grid.bounds.to_crs(grid.crs, CRS84)
+    except InvalidInput:  # no such box: the grid lies across the date line
+        return footprint(grid)
+    return box(*around.as_tuple()) if max(-around.west, around.east) < 180.001 else footprint(grid)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a job keeps its parts and puts its file."""
+
+    uri: str
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, job: str) -> Folder:
+        """Raises InvalidInput when no folder's files are ours."""
+        if catalogue.managed is None:
+            raise InvalidInput("format", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
+        return cls(f"{catalogue.managed.rstrip('/')}/exports/{job}")
+
+    @property
+    def path(self) -> Path:
+        return Path(gdal_path(self.uri))
+
+    def plan(self, number: int) -> Path:
+        return self.path / "parts" / f"{number:06}.json"
+
+    def pixels(self, number: int) -> Path:
+        return self.path / "parts" / f"{number:06}.npz"
+
+    def file(self, format: str) -> str:
+        """URI of the cube."""
+        return f"{self.uri}/cube.{FORMATS[format].extension}"
+
+
+def part_bounds(plan: CubePlan) -> list[tuple[int, int]]:
+    """(first step, step after the last) of each part."""
+    size = max(1, plan.output_bytes // max(len(plan.slices), 1))
+    steps = max(1, PART_BYTES // size)
+    return [(first, min(first + steps, len(plan.slices))) for first in range(0, len(plan.slices), steps)]
+
+
+def write_plans(plan: CubePlan, folder: Folder) -> list[int]:
+    """The plan of each part into a file; bytes that each part reads."""
+    with writing_to(folder.path):
+        (folder.path / "parts").mkdir(parents=True, exist_ok=True)
+    read = []
+    for number, (first, after) in enumerate(part_bounds(plan)):
+        part = replace(plan, slices=plan.slices[first:after])
+        _put(folder.plan(number), orjson.dumps(plan_document(part)))
+        read.append(part.read_bytes)
+    return read
+
+
+def _put(path: Path, data: bytes) -> None:
+    with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream, writing_to(path):
+        stream.write(data)
+
+
+def _part(folder: Folder, number: int) -> CubePlan:
+    path = folder.plan(number)
+    try:
+        return parse_plan(orjson.loads(path.read_bytes()))
+    except OSError as error:
+        raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
+
+
+def compute_part(
+    folder: Folder, number: int, *, stop: Stop = never, progress: Callable[[float, str], None] = lambda a, b: None
+) -> dict[str, int]:
+    """The slices of a part into a file; how many ended in which way. Raises SourceError when all have failed."""
+    plan = _part(folder, number)
+    ends: dict[str, int] = {}
+    messages: list[str] = []
+    path = folder.pixels(number)
+    with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
+        for one in execute(plan, stop=stop):
+            ends[one.status.value] = ends.get(one.status.value, 0) + 1
+            messages += [one.message] if one.message else []
+            with writing_to(path):
+                _write_slice(stream, one)
+            progress((one.index + 1) / len(plan.slices), f"{one.index + 1} of {len(plan.slices)} time steps")
+        if ends.keys() == {SliceStatus.FAILED.value}:
+            raise SourceError(plan.slices[0].layers[0].steps[0].uri, f"nothing could be read: {messages[0]}")
+    return ends
+
+
+def _write_slice(stream: Any, one: Slice) -> None:
+    np.save(stream, np.frombuffer(orjson.dumps([one.status.value, one.message]), dtype=np.uint8))
+    for data, valid in zip(one.data, one.valid, strict=True):
+        np.save(stream, data)
+        np.save(stream, np.packbits(valid))
+
+
+def _read_slices(folder: Folder, number: int, plan: CubePlan, *, first: int) -> Iterator[Slice]:
+    path = folder.pixels(number)
+    try:
+        with path.open("rb") as stream:
+            for index in range(len(plan.slices)):
+                yield _read_slice(stream, plan, first + index)
+    except (OSError, ValueError, EOFError) as error:
+        raise SourceError(str(path), f"a part of the cube can't be read: {error}") from error
+
+
+def _read_slice(stream: Any, plan: CubePlan, index: int) -> Slice:
+    status, message = orjson.loads(np.load(stream).tobytes())
+    data, valid = [], []
+    for _ in plan.fields:
+        data.append(np.load(stream))
+        bits = np.unpackbits(np.load(stream), count=plan.grid.pixels)
+        valid.append(bits.astype(bool).reshape(plan.grid.shape))
+    return Slice(index, tuple(data), tuple(valid), SliceStatus(status), message)
+
+
+def write_cube(
+    folder: Folder, parts: int, *, format: str, title: str, progress: Callable[[float, str], None]
+) -> tuple[int, int]:
+    """All parts into one file, which appears whole; (bytes, time steps). Raises as the encoders do, and SourceError."""
+    plans = [_part(folder, number) for number in range(parts)]
+    steps = tuple(step for plan in plans for step in plan.header.steps)
+    header = replace(plans[0].header, steps=steps)
+    target = Path(gdal_path(folder.file(format)))
+    beside = target.with_name(f".{target.name}.part")
+    with writing_to(target):
+        beside.unlink(missing_ok=True)  # of a writer that was killed
+    FORMATS[format].write(beside, header, _told(_slices(folder, plans), len(steps), progress), title=title)
+    with writing_to(target):
+        beside.replace(target)
+        return target.stat().st_size, len(steps)
+
+
+def _slices(folder: Folder, plans: Sequence[CubePlan]) -> Iterator[Slice]:
+    first = 0
+    for number, plan in enumerate(plans):
+        yield from _read_slices(folder, number, plan, first=first)
+        first += len(plan.slices)
+
+
+def _told(slices: Iterable[Slice], count: int, progress: Callable[[float, str], None]) -> Iterator[Slice]:
+    for one in slices:
+        yield one
+        progress((one.index + 1) / count, f"{one.index + 1} of {count} time steps")

@@ -1,0 +1,213 @@
+"""Export a cube: larger than one answer may be, computed in parts, into one file in the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prismcube.consolidation.export import (
+    FORMATS,
+    ExportOrder,
+    Folder,
+    compute_part,
+    part_bounds,
+    plan_export,
+    write_cube,
+    write_plans,
+)
+from prismcube.consolidation.publishing import files_below, remove_files
+from prismcube.cube.mosaic import RULES
+from prismcube.model.entities import RESAMPLINGS
+from prismcube.model.machines import EXPORT_CUBE
+from prismcube.model.work import NewTask, Work
+from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.tools import Tools
+
+Result = Mapping[str, Any]
+
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500}
+_SIDE: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
+_LENGTH: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
+
+_INPUTS = {
+    "collection": Input(
+        title="Collection",
+        description="Of which the cube is.",
+        schema=_TEXT,
+        example="s2-romania",
+        required=True,
+    ),
+    "properties": Input(
+        title="Fields",
+        description="Names of fields; without them all that are stored.",
+        schema={"type": "array", "minItems": 1, "maxItems": 1000, "uniqueItems": True, "items": _TEXT},
+        example=["B4", "B8", "ndvi"],
+    ),
+    "bbox": Input(
+        title="Area",
+        description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers.",
+        schema={"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}},
+        example=[25.0, 45.5, 25.1, 45.6],
+    ),
+    "bboxCrs": Input(title="CRS of the area", description="Degrees unless given.", schema=_TEXT, example="EPSG:32635"),
+    "crs": Input(
+        title="CRS of the cube", description="The collection's own unless given.", schema=_TEXT, example="EPSG:3035"
+    ),
+    "datetime": Input(
+        title="Time",
+        description="An instant or interval (RFC 3339); `..` is open.",
+        schema={"type": "string", "maxLength": 100},
+        example="2020-01-01/2020-12-31",
+    ),
+    "resolution": Input(
+        title="Pixel size",
+        description="In units of the cube's CRS, for both axes or for each.",
+        schema={"oneOf": [_LENGTH, {"type": "array", "minItems": 2, "maxItems": 2, "items": _LENGTH}]},
+        example=10,
+    ),
+    "width": Input(title="Width", description="Pixels, in place of a pixel size.", schema=_SIDE, example=4096),
+    "height": Input(title="Height", description="Pixels; see width.", schema=_SIDE, example=4096),
+    "group": Input(
+        title="Time steps",
+        description="record, day, month, year, all, or names of records as `A,B;C`.",
+        schema={"type": "string", "minLength": 1, "maxLength": 100_000},
+        example="month",
+    ),
+    "mosaic": Input(
+        title="Mosaic",
+        description="How the records of a time step become one.",
+        schema={"enum": sorted(RULES), "default": "last"},
+        example="median",
+    ),
+    "resampling": Input(
+        title="Resampling",
+        description="Of every field; without it each variable's own.",
+        schema={"enum": list(RESAMPLINGS)},
+        example="bilinear",
+    ),
+    "mask": Input(
+        title="Mask", description="none, a rule's name, or a rule such as SCL:4-7.", schema=_TEXT, example="clear"
+    ),
+    "format": Input(
+        title="Format",
+        description="Of the file.",
+        schema={"enum": sorted(FORMATS), "default": "netcdf"},
+        example="zarr",
+    ),
+}
+
+_OUTPUTS = {
+    "cube": Output(
+        title="Cube",
+        description="The file: its URI, media type and size.",
+        schema={
+            "type": "object",
+            "properties": {
+                "href": {"type": "string"},
+                "type": {"type": "string"},
+                "bytes": {"type": "integer", "minimum": 0},
+            },
+            "required": ["href", "type", "bytes"],
+        },
+    ),
+    "steps": Output(title="Time steps", description="Of the cube.", schema={"type": "integer", "minimum": 0}),
+    "ends": Output(
+        title="Ends",
+        description="How many time steps could be read (ok, empty), in part (partial), or not (failed).",
+        schema={"type": "object", "additionalProperties": {"type": "integer"}},
+    ),
+}
+
+
+def check(tools: Tools, inputs: Inputs) -> None:
+    """Names, area and size; and that a time step fits into memory and the format."""
+    Folder.of(tools.catalogue, "check")
+    plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory)
+
+
+def estimate(tools: Tools, inputs: Inputs) -> Estimate:
+    plan = plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory)
+    details = {
+        "steps": len(plan.slices),
+        "width": plan.grid.width,
+        "height": plan.grid.height,
+        "sources": plan.cost()["files"],
+    }
+    return Estimate(
+        tasks=len(part_bounds(plan)),
+        files=1,
+        read_bytes=plan.read_bytes,
+        written_bytes=plan.output_bytes,
+        details=details,
+    )
+
+
+def prepare(tools: Tools, work: Work) -> Result:
+    """Plans the cube, once for all, and cuts it into parts."""
+    plan = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
+    read = write_plans(plan, Folder.of(tools.catalogue, work.job))
+
+    def tasks() -> Iterator[NewTask]:
+        for number, ((first, after), size) in enumerate(zip(part_bounds(plan), read, strict=True)):
+            yield NewTask(name=f"time steps {first + 1} to {after}", payload={"part": number}, bytes=size)
+
+    return {"parts": work.hand_over("compute", tasks())}
+
+
+def compute(tools: Tools, work: Work) -> Result:
+    """Some time steps."""
+
+    def stop() -> None:
+        work.progress(0)
+
+    folder = Folder.of(tools.catalogue, work.job)
+    return {"ends": compute_part(folder, int(work.payload["part"]), progress=work.progress, stop=stop)}
+
+
+def write(tools: Tools, work: Work) -> Result:
+    """One file of all parts, which go then."""
+    order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job)
+    parts = int(next(iter(work.previous("prepare")))["parts"])
+    size, steps = write_cube(folder, parts, format=order.format, title=order.collection, progress=work.progress)
+    ends: dict[str, int] = {}
+    for one in work.previous("compute"):
+        for name, number in one["ends"].items():
+            ends[name] = ends.get(name, 0) + number
+    cube = {"href": folder.file(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
+    return {"cube": cube, "steps": steps, "ends": ends}
+
+
+def clean(tools: Tools, work: Work) -> Result:
+    """The parts are not needed any more."""
+    folder = f"{Folder.of(tools.catalogue, work.job).uri}/parts"
+    remove_files(files_below(folder), folder)
+    return next(iter(work.previous("write")))
+
+
+def roll_back(tools: Tools, work: Work) -> Result:
+    """Nothing of it is left."""
+    folder = Folder.of(tools.catalogue, work.job).uri
+    files = files_below(folder)
+    remove_files(files, folder)
+    return {"files": len(files)}
+
+
+PROCESS = Process(
+    id="export-cube",
+    title="Export a cube",
+    description="Computes a cube of a collection that is larger than one answer may be, some time steps at once, and "
+    "puts it into the storage as one COG, NetCDF or Zarr: the same pixels that the coverage has.",
+    keywords=("cube", "coverage", "export"),
+    inputs=_INPUTS,
+    outputs=_OUTPUTS,
+    machine=EXPORT_CUBE,
+    bodies={
+        "export.prepare": prepare,
+        "export.part": compute,
+        "export.write": write,
+        "export.clean": clean,
+        "export.rollback": roll_back,
+    },
+    estimate=estimate,
+    check=check,
+)

@@ -1,0 +1,163 @@
+"""Large cubes in parts: the same pixels that one answer would have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+import xarray
+from affine import Affine
+
+from prismcube.consolidation import export
+from prismcube.errors import BudgetExceeded, InvalidInput, NotFound
+from prismcube.model.collection import Collection, ComputedField, StoredField
+from prismcube.model.expression import Expression
+from prismcube.model.formats import DataFormat
+from prismcube.model.grid import Grid
+from processes import export_cube
+
+GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
+FORMAT = DataFormat(dtype="uint16", nodata=0)
+
+
+@pytest.fixture
+def five(bench, pixels, monkeypatch):
+    """Five dates in parts of two."""
+    instance = bench.variable()
+    for day in range(5):
+        bench.add(pixels(100, 150, seed=day, empty=[(slice(0, 40), slice(0, 70))]), day=day)
+    fields = (
+        StoredField(name="b", instance_id=instance, band=0, format=FORMAT),
+        ComputedField(name="twice", expression=Expression("b + b")),
+    )
+    bench.catalogue.collections.put(Collection(name="c", fields=fields))
+    monkeypatch.setattr(export, "PART_BYTES", 2 * 100 * 150 * 2)
+    return bench
+
+
+def opened(path, format):
+    if format == "netcdf":
+        return xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False)
+    return xarray.open_zarr(path, mask_and_scale=False)
+
+
+@pytest.mark.parametrize("format", ["netcdf", "zarr"])
+def test_a_cube_in_parts_is_the_cube(five, format):
+    before = five.cube(GRID)
+    job = five.job(export_cube.PROCESS, collection="c", format=format).run()
+    assert job.stage.name == "done", job.error
+    assert len(job.tasks["compute"]) == 3
+    assert job.results["ends"] == {"ok": 5}
+    [path] = five.files()
+    assert job.results["cube"]["href"] == path.as_uri()
+    assert job.results["cube"]["bytes"] == path.stat().st_size
+    with opened(path, format) as cube:
+        assert cube["b"].shape == (5, 100, 150)
+        for step, (values, _) in enumerate(before.values()):
+            np.testing.assert_array_equal(cube["b"].values[step], values[0])
+
+
+def test_a_cog_of_computed_fields(five):
+    before = five.cube(GRID)
+    job = five.job(
+        export_cube.PROCESS, collection="c", format="cog", properties=["twice"], datetime="2020-01-02/2020-01-03"
+    ).run()
+    assert job.stage.name == "done", job.error
+    with rasterio.open(five.files()[0]) as file:
+        assert file.count == 2
+        for band, day in ((1, "R1"), (2, "R2")):
+            values, valid = (one[0] for one in before[(day,)])
+            np.testing.assert_array_equal(file.read(band, masked=True).filled(0), np.where(valid, 2.0 * values, 0))
+
+
+def test_place_size_groups_and_rules_are_those_of_the_order(five):
+    inputs = {
+        "bbox": [500_100, 4_999_200, 501_000, 4_999_900],
+        "bboxCrs": "EPSG:32633",
+        "resolution": 30,
+        "group": "all",
+        "mosaic": "max",
+        "resampling": "nearest",
+    }
+    grid = Grid("EPSG:32633", Affine(30, 0, 500_100, 0, -30, 4_999_900), 24, 30)
+    parts = five.cube(grid)
+    expected = np.max([np.where(valid, values, 0) for values, valid in parts.values()], axis=0)
+    job = five.job(export_cube.PROCESS, collection="c", **inputs).run()
+    with opened(five.files()[0], "netcdf") as cube:
+        np.testing.assert_array_equal(cube["b"].values, expected)
+    assert job.results["steps"] == 1
+
+
+def test_data_that_come_later_are_in_no_part(five, pixels):
+    job = five.job(export_cube.PROCESS, collection="c").run(until="compute")
+    five.add(pixels(100, 150, seed=9), day=2, record="late")
+    job.run()
+    assert job.results["steps"] == 5
+
+
+def test_every_task_may_run_twice(five):
+    from prismcube.model.machine import Event
+
+    job = five.job(export_cube.PROCESS, collection="c")
+    for name in ("prepare", "compute", "write", "clean"):
+        assert job.stage.name == name
+        for _ in range(2):
+            for task in list(job.tasks[name]):
+                job.attempt(task)
+                assert task.error is None
+        job.move(Event.DONE)
+    assert len(five.files()) == 1
+
+
+@pytest.mark.parametrize("stage", ["prepare", "compute", "write", "clean"])
+def test_cancel_leaves_nothing(five, stage):
+    job = five.job(export_cube.PROCESS, collection="c").run(until=stage)
+    job.cancel()
+    assert job.stage.name == "cancelled"
+    assert five.files() == []
+    assert not (five.managed / "exports" / job.id).exists()
+
+
+def test_a_part_of_which_nothing_can_be_read_fails_and_can_be_retried(five):
+    away = [path.rename(five.folder / path.name) for path in sorted(five.sources.iterdir())[:2]]
+    job = five.job(export_cube.PROCESS, collection="c").run()
+    assert job.stage.name == "compute-failed"
+    assert "000.tif" in job.error
+    for path in away:
+        path.rename(five.sources / path.name)
+    job.retry()
+    assert job.results["ends"] == {"ok": 5}
+
+
+def test_steps_that_can_not_be_read_are_told(five):
+    (five.sources / "001.tif").unlink()
+    job = five.job(export_cube.PROCESS, collection="c").run()
+    assert job.results["ends"] == {"ok": 4, "failed": 1}
+    with xarray.open_dataset(five.files()[0], engine="h5netcdf") as cube:
+        assert [str(one) for one in cube["status"].values].count("failed") == 1
+
+
+def test_what_can_not_be_exported_is_refused(five):
+    from dataclasses import replace
+
+    with pytest.raises(NotFound):
+        five.job(export_cube.PROCESS, collection="none")
+    for inputs, parameter in [
+        ({"properties": ["z"]}, "properties"),
+        ({"bbox": [0, 0, 1, 1]}, "bbox"),
+        ({"datetime": "2030"}, "datetime"),
+        ({"width": 10, "resolution": 3}, "size"),
+    ]:
+        with pytest.raises(InvalidInput) as raised:
+            five.job(export_cube.PROCESS, collection="c", **inputs)
+        assert raised.value.parameter == parameter
+    five.tools = replace(five.tools, memory=100_000)
+    with pytest.raises(BudgetExceeded):
+        five.job(export_cube.PROCESS, collection="c")
+
+
+def test_an_estimate_computes_nothing(five):
+    told = export_cube.estimate(five.tools, {"collection": "c"}).to_json()
+    assert (told["tasks"], told["files"], told["steps"]) == (3, 1, 5)
+    assert told["writtenBytes"] == 5 * 100 * 150 * 2
+    assert five.files() == []
