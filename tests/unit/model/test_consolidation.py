@@ -103,15 +103,15 @@ def _params(dtype: str, compression: str, **options: Any) -> ConsolidationParams
     ("params", "options"),
     [
         (_params("uint8", "none"), {"COMPRESS": "NONE"}),
-        (_params("int16", "lossless"), {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "9", "PREDICTOR": "2"}),
-        (_params("float64", "lossless"), {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "9", "PREDICTOR": "3"}),
+        (_params("int16", "lossless"), {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1", "PREDICTOR": "2"}),
+        (_params("float64", "lossless"), {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "1", "PREDICTOR": "3"}),
         (
             _params("float32", "lossy", max_error=0.01),
-            {"COMPRESS": "LERC_ZSTD", "ZSTD_LEVEL": "9", "MAX_Z_ERROR": "1.0"},
+            {"COMPRESS": "LERC_ZSTD", "ZSTD_LEVEL": "1", "MAX_Z_ERROR": "1.0"},
         ),
         (
             _params("float32", "lossy", max_error=0.01, format={"maximum": 1000}),
-            {"COMPRESS": "LERC_ZSTD", "ZSTD_LEVEL": "9", "MAX_Z_ERROR": "10.0"},
+            {"COMPRESS": "LERC_ZSTD", "ZSTD_LEVEL": "1", "MAX_Z_ERROR": "10.0"},
         ),
         (_params("uint8", "custom", creation_options={"COMPRESS": "LZW"}), {"COMPRESS": "LZW"}),
     ],

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from prismcube.model.machine import Event, Level, Status
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS, EXPORT_CUBE, diagram_of, table_of
+
+PAGE = Path(__file__).parents[3] / "docs" / "concepts" / "consolidation.md"
 
 MACHINES = {"consolidate": CONSOLIDATE, "delete-datasets": DELETE_DATASETS, "export-cube": EXPORT_CUBE}
 ANY = pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
@@ -71,6 +76,20 @@ def test_jobs_wait_before_what_readers_notice():
     assert waiting(CONSOLIDATE, Level.NONE) == []
 
 
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_docs_are_up_to_date(name):
+    """They are written by `PYTHONPATH=. python tests/unit/model/test_machines.py`."""
+    assert documented(name) in PAGE.read_text(encoding="utf-8")
+
+
+def documented(name):
+    """A machine as it stands in the docs."""
+    machine = MACHINES[name]
+    begin = f"<!-- begin {name}: made by tests/unit/model/test_machines.py -->"
+    parts = (begin, table_of(machine), f"```mermaid\n{diagram_of(machine)}\n```", f"<!-- end {name} -->")
+    return "\n\n".join(parts)
+
+
 @ANY
 def test_the_docs_name_every_stage_and_move(machine):
     table, diagram = table_of(machine), diagram_of(machine)
@@ -79,3 +98,11 @@ def test_the_docs_name_every_stage_and_move(machine):
         assert stage.meaning in table
     for stage, event, target in machine.walk():
         assert f"{stage.name.replace('-', '_')} --> {target.replace('-', '_')}: {event}" in diagram
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text(encoding="utf-8")
+    for name in MACHINES:
+        new = documented(name)
+        text = re.sub(rf"<!-- begin {name}:.*?<!-- end {name} -->", lambda _, new=new: new, text, flags=re.DOTALL)
+    PAGE.write_text(text, encoding="utf-8")
