@@ -7,6 +7,7 @@
     ├── serve                    where and how the server listens
     ├── limits                   what one request may cost
     ├── engine                   what reading pixels may use
+    ├── jobs                     who executes jobs, and what they may use
     ├── tiles                    in which tile matrix sets there are tiles
     ├── downloader               what a server without a catalogue may read
     ├── pygeoapi                 the rest of the file, as pygeoapi wants it
@@ -344,6 +345,55 @@ class Engine(Section):
     )
 
 
+class JobEngine(StrEnum):
+    """Where tasks of jobs are executed."""
+
+    LOCAL = "local"  # in processes of the orchestrator's machine
+    DASK = "dask"  # on a cluster of dask.distributed
+
+
+class Window(Section):
+    """How many tasks of a kind run at once."""
+
+    kind: str = Field(min_length=1, description="Kind of tasks, as the list of a job's tasks shows them.")
+    tasks: PositiveInt = Field(description="Of these, so many run at once, whatever room there is.")
+
+
+class Jobs(Section):
+    """Who executes jobs, and what they may use."""
+
+    run: bool = Field(
+        True,
+        description="Whether `serve` starts and watches over a process that executes jobs. False: `prismcube worker` "
+        "does, here or on another machine; until one runs, jobs wait.",
+    )
+    engine: JobEngine = Field(
+        JobEngine.LOCAL,
+        description="`local`: processes of the same machine. `dask`: a cluster, whose scheduler is "
+        "`prismcube.jobs.scheduler`.",
+    )
+    scheduler: str | None = Field(
+        None, min_length=1, description="Address of dask's scheduler, such as `tcp://scheduler:8786`."
+    )
+    processes: PositiveInt | None = Field(
+        None, description="Processes that execute tasks on this machine. Null: as many as there are cores."
+    )
+    memory: PositiveBytes = Field(ByteSize(2**30), description="Bytes that one task may use for pixels.")
+    attempts: PositiveInt = Field(3, description="How often a task is tried that fails in a way that may pass.")
+    windows: tuple[Window, ...] = Field((), description="Kinds of tasks of which only some may run at once.")
+    keep_days: PositiveInt = Field(
+        30, description="Days that jobs which have ended are kept, with their logs and results."
+    )
+    wait_seconds: PositiveInt = Field(
+        60, description="Seconds that a request may wait for the outcome of a job; then it gets the job's address."
+    )
+    callbacks: tuple[str, ...] = Field(
+        (),
+        description="Hosts and networks (`10.0.0.0/8`, `hooks.example.org`, `127.0.0.1:8000`) that jobs may call back "
+        "although they are private; public ones may always be called.",
+    )
+
+
 class Ours(Section):
     """What stands under `prismcube:` in the file, and what the environment may override."""
 
@@ -356,6 +406,7 @@ class Ours(Section):
     serve: Serve = Field(default_factory=Serve)
     limits: Limits = Field(default_factory=Limits)
     engine: Engine = Field(default_factory=Engine)
+    jobs: Jobs = Field(default_factory=Jobs)
     tiles: Tiles = Field(default_factory=Tiles)
     downloader: Downloader = Field(default_factory=Downloader)
     log: Log = Field(default_factory=Log)
@@ -429,6 +480,8 @@ _TYPES: dict[Any, str] = {
     LogLevel: "debug, info, warning or error",
     ByteSize: "bytes, such as 536870912 or 512 MiB",
     tuple[AccessRule, ...]: "list of rules",
+    tuple[Window, ...]: "list of windows",
+    JobEngine: "local or dask",
 }
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from config.settings import Settings
 from config.tree import EngineKind
 from server import kernels, logs
 from server.heap import bound_heap
+from server.jobs.arbiter import JobsArbiter
 from server.worker import Log, Protocol
 
 LOG = logging.getLogger("prismcube.server")
@@ -115,7 +118,14 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         allow_files(2 * serve.connections + OTHER_FILES)  # also those connections that are just being turned away
         with figures_folder(figures_place(self._settings.home / "tmp")) as folder:
             os.environ[FOLDER] = str(folder)
-            super().run()
+            self._arbiter().run()
+
+    def _arbiter(self) -> Arbiter:
+        if self._role is not Role.SERVER or not self._settings.jobs.run:
+            return Arbiter(self)
+        settings = self._settings
+        command = [sys.executable, "-m", "server.cli", "worker", "--with-parent", "--config", str(settings.path)]
+        return JobsArbiter(self, [*command, "--home", str(settings.home)])
 
     def load(self) -> Any:
         # In the worker: they import GDAL, pygeoapi and the rest.

@@ -292,7 +292,7 @@ class Claims:
         for one in done:
             result = came[one.task].result
             good[job_of[one.task]] += 1
-            read[job_of[one.task]] += int(result.get("bytes", 0))
+            read[job_of[one.task]] += int(result.get("read_bytes", 0))
             results[job_of[one.task]].update(result.get("outputs") or {})
         if others:
             connection.execute(NOT_DONE, [_other_values(one, now) for one in others])
@@ -405,7 +405,7 @@ def _why(connection: Connection, row: Any) -> str:
 def _done_values(outcome: Outcome, now: datetime) -> dict[str, Any]:
     result = dict(outcome.result)
     result.pop("outputs", None)
-    read = int(result.pop("bytes", 0))
+    read = int(result.pop("read_bytes", 0))
     return {"one": outcome.task, "now": now, "told": outcome.message, "came": result, "read": read}
 
 

@@ -161,6 +161,5 @@ class Outcome:
     attempt: int
     end: End
     result: Mapping[str, Any] = field(default_factory=dict)
-    """Of a task that is done: small. Its members `outputs` (the job's results) and `bytes` (what it read) are the
-    ledger's to use."""
+    """Of a task that is done: small. Its members `outputs` (the job's results) and `read_bytes` are the ledger's."""
     message: str = ""

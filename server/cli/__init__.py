@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from prismcube.errors import ConfigurationError, PrismcubeError
-from server.cli import bench, bench_cube, catalogue, check, demo, entities, keys, register, run_plan, serve
+from server.cli import bench, bench_cube, catalogue, check, demo, entities, job, keys, register, run_plan, serve, worker
 
 typer_app = typer.Typer(
     name="prismcube",
@@ -19,12 +19,14 @@ typer_app = typer.Typer(
 )
 typer_app.command("demo")(demo.demo)
 typer_app.command("serve")(serve.serve)
+typer_app.command("worker")(worker.worker)
 typer_app.command("migrate")(catalogue.migrate)
 typer_app.command("index")(catalogue.index)
 typer_app.command("register")(register.register)
 typer_app.add_typer(catalogue.collections, name="collection")
 typer_app.add_typer(entities.entities, name="catalogue")
 typer_app.add_typer(keys.keys, name="key")
+typer_app.add_typer(job.jobs, name="job")
 typer_app.command("run-plan")(run_plan.run_plan)
 typer_app.command("tidy")(entities.tidy)
 typer_app.add_typer(bench.bench, name="bench")

@@ -38,6 +38,7 @@ def settings_for(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
+    job_processes: int | None = None,
 ) -> Settings:
     """Settings of a file, with what the command line says on top. Raises ConfigurationError."""
     overrides: dict[str, object] = {
@@ -45,5 +46,6 @@ def settings_for(
         "prismcube.serve.host": host,
         "prismcube.serve.port": port,
         "prismcube.serve.workers": workers,
+        "prismcube.jobs.processes": job_processes,
     }
     return load(find_config(config), overrides={name: value for name, value in overrides.items() if value is not None})

@@ -44,7 +44,7 @@ def test_job_of_one_task(driver: Driver) -> None:
     assert (order.inputs, order.attempt, order.kind) == ({"a": 1}, 1, "one")
     assert driver.ledger.get(one.id).status is Status.RUNNING
     assert driver.claim("one") == []
-    driver.end(order, result={"outputs": {"o": {"value": 3}}, "bytes": 12, "more": True})
+    driver.end(order, result={"outputs": {"o": {"value": 3}}, "read_bytes": 12, "more": True})
     ended = driver.ledger.get(one.id)
     assert (ended.status, ended.stage, ended.done, ended.bytes) == (Status.SUCCESSFUL, "done", 1, 12)
     assert ended.results == {"o": {"value": 3}}
@@ -343,7 +343,7 @@ def test_time_budget_stops_and_keeps_what_is_done(driver: Driver) -> None:
 def test_byte_budget_stops(driver: Driver) -> None:
     one = fanned_out(driver, NewTask(name="a"), NewTask(name="b"), most_bytes=100)
     (a,) = driver.claim("fan.work", 1)
-    driver.end(a, result={"bytes": 101})
+    driver.end(a, result={"read_bytes": 101})
     driver.claims.tend()
     driver.claims.tend()
     stopped = driver.ledger.get(one.id)

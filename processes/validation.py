@@ -1,0 +1,52 @@
+"""Inputs of a process, held against its schemas before anything is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.exceptions import best_match
+
+from prismcube.errors import InvalidInput, UnknownParameter
+from processes.process import Inputs, Process
+
+FORMATS = FormatChecker()
+
+SHOWN = 100
+"""Characters of a wrong value that an error repeats."""
+
+
+def checked_inputs(process: Process, given: object) -> Inputs:
+    """The inputs with defaults filled in.
+
+    Raises InvalidInput naming the input, or the member of it, that is wrong, missing or not known.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidInput("inputs", "must be a JSON object, with a member for each input")
+    for name in given:
+        if name not in process.inputs:
+            raise UnknownParameter(f"inputs.{str(name)[:SHOWN]}", known=list(process.inputs))
+    found: dict[str, Any] = {}
+    for name, one in process.inputs.items():
+        if name in given:
+            found[name] = given[name]
+        elif "default" in one.schema:
+            found[name] = one.schema["default"]
+        elif one.required:
+            raise InvalidInput(f"inputs.{name}", f"is missing; {process.id} needs it")
+    for name, value in found.items():
+        validator = Draft202012Validator(process.inputs[name].schema, format_checker=FORMATS)
+        error = best_match(validator.iter_errors(value))
+        if error is not None:
+            raise InvalidInput(_place(name, error), _reason(error))
+    return found
+
+
+def _place(name: str, error: ValidationError) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path]
+    return f"inputs.{name}{''.join(parts)}"
+
+
+def _reason(error: ValidationError) -> str:
+    return error.message if len(error.message) <= 3 * SHOWN else f"{error.message[: 3 * SHOWN]}..."

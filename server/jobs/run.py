@@ -1,0 +1,84 @@
+"""The process that leads jobs: `prismcube worker`, alone or as a child of `prismcube serve`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from config.settings import Settings
+from config.tree import JobEngine
+from prismcube.catalogue import Catalogue
+from prismcube.errors import ConfigurationError
+from prismcube.jobs.engine import Engine
+from prismcube.jobs.engines.local import LocalEngine
+from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.orchestrator import Orchestrator, Windows
+from server import logs
+from server.jobs.runtime import open_ledger, processes_of, runtime
+
+LOG = logging.getLogger("prismcube.jobs")
+
+PRUNE_SECONDS = 600
+"""Between two removals of old jobs."""
+
+LOOK_SECONDS = 0.5
+"""Between two looks whether the parent is still there."""
+
+
+def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[], None] = lambda: None) -> None:
+    """Execute jobs until a TERM or INT; `with_parent`, also until the process that started this one ends."""
+    logs.configure(settings.log)
+    catalogue = Catalogue(settings.catalogue_url)
+    ledger = open_ledger(settings, catalogue)
+    orchestrator = Orchestrator(
+        ledger,
+        make_engine(settings),
+        windows=Windows(by_kind={window.kind: window.tasks for window in settings.jobs.windows}),
+        every_second=Housekeeping(ledger, keep=timedelta(days=settings.jobs.keep_days)),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: orchestrator.stop())
+    if with_parent:
+        threading.Thread(target=_stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
+    ready()
+    orchestrator.run()
+    catalogue.close()
+
+
+def make_engine(settings: Settings) -> Engine:
+    """The engine that the settings name. Raises ConfigurationError."""
+    made = partial(runtime, settings)
+    if settings.jobs.engine is JobEngine.LOCAL:
+        return LocalEngine(made, processes=processes_of(settings), scratch=settings.home.absolute() / "jobs")
+    raise ConfigurationError(str(settings.path), [("prismcube.jobs.engine", "dask is not installed")])
+
+
+class Housekeeping:
+    """What the orchestrator does beside leading: old jobs go."""
+
+    def __init__(self, ledger: Ledger, *, keep: timedelta) -> None:
+        self._ledger = ledger
+        self._keep = keep
+        self._pruned = float("-inf")
+
+    def __call__(self) -> None:
+        """Called about once a second."""
+        if time.monotonic() - self._pruned < PRUNE_SECONDS:
+            return
+        self._pruned = time.monotonic()
+        gone = self._ledger.prune(datetime.now(UTC) - self._keep)
+        if gone:
+            LOG.info("%d jobs that ended more than %d days ago are removed", len(gone), self._keep.days)
+
+
+def _stop_with(parent: int, orchestrator: Orchestrator) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    LOG.warning("the server is gone; its jobs stop")
+    orchestrator.stop()

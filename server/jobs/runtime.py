@@ -1,0 +1,75 @@
+"""What a process that executes tasks has: the ledger, and the bodies of all processes with what they work with.
+
+orchestrator ── engine ── child: runtime(settings) once ── body(tools, work, payload) for each attempt
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from config.settings import Settings
+from config.tree import EngineKind
+from prismcube.catalogue import Catalogue
+from prismcube.cube.engine import configure
+from prismcube.jobs.attempt import Body
+from prismcube.jobs.entities import NewJob
+from prismcube.jobs.ledger import Ledger
+from prismcube.model.work import Work
+from prismcube.storage.buckets import wait_at_most
+from prismcube.storage.uri import canonical_uri
+from processes.process import Body as ProcessBody
+from processes.process import Inputs, Process
+from processes.tools import Tools
+from server import kernels, logs
+from server.engines import engine_settings, make_kernels
+from server.heap import bound_heap
+from server.jobs.registry import PROCESSES, definitions
+
+
+def open_ledger(settings: Settings, catalogue: Catalogue) -> Ledger:
+    """The ledger in the database of the catalogue."""
+    return Ledger(catalogue.engine, definitions(settings.jobs.attempts))
+
+
+def make_tools(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> Tools:
+    """What checks, estimates and bodies work with; bodies submit as the owner of their own job."""
+    return Tools(catalogue=catalogue, submit=partial(_submit, ledger, ""), memory=int(settings.jobs.memory))
+
+
+def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
+    """The ledger and the bodies of tasks by kind; called once in a process, which it prepares."""
+    logs.configure(settings.log)
+    bound_heap()
+    configure(engine_settings(settings))
+    wait_at_most(settings.engine.request_seconds)
+    if settings.engine.kind is EngineKind.AUTO and not kernels.load_if_complete(kernels.place_of(settings)):
+        make_kernels(settings).begin()  # meanwhile GDAL reads, as in a new server
+    catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
+    ledger = open_ledger(settings, catalogue)
+    tools = make_tools(settings, catalogue, ledger)
+    bodies: dict[str, Body] = {}
+    for process in PROCESSES.values():
+        for kind, body in process.bodies.items():
+            bodies[kind] = partial(_run, process, body, tools, ledger)
+    return ledger, bodies
+
+
+def _run(process: Process, body: ProcessBody, tools: Tools, ledger: Ledger, work: Work) -> Mapping[str, Any]:
+    """A task of a process; what a stage with one task returns are the outputs of the job, as far as it has such."""
+    owned = replace(tools, submit=partial(_submit, ledger, ledger.get(work.job).owner))
+    result = body(owned, work, work.payload)
+    outputs = {name: value for name, value in result.items() if name in process.outputs}
+    return {**result, "outputs": {} if work.payload else outputs}
+
+
+def _submit(ledger: Ledger, owner: str, process: str, inputs: Inputs, *, key: str) -> str:
+    return ledger.submit(NewJob(process=process, inputs=inputs, owner=owner, key=key))[0].id
+
+
+def processes_of(settings: Settings) -> int:
+    """How many processes execute tasks on this machine."""
+    return settings.jobs.processes or os.cpu_count() or 1
