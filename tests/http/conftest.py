@@ -47,8 +47,9 @@ class Demo:
         return httpx.get(self.url + path, params=query or None, timeout=120)  # {} would drop the path's own
 
     def workers(self) -> list[int]:
-        """Process ids of gunicorn's workers."""
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        """Process ids of gunicorn's workers: all children but the process that executes jobs."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"--with-parent" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def ok(self, path: str, /, **params: Any) -> httpx.Response:
         answer = self.get(path, **params)
@@ -122,7 +123,8 @@ class running:
     """`prismcube VERB --home HOME --port PORT` until the block ends; stopped by its pid.
 
     `settings` are for this server alone, as their environment variables without `PRISMCUBE_`: a variable of the
-    tests' own environment would also be one of each server that another test happens to start meanwhile.
+    tests' own environment would also be one of each server that another test happens to start meanwhile. Jobs are
+    executed only where `JOBS__RUN="true"` is given: most tests need no further processes.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class running:
         kernels: Path = KERNELS,
         **settings: str,
     ) -> None:
-        own = {f"PRISMCUBE_{name}": value for name, value in settings.items()}
+        own = {f"PRISMCUBE_{name}": value for name, value in {"JOBS__RUN": "false", **settings}.items()}
         self._environment = {**os.environ, "NUMBA_CACHE_DIR": str(kernels), **own}
         self._command = [sys.executable, "-m", "server.cli", verb, "--home", str(home), "--port", str(port), *arguments]
         self._url = f"http://127.0.0.1:{port}"

@@ -273,6 +273,8 @@ WRONG_TYPES = {
     "json or text": ["xml", 5, True, None],
     "debug, info, warning or error": ["loud", 5, True, None],
     "list of rules": [5, True, "a", None],
+    "list of windows": [5, True, "a", None],
+    "local or dask": ["celery", 5, True, None],
 }
 
 
@@ -282,8 +284,9 @@ WRONG_TYPES = {
 )
 def test_each_setting_refuses_other_types(write: WriteFile, name: str, value: Any) -> None:
     ours: Any = value
+    whole = {"kind": "a", "tasks": 1} if ".windows." in name else {"collections": "*"}
     for key in reversed(name.split(".")[1:]):
-        ours = [{"collections": "*", **ours}] if key == "N" else {key: ours}
+        ours = [{**whole, **ours}] if key == "N" else {key: ours}
     assert list(mistakes(write(ours))) == [name.replace(".N.", ".0.")]
 
 
