@@ -151,9 +151,27 @@ class Ledger:
                 moves.enter(connection, stored, definition.machine, first, now, status=Status.ACCEPTED)
                 return _one(connection, id), True
         except IntegrityError:
-            if wanted.key is None:
+            before = self.submitted_before(wanted)
+            if before is None:
                 raise
-            return self._submitted_before(wanted), False
+            return before, False
+
+    def submitted_before(self, wanted: NewJob) -> Job | None:
+        """The job that the owner submitted with the same idempotency key, if any: to be asked before inputs are checked
+        against the catalogue, which that job may have changed.
+
+        Raises Conflict when the key was used for something else.
+        """
+        if wanted.key is None:
+            return None
+        with self._session.read() as connection:
+            found = select(job).where(job.c.owner == wanted.owner, job.c.key == wanted.key)
+            row = connection.execute(found).one_or_none()
+        if row is None:
+            return None
+        if (row.process, row.inputs) != (wanted.process, json.loads(json.dumps(dict(wanted.inputs)))):
+            raise Conflict("idempotency key", wanted.key, f"was used for another request, of job {row.id}")
+        return job_of(row)
 
     def get(self, id: str) -> Job:
         """Raises NotFound."""
@@ -315,14 +333,6 @@ class Ledger:
         if process not in self.definitions:
             raise NotFound("process", process)
         return self.definitions[process]
-
-    def _submitted_before(self, wanted: NewJob) -> Job:
-        with self._session.read() as connection:
-            found = select(job).where(job.c.owner == wanted.owner, job.c.key == wanted.key)
-            row = connection.execute(found).one()
-        if (row.process, row.inputs) != (wanted.process, json.loads(json.dumps(dict(wanted.inputs)))):
-            raise Conflict("idempotency key", wanted.key, f"was used for another request, of job {row.id}")
-        return job_of(row)
 
 
 def _has_ended(row: Any) -> bool:

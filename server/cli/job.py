@@ -95,7 +95,6 @@ def submit(
         if estimate:
             print(json.dumps(chosen.estimate(tools, given).to_json(), indent=2))
             return
-        chosen.check(tools, given)
         wanted = NewJob(
             process=process,
             inputs=given,
@@ -105,6 +104,8 @@ def submit(
             most_bytes=most_bytes,
             seconds=seconds,
         )
+        if ledger.submitted_before(wanted) is None:
+            chosen.check(tools, given)
         one, new = ledger.submit(wanted)
         print(one.id if new or wait else f"{one.id} (submitted before)")
         if wait:
