@@ -25,7 +25,7 @@ from processes.inputs import COLLECTION, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Result = Mapping[str, Any]
+JSON = Mapping[str, Any]
 
 _NUMBER = {"type": "number"}
 
@@ -143,7 +143,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     return Estimate(tasks=tasks, files=tasks, read_bytes=read, written_bytes=written, details=details)
 
 
-def prepare(tools: Tools, work: Work) -> Result:
+def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Plans and locks, cell by cell; all that is locked stays so when it fails, until it goes on or is cancelled."""
     planner = Planner(tools.catalogue, Order.from_inputs(work.inputs), job=work.job)
     old: set[int] = set()
@@ -177,7 +177,7 @@ def _bytes_of(one: InstancePlan, slab: Slab) -> int:
     return sum(d.grid.pixels * len(d.bands) * d.format.itemsize for d in sources)
 
 
-def _prepared(work: Work) -> Result:
+def _prepared(work: Work) -> JSON:
     return next(iter(work.previous("prepare")), {})
 
 
@@ -197,9 +197,9 @@ def _targets(tools: Tools, work: Work) -> dict[int, Target]:
     return found
 
 
-def write_slab(tools: Tools, work: Work) -> Result:
+def write_slab(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file; what an earlier attempt has written is written again, and is the same."""
-    slab = Slab.from_json(work.payload)
+    slab = Slab.from_json(payload)
     writer = SlabWriter(
         catalogue=tools.catalogue,
         layout=_layout(work).value,
@@ -227,7 +227,7 @@ def _publisher(tools: Tools, work: Work) -> Publisher:
     )
 
 
-def index(tools: Tools, work: Work) -> Result:
+def index(tools: Tools, work: Work, payload: JSON) -> JSON:
     """New files and datasets become rows, which readers don't see."""
     count = size = dates = 0
     total = int(_prepared(work)["files"]) or 1
@@ -245,14 +245,14 @@ def index(tools: Tools, work: Work) -> Result:
     return {"files": count, "bytes": size, "datasets": dates}
 
 
-def swap(tools: Tools, work: Work) -> Result:
+def swap(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Readers get the new datasets in place of the old ones."""
     old = from_ranges("old", _prepared(work)["old"])
     publish(tools.catalogue, old, job=work.job)
     return {}
 
 
-def clean(tools: Tools, work: Work) -> Result:
+def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
     """A job that deletes old files as far as they are ours."""
     prepared = _prepared(work)
     old = from_ranges("old", prepared["old"])
@@ -282,7 +282,7 @@ def _managed(tools: Tools, ids: tuple[int, ...]) -> list[int]:
     return [one.id or 0 for one in known if one.container_id in ours]
 
 
-def roll_back(tools: Tools, work: Work) -> Result:
+def roll_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """All is as it was before the job."""
     prepared = _prepared(work)
     if not prepared:  # it was cancelled before it was planned, or could not be

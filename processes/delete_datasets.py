@@ -28,7 +28,7 @@ from processes.inputs import COLLECTION, DATASETS, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Result = Mapping[str, Any]
+JSON = Mapping[str, Any]
 
 _COUNT = {"type": "integer", "minimum": 0}
 
@@ -81,7 +81,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     return Estimate(tasks=tasks, files=len(plan.files), read_bytes=0, written_bytes=0, details=details)
 
 
-def prepare(tools: Tools, work: Work) -> Result:
+def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Chooses and locks."""
     plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(work.inputs))
     tools.catalogue.datasets.lock(plan.ids, work.job)
@@ -96,7 +96,7 @@ def prepare(tools: Tools, work: Work) -> Result:
     return {"former": plan.to_json(), "files": len(plan.files)}
 
 
-def _prepared(work: Work) -> Result:
+def _prepared(work: Work) -> JSON:
     return next(iter(work.previous("prepare")), {})
 
 
@@ -105,17 +105,17 @@ def _ids(work: Work) -> tuple[int, ...]:
     return tuple(sorted(id for ids in former.values() for id in ids))
 
 
-def mark_all(tools: Tools, work: Work) -> Result:
+def mark_all(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Readers don't see them any more."""
     mark(tools.catalogue, _ids(work), job=work.job)
     return {"time": format_instant(datetime.now(UTC))}
 
 
-def delete_files(tools: Tools, work: Work) -> Result:
+def delete_files(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some files; those that can be deleted are, also when others can't."""
     _wait(work)
     gone, problems = [], []
-    files = work.payload["files"]
+    files = payload["files"]
     for number, (id, uri) in enumerate(files, start=1):
         try:
             delete_file(tools.catalogue, uri)
@@ -139,17 +139,17 @@ def _wait(work: Work) -> None:
         time.sleep(min(left, 0.5))
 
 
-def remove_rows(tools: Tools, work: Work) -> Result:
+def remove_rows(tools: Tools, work: Work, payload: JSON) -> JSON:
     """All files are gone."""
     return _remove(tools, work)
 
 
-def remove_rest(tools: Tools, work: Work) -> Result:
+def remove_rest(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some files are there still; the catalogue keeps their entries."""
     return _remove(tools, work)
 
 
-def _remove(tools: Tools, work: Work) -> Result:
+def _remove(tools: Tools, work: Work, payload: JSON) -> JSON:
     gone = {id for one in work.previous("delete-files") for id in from_ranges("gone", one["gone"])}
     ids = _ids(work)
     gone = remove(tools.catalogue, ids, job=work.job, gone=gone)
@@ -159,7 +159,7 @@ def _remove(tools: Tools, work: Work) -> Result:
     return {"datasets": len(ids), "files": len(gone), "left": left}
 
 
-def take_back(tools: Tools, work: Work) -> Result:
+def take_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Datasets get back the status that they had."""
     prepared = _prepared(work)
     if not prepared:

@@ -23,7 +23,7 @@ from prismcube.model.work import NewTask, Work
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Result = Mapping[str, Any]
+JSON = Mapping[str, Any]
 
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500}
 _SIDE: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
@@ -142,7 +142,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     )
 
 
-def prepare(tools: Tools, work: Work) -> Result:
+def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Plans the cube, once for all, and cuts it into parts."""
     plan = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
     read = write_plans(plan, Folder.of(tools.catalogue, work.job))
@@ -154,17 +154,17 @@ def prepare(tools: Tools, work: Work) -> Result:
     return {"parts": work.hand_over("compute", tasks())}
 
 
-def compute(tools: Tools, work: Work) -> Result:
+def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some time steps."""
 
     def stop() -> None:
         work.progress(0)
 
     folder = Folder.of(tools.catalogue, work.job)
-    return {"ends": compute_part(folder, int(work.payload["part"]), progress=work.progress, stop=stop)}
+    return {"ends": compute_part(folder, int(payload["part"]), progress=work.progress, stop=stop)}
 
 
-def write(tools: Tools, work: Work) -> Result:
+def write(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file of all parts, which go then."""
     order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job)
     parts = int(next(iter(work.previous("prepare")))["parts"])
@@ -177,14 +177,14 @@ def write(tools: Tools, work: Work) -> Result:
     return {"cube": cube, "steps": steps, "ends": ends}
 
 
-def clean(tools: Tools, work: Work) -> Result:
+def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
     """The parts are not needed any more."""
     folder = f"{Folder.of(tools.catalogue, work.job).uri}/parts"
     remove_files(files_below(folder), folder)
     return next(iter(work.previous("write")))
 
 
-def roll_back(tools: Tools, work: Work) -> Result:
+def roll_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Nothing of it is left."""
     folder = Folder.of(tools.catalogue, work.job).uri
     files = files_below(folder)

@@ -29,7 +29,7 @@ class Body(Protocol):
     Raises TemporaryFailure for what may well succeed later, other errors of ours for what won't without a person.
     """
 
-    def __call__(self, tools: Tools, work: Work, /) -> Mapping[str, Any]:
+    def __call__(self, tools: Tools, work: Work, payload: Mapping[str, Any], /) -> Mapping[str, Any]:
         """What later stages, or the job's outputs, are made of: small JSON."""
         ...
 

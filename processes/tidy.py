@@ -12,7 +12,7 @@ from processes.inputs import SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Result = Mapping[str, Any]
+JSON = Mapping[str, Any]
 
 _INPUTS = {
     "kinds": Input(
@@ -38,7 +38,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details={"removed": removed})
 
 
-def tidy(tools: Tools, work: Work) -> Result:
+def tidy(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One transaction; a second time there is nothing left to remove."""
     kinds = work.inputs.get("kinds") or KINDS
     removed = tools.catalogue.tidy(kinds, simulate=bool(work.inputs.get("simulate")))

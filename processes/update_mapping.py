@@ -17,7 +17,7 @@ from processes.inputs import RECORDS, SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.tools import Tools
 
-Result = Mapping[str, Any]
+JSON = Mapping[str, Any]
 
 _NUMBER = {"type": "number"}
 
@@ -111,7 +111,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details=details)
 
 
-def update_mapping(tools: Tools, work: Work) -> Result:
+def update_mapping(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One transaction; a second time nothing changes."""
     instance, format, mapping, records = _wanted(tools, work.inputs)
     simulate = bool(work.inputs.get("simulate"))

@@ -120,7 +120,7 @@ class FakeJob:
         work = FakeWork(self.id, task.id, task.name, payload, task.attempts, self.inputs, scratch, self)
         body = self.process.bodies[self.process.machine.stage(task.stage).task]
         try:
-            result = body(self.tools, work)
+            result = body(self.tools, work, payload)
         except PrismcubeError as error:
             task.error = error
             return
