@@ -149,7 +149,7 @@ def remove_rest(tools: Tools, work: Work, payload: JSON) -> JSON:
     return _remove(tools, work)
 
 
-def _remove(tools: Tools, work: Work, payload: JSON) -> JSON:
+def _remove(tools: Tools, work: Work) -> JSON:
     gone = {id for one in work.previous("delete-files") for id in from_ranges("gone", one["gone"])}
     ids = _ids(work)
     gone = remove(tools.catalogue, ids, job=work.job, gone=gone)
