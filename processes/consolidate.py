@@ -133,7 +133,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
         kept += len(one.plan.kept)
         for slab in one.plan.slabs:
             tasks += 1
-            bands = len(one.target.variable.bands) + one.target.has_alpha
+            bands = len(one.target.variable.bands) + slab.alpha
             written += slab.cell.grid.pixels * bands * one.target.params.format.itemsize * len(slab.pages)
             dates += sum(not page.is_copy for page in slab.pages)
             copied += sum(page.is_copy for page in slab.pages)

@@ -156,12 +156,8 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some time steps."""
-
-    def stop() -> None:
-        work.progress(0)
-
     folder = Folder.of(tools.catalogue, work.job)
-    return {"ends": compute_part(folder, int(payload["part"]), progress=work.progress, stop=stop)}
+    return {"ends": compute_part(folder, int(payload["part"]), progress=work.progress)}
 
 
 def write(tools: Tools, work: Work, payload: JSON) -> JSON:

@@ -23,7 +23,6 @@ from shapely.geometry.base import BaseGeometry
 
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import execute
-from prismcube.cube.gate import Stop, never
 from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.plan_document import parse_plan, plan_document
@@ -221,16 +220,14 @@ def _part(folder: Folder, number: int) -> CubePlan:
         raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
 
 
-def compute_part(
-    folder: Folder, number: int, *, stop: Stop = never, progress: Callable[[float, str], None] = lambda a, b: None
-) -> dict[str, int]:
+def compute_part(folder: Folder, number: int, *, progress: Callable[[float, str], None]) -> dict[str, int]:
     """The slices of a part into a file; how many ended in which way. Raises SourceError when all have failed."""
     plan = _part(folder, number)
     ends: dict[str, int] = {}
     messages: list[str] = []
     path = folder.pixels(number)
     with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
-        for one in execute(plan, stop=stop):
+        for one in execute(plan):
             ends[one.status.value] = ends.get(one.status.value, 0) + 1
             messages += [one.message] if one.message else []
             with writing_to(path):

@@ -30,6 +30,7 @@ from prismcube.model.custom_cells import area_on_globe
 from prismcube.model.entities import Dataset, DatasetStatus, Instance, Record, Variable
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.globe import polygons
+from prismcube.model.grid import Grid, parse_crs
 from prismcube.model.layout import CustomGrid, Layout, SingleCell
 from prismcube.model.period import parse_instant
 from prismcube.storage.uri import is_remote
@@ -98,15 +99,16 @@ class Target:
 
     @property
     def stored(self) -> DataFormat:
-        """Type and nodata of the numbers in the files."""
+        """Type and nodata of the numbers in the files: NaN survives where other numbers would not."""
         format = self.params.format
-        return DataFormat(dtype=format.dtype, nodata=None if self.has_alpha else format.nodata)
+        if not self.params.needs_mask:
+            return DataFormat(dtype=format.dtype, nodata=format.nodata)
+        return DataFormat(dtype=format.dtype, nodata=math.nan if format.is_floating else None)
 
     @property
-    def has_alpha(self) -> bool:
-        """True when a band of its own tells which pixels are valid: no number of the format would do."""
-        format = self.params.format
-        return self.params.needs_mask or (format.nodata is None and not format.is_floating)
+    def lacks_nodata(self) -> bool:
+        """True when no number of the files stands for nothing."""
+        return self.stored.nodata is None and not self.stored.is_floating
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,8 +232,28 @@ class Planner:
                 is_wanted=is_wanted,
                 is_settled=lambda one: one.id in settled,
             )
-        by_id = {one.id: one for one in theirs}
-        return replace(plan, slabs=tuple(replace(slab, uri=self._uri(target, slab, by_id)) for slab in plan.slabs))
+        by_id = {one.id or 0: one for one in theirs}
+        named = (replace(slab, uri=self._uri(target, slab, by_id)) for slab in plan.slabs)
+        return replace(plan, slabs=tuple(self._with_alpha(target, slab, by_id) for slab in named))
+
+    def _with_alpha(self, target: Target, slab: Slab, theirs: Mapping[int, Dataset]) -> Slab:
+        """Whether a band tells validity: when no number can, and some pixel may be empty, or copied dates have one.
+
+        Dates that have none are then read anew instead of copied.
+        """
+        if not target.lacks_nodata:
+            return slab
+        copies = [theirs[page.datasets[0]] for page in slab.pages if page.is_copy]
+        headers = self._catalogue.headers.of(copies)
+        have = {one.id for one in copies if _has_alpha(headers.get((one.uri, one.subdir)))}
+        alpha = target.params.needs_mask or bool(have)
+        alpha |= any(
+            not any(_covers(theirs[id], slab.cell.grid) for id in page.datasets)
+            for page in slab.pages
+            if not page.is_copy
+        )
+        pages = [replace(page, is_copy=page.is_copy and (page.datasets[0] in have) == alpha) for page in slab.pages]
+        return replace(slab, pages=tuple(pages), alpha=alpha)
 
     def _settled(self, target: Target, cell: Cell, theirs: list[Dataset]) -> set[int]:
         """Ids of those that lie in this cell already, in a file of this layout, as they would be written now."""
@@ -255,7 +277,7 @@ class Planner:
             and one.bands == tuple(range(1, len(target.variable.bands) + 1))
         )
 
-    def _uri(self, target: Target, slab: Slab, theirs: Mapping[int | None, Dataset]) -> str:
+    def _uri(self, target: Target, slab: Slab, theirs: Mapping[int, Dataset]) -> str:
         times = sorted(theirs[id].time for page in slab.pages for id in page.datasets)
         values = {
             "layout": self.layout.value.name,
@@ -283,6 +305,29 @@ def same_mapping(one: ValueMapping, other: ValueMapping) -> bool:
 
 def is_active(one: Dataset) -> bool:
     return one.status is DatasetStatus.ACTIVE
+
+
+ALPHA_REASON = "compression, validity in a band of its own"
+"""Of headers of files that GDAL reads for that; the compression's name stands before."""
+
+
+def _has_alpha(header: Header | None) -> bool:
+    return header is not None and header.reason.endswith(ALPHA_REASON)
+
+
+def _covers(one: Dataset, grid: Grid) -> bool:
+    """True when a dataset has a valid number in every pixel of a cell, whatever the resampling."""
+    if one.format.nodata is not None or one.format.is_floating or one.slant is not None:
+        return False
+    if parse_crs(one.grid.crs) != parse_crs(grid.crs):
+        return False
+    outer, inner = one.grid.bounds, grid.bounds
+    return (
+        outer.west <= inner.west
+        and outer.south <= inner.south
+        and outer.east >= inner.east
+        and outer.north >= inner.north
+    )
 
 
 def _layout(catalogue: Catalogue, name: str) -> Stored[Layout]:

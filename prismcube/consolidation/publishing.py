@@ -21,7 +21,7 @@ import shapely
 from prismcube.catalogue import Catalogue, FileEntry, Holding
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
-from prismcube.consolidation.planning import Target
+from prismcube.consolidation.planning import ALPHA_REASON, Target
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.valid import ValidMap
@@ -133,7 +133,7 @@ class Publisher:
         for one in file.dates:
             record = records[one.record]
             holdings.append(Holding(record=record, datasets=(self._dataset(file, one, record, copied),)))
-            headers[one.subdir] = self._header(uri, one.subdir, target)
+            headers[one.subdir] = _header(uri, one.subdir, alpha=file.slab.alpha)
         return FileEntry(
             container=Container(
                 uri=uri,
@@ -168,14 +168,14 @@ class Publisher:
             status=DatasetStatus.INACTIVE,
         )
 
-    @staticmethod
-    def _header(uri: str, subdir: str, target: Target) -> Header:
-        """Where its blocks lie; files whose validity is in a band of its own are read by GDAL."""
-        header = current_header(uri, subdir)
-        if target.has_alpha and header.layout is not None:
-            codec = header.layout.levels[0].codec.upper()
-            return replace(header, layout=None, reason=f"{codec} compression, validity in a band of its own")
+
+def _header(uri: str, subdir: str, *, alpha: bool) -> Header:
+    """Where its blocks lie; files whose validity is in a band of its own are read by GDAL."""
+    header = current_header(uri, subdir)
+    if not alpha:
         return header
+    codec = header.layout.levels[0].codec.upper() if header.layout else header.reason.partition(" ")[0]
+    return replace(header, layout=None, reason=f"{codec} {ALPHA_REASON}")
 
 
 def publish(catalogue: Catalogue, old: Sequence[int], *, job: str) -> int:

@@ -52,6 +52,8 @@ class Slab:
     """By time."""
     uri: str = ""
     """Of the file."""
+    alpha: bool = False
+    """True: a band of its own tells which pixels are valid."""
 
     @property
     def datasets(self) -> tuple[int, ...]:
@@ -65,6 +67,7 @@ class Slab:
             "number": self.number,
             "pages": [page.to_json() for page in self.pages],
             "uri": self.uri,
+            "alpha": self.alpha,
         }
 
     @classmethod
@@ -76,6 +79,7 @@ class Slab:
             number=int(document["number"]),
             pages=tuple(map(Page.from_json, document["pages"])),
             uri=document["uri"],
+            alpha=bool(document["alpha"]),
         )
 
 

@@ -302,7 +302,7 @@ class _Job:
             if not as_stored and not (mapping.is_identity and self.writer.target.variable.format.stores_like(to)):
                 rows = cast(data if mapping.is_identity else mapping.internal(data), valid, to)
             draft.write(np.asarray(rows, dtype=to.dtype), band=band)
-        if self.writer.target.has_alpha:
+        if self.slab.alpha:
             draft.write(_alpha(np.logical_and.reduce(one.valid), to), band=len(one.data) + 1)
 
     def _write_nothing(self, draft: Draft, strip: Grid) -> None:
@@ -312,7 +312,7 @@ class _Job:
         empty = cast(np.zeros(strip.shape, dtype=to.dtype), nothing, to)
         for band in range(1, bands + 1):
             draft.write(empty, band=band)
-        if self.writer.target.has_alpha:
+        if self.slab.alpha:
             draft.write(_alpha(nothing, to), band=bands + 1)
 
     def _path(self, page: Page) -> Path:
@@ -322,13 +322,13 @@ class _Job:
         image = self._image(page)
         if self.own is None:
             grid = self.slab.cell.grid
-            return writing_by_gdal(path, image, self.params, grid=grid, alpha=self.writer.target.has_alpha)
+            return writing_by_gdal(path, image, self.params, grid=grid, alpha=self.slab.alpha)
         return _own_draft(path, image, pool)
 
     def _image(self, page: Page) -> Image:
         grid, layout, variable = self.slab.cell.grid, self.writer.layout, self.writer.target.variable
         record = self.writer.collapse if page.record == 0 and self.writer.collapse else self.records[page.record]
-        mapping, own, alpha = self.writer.target.mapping, self.own, self.writer.target.has_alpha
+        mapping, own, alpha = self.writer.target.mapping, self.own, self.slab.alpha
         linear = mapping.exponent == 1 and not mapping.is_identity
         scale = (mapping.emax - mapping.emin) / (mapping.imax - mapping.imin) if linear else 1.0
         reduction = own.reduction if own else "average"

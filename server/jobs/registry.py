@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prismcube.errors import NotFound
 from prismcube.jobs.definitions import Definition, Definitions
-from processes import consolidate, delete_datasets
+from processes import consolidate, delete_datasets, export_cube, tidy, update_mapping
 from processes.process import Process
 
 PROCESSES: Mapping[str, Process] = {
@@ -14,6 +14,9 @@ PROCESSES: Mapping[str, Process] = {
     for one in (
         consolidate.PROCESS,
         delete_datasets.PROCESS,
+        export_cube.PROCESS,
+        tidy.PROCESS,
+        update_mapping.PROCESS,
     )
 }
 

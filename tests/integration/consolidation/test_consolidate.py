@@ -229,7 +229,7 @@ def test_stored_numbers_stay_when_they_mean_the_same(bench, pixels):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_lossy_files_keep_validity_and_stay_within_their_error(bench, pixels, dtype):
-    """Nodata does not survive LERC, so a band of its own tells where pixels are valid."""
+    """Nodata does not survive LERC, so a band of its own tells where pixels are valid; of floats NaN does."""
     bench.variable(dtype=dtype, nodata=0, minimum=0, maximum=250)
     bench.add(pixels(100, 150, dtype=dtype, seed=6, empty=[(slice(0, 40), slice(0, 70))]), nodata=0)
     before = bench.cube(GRID)[("R0",)]
@@ -241,9 +241,11 @@ def test_lossy_files_keep_validity_and_stay_within_their_error(bench, pixels, dt
     off = np.abs(values.astype(float) - before[0].astype(float))[valid]
     assert 0 < off.max() <= 5
     with rasterio.open(bench.datasets()[0].uri) as file:
-        assert file.count == 2
-        assert file.colorinterp[-1].name == "alpha"
         assert file.overviews(1) == [2, 4]
+        if dtype == "float32":
+            assert (file.count, np.isnan(file.nodata)) == (1, True)
+        else:
+            assert (file.count, file.colorinterp[-1].name) == (2, "alpha")
     again = bench.consolidate(instances=["v/i"], layout="cells", consolidation=settings).run()
     assert again.results["files"] == 0
 
@@ -277,12 +279,42 @@ def test_jpeg_with_an_alpha(bench):
 
 
 def test_formats_without_nodata_keep_what_is_empty_apart(bench, pixels, same_cubes):
-    """Cells reach beyond the images, where 0 would be a value."""
+    """Cells reach beyond the images, where 0 would be a value; those within them need no band for that."""
     bench.variable(dtype="uint8", nodata=None)
-    bench.add(pixels(100, 150, dtype="uint8", seed=7), nodata=None)
-    before = bench.cube(GRID.shifted(-20, -20, height=150, width=220))
-    bench.consolidate(instances=["v/i"], layout=bench.layout()).run()
-    same_cubes(before, bench.cube(GRID.shifted(-20, -20, height=150, width=220)))
+    bench.add(pixels(100, 250, dtype="uint8", seed=7), nodata=None)
+    around = GRID.shifted(-20, -20, height=150, width=320)
+    before = bench.cube(around)
+    layout = bench.layout()
+    bench.consolidate(instances=["v/i"], layout=layout).run()
+    same_cubes(before, bench.cube(around))
+    bands = {}
+    for one in bench.datasets():
+        with rasterio.open(one.uri) as file:
+            bands[one.grid.bounds.west, one.grid.bounds.north] = file.count
+    assert bands[500_480, 5_000_000] == bands[501_120, 5_000_000] == 1
+    assert sorted(bands.values()) == [1] * 3 + [2] * 7
+    headers = bench.catalogue.headers.of(bench.datasets())
+    assert sum(one.layout is not None for one in headers.values()) == 3  # these are read the fast way
+
+
+def test_dates_with_and_without_a_band_of_validity_share_a_file(bench, pixels, same_cubes):
+    """The first covers its cell, the second does not: both get the band, the first is written anew for it."""
+    bench.variable(dtype="uint8", nodata=None)
+    bench.add(pixels(64, 64, dtype="uint8", seed=1), nodata=None, x=499_840)
+    layout = bench.layout()
+    bench.consolidate(instances=["v/i"], layout=layout).run()
+    bench.add(pixels(64, 40, dtype="uint8", seed=2), nodata=None, x=499_840, day=1)
+    before = bench.cube(CELL)
+    job = bench.consolidate(instances=["v/i"], layout=layout).run()
+    assert job.stage.name == "done", job.error
+    same_cubes(before, bench.cube(CELL))
+    bench.add(pixels(64, 64, dtype="uint8", seed=3), nodata=None, x=499_840, day=2)
+    before = bench.cube(CELL)
+    job = bench.consolidate(instances=["v/i"], layout=layout).run()
+    assert job.stage.name == "done", job.error
+    same_cubes(before, bench.cube(CELL))
+    with rasterio.open(f"GTIFF_DIR:3:{bench.datasets()[-1].uri[7:]}") as file:
+        assert file.count == 2
 
 
 def test_all_records_collapse_into_a_new_one(four):
