@@ -21,6 +21,7 @@ from prismcube.errors import (
     PrismcubeError,
     SourceError,
     StorageFull,
+    TemporaryFailure,
     TimeExceeded,
 )
 from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, Unauthorized, UnsupportedMediaType
@@ -43,6 +44,7 @@ STATUS: dict[type[PrismcubeError], int] = {
     BudgetExceeded: 413,
     StorageFull: 507,
     Overloaded: 503,
+    TemporaryFailure: 503,
     TimeExceeded: 503,
     Cancelled: 503,  # nobody reads it
     SourceError: 502,  # the request was right, a file behind us was not

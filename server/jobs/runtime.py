@@ -61,7 +61,7 @@ def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
 def _run(process: Process, body: ProcessBody, tools: Tools, ledger: Ledger, work: Work) -> Mapping[str, Any]:
     """A task of a process; what a stage with one task returns are the outputs of the job, as far as it has such."""
     owned = replace(tools, submit=partial(_submit, ledger, ledger.get(work.job).owner))
-    result = body(owned, work)
+    result = body(owned, work, work.payload)
     outputs = {name: value for name, value in result.items() if name in process.outputs}
     return {**result, "outputs": {} if work.payload else outputs}
 
