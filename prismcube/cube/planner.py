@@ -121,11 +121,11 @@ class _Planner:
 
     def _visit(self, resampling: str, view: _View, wanted: list[tuple[Dataset, str, StoredField]]) -> ReadStep:
         first = wanted[0][0]
-        bands = tuple(BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted)
-        distinct = len({band.band for band in bands})
-        layout, fallback = self._layout(first, max(band.band for band in bands))
+        bands = tuple([BandRead(target, d.bands[field.band], d.mapping) for d, target, field in wanted])
+        distinct = {band.band for band in bands}
+        layout, fallback = self._layout(first, max(distinct))
         return ReadStep(
-            dataset_ids=tuple(dict.fromkeys(d.id or 0 for d, _, _ in wanted)),
+            dataset_ids=tuple(dict.fromkeys([d.id or 0 for d, _, _ in wanted])),
             uri=first.uri,
             etag=first.etag,
             subdir=first.subdir,
@@ -137,7 +137,7 @@ class _Planner:
             offset=view.offset,
             level=view.level,
             scale=view.scale,
-            read_bytes=view.pixels * distinct * first.format.itemsize,
+            read_bytes=view.pixels * len(distinct) * first.format.itemsize,
             turn=view.turn,
             slant=first.slant,
             layout=layout,

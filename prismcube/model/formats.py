@@ -22,6 +22,8 @@ from prismcube.errors import InvalidInput
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 """Number types a raster may have. Complex types come with the entities of SAR products."""
 
+_SIZES = {name: np.dtype(name).itemsize for name in DTYPES}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataFormat:
@@ -59,7 +61,7 @@ class DataFormat:
     @property
     def itemsize(self) -> int:
         """Bytes a value."""
-        return np.dtype(self.dtype).itemsize
+        return _SIZES[self.dtype]
 
     def stores_like(self, other: DataFormat) -> bool:
         """True when both write the same bytes: same type, same nodata (NaN equals NaN here)."""
