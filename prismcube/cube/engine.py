@@ -124,9 +124,12 @@ class Engine:
                 if not running:
                     return
                 work, futures = running.popleft()
+                units: Sequence[Unit | StackUnit] = work.units
                 try:
-                    for future in futures:
-                        future.result()
+                    for unit, future in zip(units, futures, strict=True):
+                        # Threads may all be busy with the large units of others.
+                        taken = unit.is_short and future.cancel()
+                        (self._run(unit, here=True) if taken else future).result()
                 except BaseException:  # whatever it is goes on; but its other units must be waited for below
                     running.appendleft((work, futures))
                     raise

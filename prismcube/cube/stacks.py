@@ -101,7 +101,9 @@ class StackUnit:
         self._out: list[tuple[Array, Mask, float | None]] = []
         keep = means.keep and visit.block_bytes > LIGHT  # others are decoded again as soon as they are found
         self._pending = means.reader.begin_alike(steps, visit.window, keep=keep, stop=means.stop)
-        self.is_light = is_last and not is_remote(visit.uri)
+        self.is_short = not is_remote(visit.uri)
+        """See `Unit.is_short`."""
+        self.is_light = is_last and self.is_short
         """True when whoever hands it over should make it, while others make those handed over before."""
         self.has_failed = False
         """True when its slices must be made by themselves."""

@@ -47,6 +47,9 @@ Mask = npt.NDArray[np.bool_]
 class Unit:
     """Some fields and rows of a slice."""
 
+    is_short = False
+    """True when whoever waits for it may as well make it, if no thread has begun to."""
+
     def __init__(
         self,
         reader: Reader,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -317,6 +318,22 @@ def test_gdal_reads_all_files_when_it_is_to(tmp_path: Path, path: Path) -> None:
     check(slices, path, grid, U16)
     assert told.fallbacks == ["the settings say rasterio"] * DATES
     assert engine.windows.traffic.requests == 0
+
+
+def test_nobody_waits_for_threads_that_are_busy(tmp_path: Path, path: Path, seen: Stacks) -> None:
+    scenes = scenes_of(tmp_path, path, DATES)
+    grid = scenes.datasets[0].grid.shifted(12, 70, height=2, width=2)
+    plan = scenes.plan({"v": U16}, grid=grid)
+    engine, done = Engine(EngineSettings(threads=2)), threading.Event()
+    others = [engine._pool.submit(done.wait, 60) for _ in range(2)]
+    try:
+        jobs = ((plan, index) for index in range(DATES))
+        slices = list(engine.run(jobs, at_once=plan.at_once, keep=True, stop=lambda: None, observer=Told()))
+        assert not any(one.done() for one in others)
+    finally:
+        done.set()
+    check(slices, path, grid, U16)
+    assert (seen.slices, engine.busy, engine.waiting) == (DATES, 0, 0)
 
 
 def test_a_stack_is_left_when_nobody_wants_it(tmp_path: Path, path: Path, seen: Stacks) -> None:
