@@ -36,7 +36,7 @@ from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
 from prismcube.raster.inspect import footprint
-from prismcube.storage.uri import gdal_path
+from prismcube.storage.uri import gdal_path, is_remote
 from prismcube.tiff.publish import publishing, writing_to
 
 PART_BYTES = 256 * 2**20
@@ -168,9 +168,11 @@ class Folder:
 
     @classmethod
     def of(cls, catalogue: Catalogue, job: str) -> Folder:
-        """Raises InvalidInput when no folder's files are ours."""
+        """Raises InvalidInput when no local folder's files are ours."""
         if catalogue.managed is None:
             raise InvalidInput("format", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
+        if is_remote(catalogue.managed):  # parts are handed from worker to worker through it
+            raise InvalidInput("format", "cubes are exported into a local folder only, and that of our files is remote")
         return cls(f"{catalogue.managed.rstrip('/')}/exports/{job}")
 
     @property

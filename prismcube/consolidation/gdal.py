@@ -50,6 +50,9 @@ def writing_by_gdal(
     Raises SourceError when GDAL can't write it.
     """
     options = params.options()
+    colours = options.get("PHOTOMETRIC") == "YCBCR" and image.bands == 3
+    if not colours:  # of other than three bands there are none
+        options = {name: value for name, value in options.items() if "YCBCR" not in value}
     main = {name: value for name, value in options.items() if not name.endswith(OVERVIEW)}
     beside = {name: value for name, value in options.items() if name.endswith(OVERVIEW)}
     profile: dict[str, Any] = {
@@ -64,7 +67,7 @@ def writing_by_gdal(
         "tiled": True,
         "blockxsize": image.block_width,
         "blockysize": image.block_height,
-        "interleave": "band",
+        "interleave": "pixel" if colours else "band",  # libtiff has these colours pixel by pixel only
         "bigtiff": "IF_SAFER",
         "sparse_ok": not alpha and image.format.nodata is not None,
         **main,

@@ -33,7 +33,6 @@ from prismcube.model.globe import polygons
 from prismcube.model.grid import Grid, parse_crs
 from prismcube.model.layout import CustomGrid, Layout, SingleCell
 from prismcube.model.period import parse_instant
-from prismcube.storage.uri import is_remote
 from prismcube.tiff.layout import Header
 
 MOST_CELLS = 1_000_000
@@ -261,7 +260,7 @@ class Planner:
         if not here:
             return set()
         found = self._catalogue.containers.get_many({one.container_id for one in here})
-        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id and not is_remote(one.uri)}
+        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id}
         here = [one for one in here if one.container_id in ours]
         headers = self._catalogue.headers.of(here)
         codec = target.params.options()["COMPRESS"].partition("_")[0]

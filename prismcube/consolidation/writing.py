@@ -32,6 +32,7 @@ from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.collection import Collection, StoredField
+from prismcube.model.consolidation import StorageClass
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import Dataset, Record
 from prismcube.model.formats import DataFormat, ValueMapping, cast
@@ -40,8 +41,8 @@ from prismcube.model.grouping import Group
 from prismcube.model.layout import Layout
 from prismcube.raster import alpha as alpha_item
 from prismcube.raster.geokeys import can_name, georeference
-from prismcube.storage.store import stat
-from prismcube.storage.uri import gdal_path, without_secret
+from prismcube.storage.store import download, stat, upload
+from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.assemble import assemble
 from prismcube.tiff.draft import writing_draft
 from prismcube.tiff.image import Image
@@ -135,6 +136,7 @@ class _Job:
         self.params = writer.target.params
         self.own: OwnWriter | None = own_writer(self.params)
         self._done = 0.0
+        self._files: dict[str, Path] = {}
 
     def run(self, pool: ThreadPoolExecutor) -> tuple[Written, ...]:
         new = [page for page in self.slab.pages if not page.is_copy]
@@ -165,21 +167,38 @@ class _Job:
         )
 
     def _publish(self, pages: Sequence[TiffPage]) -> None:
-        path = Path(gdal_path(self.slab.uri))
+        uri, pattern = self.slab.uri, self.writer.layout.interlacing_pattern
+        if is_remote(uri):
+            path = self.scratch / "file.tif"
+            assemble(path, pages, pattern=pattern, sync=False)
+            upload(path, uri, storage_class=_class_name(uri, self.params.storage_class))
+            return
+        path = Path(gdal_path(uri))
         with writing_to(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        assemble(path, pages, pattern=self.writer.layout.interlacing_pattern)
+        assemble(path, pages, pattern=pattern)
 
     def _copied(self, stack: ExitStack, page: Page) -> TiffPage:
         """A date of a file that is there, its blocks as they are."""
         one = self.datasets[page.datasets[0]]
-        if stat(one.uri).etag != one.etag:
-            raise SourceError(without_secret(one.uri), "has changed since it was consolidated; index it again")
-        pages = stack.enter_context(open_pages(Path(gdal_path(one.uri))))
+        pages = stack.enter_context(open_pages(self._local(one)))
         number = int(one.subdir.partition(":")[2] or 1)
         if number > len(pages):
             raise SourceError(without_secret(one.uri), f"has no date {number}")
         return pages[number - 1]
+
+    def _local(self, one: Dataset) -> Path:
+        """Its file on this machine; a remote one is fetched once. Raises SourceError, also when it has changed."""
+        if one.uri not in self._files:
+            if is_remote(one.uri):
+                path = self.scratch / f"copied-{len(self._files)}.tif"
+                etag = download(one.uri, path).etag
+            else:
+                path, etag = Path(gdal_path(one.uri)), stat(one.uri).etag
+            if etag != one.etag:
+                raise SourceError(without_secret(one.uri), "has changed since it was consolidated; index it again")
+            self._files[one.uri] = path
+        return self._files[one.uri]
 
     def _drafts(self, pages: Sequence[Page], pool: ThreadPoolExecutor) -> Iterator[tuple[Page, tuple[Path, str]]]:
         """A draft of each date that has a valid pixel, and where it has them."""
@@ -365,6 +384,25 @@ class _Job:
 def _own_draft(path: Path, image: Image, pool: ThreadPoolExecutor) -> Iterator[Draft]:
     with writing_draft(path, image, pool=pool) as draft:
         yield draft
+
+
+_CLASSES: Mapping[str, Mapping[StorageClass, str]] = {
+    "s3": {
+        StorageClass.INFREQUENT: "STANDARD_IA",
+        StorageClass.ARCHIVE: "GLACIER",
+        StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
+    },
+    "gs": {
+        StorageClass.INFREQUENT: "NEARLINE",
+        StorageClass.ARCHIVE: "COLDLINE",
+        StorageClass.DEEP_ARCHIVE: "ARCHIVE",
+    },
+}
+"""What stores call them; others have none that is chosen with the file."""
+
+
+def _class_name(uri: str, wanted: StorageClass) -> str:
+    return _CLASSES.get(uri.partition(":")[0], {}).get(wanted, "")
 
 
 def _alpha(valid: npt.NDArray[np.bool_], format: DataFormat) -> npt.NDArray[Any]:

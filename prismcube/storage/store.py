@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -175,6 +176,31 @@ def delete(uri: str) -> None:
             return
     else:
         _guarded(uri, lambda: os.unlink(gdal_path(uri)))
+
+
+def upload(path: Path, uri: str, *, storage_class: str = "") -> None:
+    """Put a local file into a bucket, where it appears whole. `storage_class`: the store's own name for one.
+
+    Raises SourceError, InvalidInput("uri", ...) for a URI that is none of a bucket.
+    """
+    uri = canonical_uri(uri)
+    if not is_remote(uri) or uri.startswith("http"):
+        raise InvalidInput("uri", f"{without_secret(uri)!r} is not in a bucket")
+    attributes = {"Storage-Class": storage_class} if storage_class else None
+    _remotely(uri, lambda store, name: obstore.put(store, name, path, attributes=attributes))
+
+
+def download(uri: str, path: Path) -> FileStatus:
+    """Copy a remote file to a local one; its status. Raises SourceError."""
+
+    def get(store: Any, name: str) -> FileStatus:
+        result = obstore.get(store, name)
+        with path.open("wb") as file:
+            for chunk in result.stream(2**22):
+                file.write(chunk)
+        return _status(result.meta)
+
+    return _remotely(canonical_uri(uri), get)
 
 
 def _remotely[T](uri: str, action: Callable[[Any, str], T], size: int = 0) -> T:

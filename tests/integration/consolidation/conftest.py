@@ -362,3 +362,29 @@ def pixels() -> Any:
 @pytest.fixture
 def killed() -> type[BaseException]:
     return Killed
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A bucket `ours` on an S3 server of the test's own; a client of boto3. The environment leads our stores there."""
+    import logging
+
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    from prismcube.storage import buckets
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    values = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "SECRET", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
+    for name, value in {**values, "ENDPOINT_URL": endpoint}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    buckets.forget()
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="ours")
+    yield client
+    client.close()
+    server.stop()
+    buckets.forget()

@@ -278,6 +278,25 @@ def test_jpeg_with_an_alpha(bench):
     assert np.abs(values.astype(int) - picture)[valid & (picture > 0)].mean() < 3
 
 
+def test_jpeg_of_colours(bench):
+    """Three bands as luminance and chrominance, where every pixel is valid: a third of the size, and pixel by pixel."""
+    bench.variable(dtype="uint8", nodata=None, bands=("r", "g", "b"))
+    across = np.linspace(20, 220, 64, dtype="uint8")
+    picture = np.stack([np.tile(across, (64, 1)), np.tile(across[::-1], (64, 1)), np.tile(across, (64, 1)).T])
+    for day in range(2):
+        bench.add(picture, x=499_840, day=day, nodata=None)
+    options = {"COMPRESS": "JPEG", "JPEG_QUALITY": "90", "PHOTOMETRIC": "YCBCR"}
+    settings = {"compression": "custom", "creation_options": options}
+    job = bench.consolidate(instances=["v/i"], layout=bench.layout(), consolidation=settings).run()
+    assert job.stage.name == "done", job.error
+    for values, valid in bench.cube(CELL).values():
+        assert valid.all()
+        assert np.abs(values.astype(int) - picture).mean() < 4
+    with rasterio.open(f"GTIFF_DIR:2:{bench.datasets()[0].uri[7:]}") as file:
+        assert file.photometric.name == "ycbcr"
+        assert file.overviews(1) == [2, 4]
+
+
 def test_formats_without_nodata_keep_what_is_empty_apart(bench, pixels, same_cubes):
     """Cells reach beyond the images, where 0 would be a value; those within them need no band for that."""
     bench.variable(dtype="uint8", nodata=None)

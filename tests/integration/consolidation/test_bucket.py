@@ -1,0 +1,71 @@
+"""A bucket as the folder whose files are ours: written, extended, cancelled and deleted like a local one."""
+
+from __future__ import annotations
+
+import pytest
+from affine import Affine
+
+from prismcube.errors import InvalidInput
+from prismcube.model.grid import Grid
+from processes import export_cube
+
+GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
+
+
+@pytest.fixture
+def remote(sqlite_bench, bucket, pixels):
+    bench = sqlite_bench
+    bench.catalogue.managed = "s3://ours/prism"
+    bench.variable()
+    for day in range(2):
+        bench.add(pixels(100, 150, seed=day, empty=[(slice(0, 40), slice(0, 70))]), day=day)
+    return bench
+
+
+def keys(bucket):
+    return [one["Key"] for one in bucket.list_objects_v2(Bucket="ours").get("Contents", [])]
+
+
+def test_files_are_put_into_the_bucket_extended_and_deleted(remote, bucket, pixels, same_cubes):
+    before = remote.cube(GRID)
+    layout = remote.layout()
+    settings = {"storage_class": "infrequent"}
+    job = remote.consolidate(instances=["v/i"], layout=layout, consolidation=settings).run()
+    assert job.stage.name == "done", job.error
+    same_cubes(before, remote.cube(GRID))
+    assert len(keys(bucket)) == 6
+    assert all(key.startswith("prism/consolidated/cells/job-1/v/i/") for key in keys(bucket))
+    head = bucket.head_object(Bucket="ours", Key=keys(bucket)[0])
+    assert head["StorageClass"] == "STANDARD_IA"
+    again = remote.consolidate(instances=["v/i"], layout=layout, consolidation=settings).run()
+    assert (again.results["files"], again.results["kept"]) == (0, 12)
+    remote.add(pixels(100, 150, seed=9), day=9)
+    before = remote.cube(GRID)
+    job = remote.consolidate(instances=["v/i"], layout=layout, consolidation=settings).run()
+    assert job.stage.name == "done", job.error
+    same_cubes(before, remote.cube(GRID))
+    remote.jobs[job.results["deletion"]].run()
+    assert all("/job-3/" in key for key in keys(bucket))
+    same_cubes(before, remote.cube(GRID))
+    assert remote.delete(instances=["v/i"]).run().stage.name == "done"
+    assert keys(bucket) == []
+
+
+def test_cancel_empties_the_bucket(remote, bucket):
+    job = remote.consolidate(instances=["v/i"], layout=remote.layout()).run(until="swap")
+    assert keys(bucket)
+    job.cancel()
+    assert job.stage.name == "cancelled", job.error
+    assert keys(bucket) == []
+
+
+def test_a_bucket_that_is_not_there_fails_and_is_named(remote, bucket):
+    remote.catalogue.managed = "s3://nowhere/prism"
+    job = remote.consolidate(instances=["v/i"], layout=remote.layout()).run()
+    assert job.stage.name == "consolidate-failed"
+    assert "s3://nowhere/prism" in job.error
+
+
+def test_cubes_are_exported_into_local_folders_only(remote):
+    with pytest.raises(InvalidInput, match="local folder only"):
+        export_cube.check(remote.tools, {"collection": "c"})
