@@ -376,7 +376,8 @@ class Claims:
         reason = (
             f"its {row.seconds:g} s are over" if late else f"its tasks have read more than {row.most_bytes:,} bytes"
         )
-        moves.stop(connection, row, target, now, message=f"stopped: {reason}; what is done stays, and a retry goes on")
+        message = f"stopped: {reason}; what is done stays, and a retry goes on"
+        moves.stop(connection, row, target, now, status=Status.FAILED, message=message)
 
 
 def _list(ids: Sequence[int]) -> str:

@@ -285,7 +285,7 @@ class Ledger:
                 return job_of(row)
             if target is None:
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it can't be cancelled")
-            moves.stop(connection, row, target, now, message="cancelled by a person")
+            moves.stop(connection, row, target, now, status=Status.DISMISSED, message="cancelled by a person")
             return _one(connection, id)
 
     def delete(self, id: str) -> Job:

@@ -140,12 +140,13 @@ def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *,
     enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=message if row.failed else "")
 
 
-def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, message: str) -> None:
-    """Let nothing more of a job be claimed; the orchestrator moves it on as soon as nothing of it runs."""
-    values: dict[str, Any] = {"stopping": target.name, "work": STOPPING, "paused": False, "message": message}
-    if target.status is not Status(row.status):
-        values["status"] = target.status.value
-    change(connection, row.id, now, **values)
+def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, status: Status, message: str) -> None:
+    """Let nothing more of a job be claimed; the orchestrator moves it on as soon as nothing of it runs.
+
+    From now on it tells `status`, also while it is taken back.
+    """
+    stopping = {"stopping": target.name, "work": STOPPING, "paused": False}
+    change(connection, row.id, now, status=status.value, message=message, **stopping)
     log(connection, row.id, now, message, stage=row.stage, level=LogLevel.WARNING)
     notify(connection)
 

@@ -1,0 +1,202 @@
+"""Tasks are killed at points that the tables of the machines give: nothing is lost, nothing done twice with effect.
+
+make test     each stage is killed at one of its points
+make chaos    (PRISMCUBE_CHAOS=full) each stage at each of its points, on both databases
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+
+sys.path.append(str(Path(__file__).parent))  # processes that execute tasks import it as well
+
+import killed_tasks
+
+from prismcube.jobs.engines.local import LocalEngine
+from prismcube.jobs.entities import NewJob, TaskState
+from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.model.entities import DatasetStatus
+from prismcube.model.grid import Grid
+from prismcube.model.machine import Level, Stage, Status
+from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS
+
+LONG = 180
+"""Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
+FULL = os.environ.get("PRISMCUBE_CHAOS") == "full"
+GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 60)
+
+
+def stages(machine: Any) -> list[Stage]:
+    """Those on the way from the beginning to the end, and the one that takes all back."""
+    return [stage for stage in machine.stages if stage.task and stage.name != "remove-rest"]
+
+
+KILLS = [
+    (process, stage, point)
+    for process, machine in (("consolidate", CONSOLIDATE), ("delete-datasets", DELETE_DATASETS))
+    for stage in stages(machine)
+    for point in killed_tasks.POINTS
+]
+CHOSEN = KILLS if FULL else [KILLS[4 * n + n % 4] for n in range(len(KILLS) // 4)]
+
+
+def test_number_of_kill_points() -> None:
+    """A stage that is added to a machine is killed as well: this number then changes."""
+    assert len(KILLS) == 4 * (6 + 5)
+    assert {stage.task for _, stage, _ in CHOSEN} == {stage.task for _, stage, _ in KILLS}
+
+
+class Line:
+    """An archive, a ledger on its catalogue, and an orchestrator with one process."""
+
+    def __init__(self, bench: Any, url: str, folder: Path) -> None:
+        self.bench = bench
+        self.ledger = Ledger(bench.catalogue.engine, killed_tasks.DEFINITIONS)
+        self.order = folder / "order"
+        runtime = partial(killed_tasks.runtime, url, bench.managed.as_uri(), str(self.order))
+        engine = LocalEngine(runtime, processes=1, scratch=folder / "scratch-of-jobs")
+        self.orchestrator = Orchestrator(self.ledger, engine, windows=Windows(by_kind={}))
+        self.thread = threading.Thread(target=self.orchestrator.run)
+        self.thread.start()
+
+    def submit(self, process: str, **inputs: Any) -> str:
+        return self.ledger.submit(NewJob(process=process, inputs=inputs))[0].id
+
+    def wait(self, id: str, *, paused: bool = False) -> Any:
+        deadline = time.monotonic() + LONG
+        while True:
+            job = self.ledger.get(id)
+            if job.paused if paused else (job.finished and not job.stopping):
+                return job
+            assert time.monotonic() < deadline, (job, self.ledger.tasks(id))
+            time.sleep(0.02)
+
+    def wait_for_all(self) -> None:
+        for job in self.ledger.jobs():
+            self.wait(job.id)
+
+    def killed(self) -> int | None:
+        """The process that was killed."""
+        found = [*self.order.parent.glob("order.*")]
+        return int(found[0].suffix[1:]) if found else None
+
+
+@pytest.fixture
+def line(bench: Any, url: str, tmp_path: Path, pixels: Any) -> Iterator[Line]:
+    bench.variable()
+    for day in range(3):
+        bench.add(pixels(60, 100, seed=day, empty=[(slice(0, 20), slice(0, 30))]), day=day)
+    made = Line(bench, url, tmp_path)
+    yield made
+    made.orchestrator.stop()
+    made.thread.join(LONG)
+    assert not made.thread.is_alive()
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("process", "stage", "point"), CHOSEN, ids=[f"{stage.task}-{point}" for _, stage, point in CHOSEN]
+)
+def test_killed_at(line: Line, process: str, stage: Stage, point: str, same_cubes: Any) -> None:
+    before = line.bench.cube(GRID)
+    sources = sorted(line.bench.sources.iterdir())
+    layout = line.bench.layout()
+    if process == "delete-datasets":  # of files that are ours
+        line.wait(line.submit("consolidate", instances=["v/i"], layout=layout))
+        line.wait_for_all()
+    line.order.write_text(f"{stage.task} {point}")
+    cancelled = stage.name == "rollback"
+    if process == "consolidate":
+        id = line.submit("consolidate", instances=["v/i"], layout=layout)
+    else:
+        id = line.submit("delete-datasets", instances=["v/i"], status="active")
+    if cancelled:
+        line.ledger.cancel(id)
+    job = line.wait(id)
+    line.wait_for_all()
+
+    attempts = [task for task in line.ledger.tasks(id, limit=1000) if task.stage == stage.name]
+    passed = line.order.exists()  # some points are on no way of a stage: nothing to publish, or to commit
+    if passed:
+        line.order.unlink()
+        assert point in ("publish", "commit")
+    else:
+        assert line.killed() is not None
+        with pytest.raises(ProcessLookupError):
+            os.kill(line.killed() or 0, 0)
+        assert [task.losses for task in attempts if task.losses] == [1]
+    assert all(task.failures == 0 for task in attempts)
+    assert all(task.state is TaskState.DONE for task in attempts)
+
+    assert job.status is (Status.DISMISSED if cancelled else Status.SUCCESSFUL), job.message
+    active = line.bench.datasets(DatasetStatus.ACTIVE)
+    assert line.bench.datasets(DatasetStatus.INACTIVE) == []
+    assert line.bench.catalogue.datasets.locks(one.id for one in line.bench.datasets(None)) == {}
+    assert sorted(line.bench.sources.iterdir()) == sources
+    written = {path.as_uri() for path in line.bench.files()}
+    if process == "consolidate":
+        same_cubes(before, line.bench.cube(GRID))
+        assert len(active) == (3 if cancelled else 2 * 3)
+        assert written == (set() if cancelled else {one.uri for one in active})
+    elif cancelled:
+        same_cubes(before, line.bench.cube(GRID))
+        assert written == {one.uri for one in active}
+    else:
+        assert active == []
+        assert written == set()
+
+
+def test_cube_is_always_whole_while_it_is_swapped(line: Line, same_cubes: Any) -> None:
+    """It is asked for in a loop during swap and deletion: never an error, never a mixture."""
+    before = line.bench.cube(GRID)
+    stop, seen, wrong = threading.Event(), 0, []
+
+    def read() -> None:
+        nonlocal seen
+        while not stop.is_set():
+            try:
+                same_cubes(before, line.bench.cube(GRID))
+                seen += 1
+            except Exception as error:
+                wrong.append(error)
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for name in ("one", "two", "three"):
+            line.wait(line.submit("consolidate", instances=["v/i"], layout=line.bench.layout(name)))
+            line.wait_for_all()
+    finally:
+        stop.set()
+        reader.join()
+    assert wrong == []
+    assert seen > 3
+    assert np.unique([one.uri for one in line.bench.datasets()]).size == 2
+
+
+def test_second_job_on_the_same_datasets_is_refused(line: Line) -> None:
+    new = NewJob(
+        process="consolidate", inputs={"instances": ["v/i"], "layout": line.bench.layout()}, level=Level.CRITICAL
+    )
+    first = line.ledger.submit(new)[0].id
+    line.wait(first, paused=True)  # before the swap, with its locks
+    second = line.wait(line.submit("consolidate", instances=["v/i"], layout=line.bench.layout("other")))
+    assert (second.status, second.stage) == (Status.FAILED, "prepare-failed")
+    assert f"is locked by job '{first}'" in second.message
+    line.ledger.resume(first)
+    assert line.wait(first).status is Status.SUCCESSFUL
+    line.ledger.retry(second.id)
+    assert line.wait(second.id).status is Status.SUCCESSFUL
