@@ -359,6 +359,17 @@ class Window(Section):
     tasks: PositiveInt = Field(description="Of these, so many run at once, whatever room there is.")
 
 
+class Resource(Section):
+    """Which workers of dask execute tasks of a kind."""
+
+    kind: str = Field(min_length=1, description="Kind of tasks, as the list of a job's tasks shows them.")
+    resource: str = Field(
+        min_length=1,
+        description="Each of these tasks takes one of this resource, which workers are started with: "
+        "`dask worker --resources process=2`.",
+    )
+
+
 class Jobs(Section):
     """Who executes jobs, and what they may use."""
 
@@ -381,6 +392,9 @@ class Jobs(Section):
     memory: PositiveBytes = Field(ByteSize(2**30), description="Bytes that one task may use for pixels.")
     attempts: PositiveInt = Field(3, description="How often a task is tried that fails in a way that may pass.")
     windows: tuple[Window, ...] = Field((), description="Kinds of tasks of which only some may run at once.")
+    resources: tuple[Resource, ...] = Field(
+        (), description="Kinds of tasks that only some workers of dask execute; others run anywhere."
+    )
     keep_days: PositiveInt = Field(
         30, description="Days that jobs which have ended are kept, with their logs and results."
     )
@@ -481,6 +495,7 @@ _TYPES: dict[Any, str] = {
     ByteSize: "bytes, such as 536870912 or 512 MiB",
     tuple[AccessRule, ...]: "list of rules",
     tuple[Window, ...]: "list of windows",
+    tuple[Resource, ...]: "list of resources",
     JobEngine: "local or dask",
 }
 

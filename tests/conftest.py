@@ -117,7 +117,7 @@ def demo_data() -> Path:
     return ROOT / "examples" / "data"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Gives a TCP port of the loopback that was free a moment ago; each call another."""
     given: set[int] = set()

@@ -56,7 +56,20 @@ def make_engine(settings: Settings) -> Engine:
     made = partial(runtime, settings)
     if settings.jobs.engine is JobEngine.LOCAL:
         return LocalEngine(made, processes=processes_of(settings), scratch=settings.home.absolute() / "jobs")
-    raise ConfigurationError(str(settings.path), [("prismcube.jobs.engine", "dask is not installed")])
+    if settings.jobs.scheduler is None:
+        reason = "the engine dask needs the address of a scheduler, such as tcp://scheduler:8786"
+        raise ConfigurationError(str(settings.path), [("prismcube.jobs.scheduler", reason)])
+    try:
+        from prismcube.jobs.engines.dask import DaskEngine
+    except ImportError as error:
+        reason = f"dask can't be loaded, install prismcube[dask]: {error}"
+        raise ConfigurationError(str(settings.path), [("prismcube.jobs.engine", reason)]) from error
+    return DaskEngine(
+        made,
+        scheduler=settings.jobs.scheduler,
+        url=settings.catalogue_url,
+        resources={one.kind: one.resource for one in settings.jobs.resources},
+    )
 
 
 class Housekeeping:

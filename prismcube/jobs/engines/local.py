@@ -1,45 +1,21 @@
-"""The local engine: a pool of processes on this machine, by pebble.
-
-Processes are spawned, never forked: threads and connections of the orchestrator stay its own. When one is killed, its
-task alone is lost, and another process takes its place. Children watch the orchestrator and end with it, so that nobody
-goes on working for one that is gone.
-
-Each says in a file which attempt it works on. So an attempt that is cancelled is killed by us, and has ended when its
-process has: pebble's own `cancel` says so before it has stopped the process, which may still be writing.
-"""
+"""The local engine: processes of the orchestrator's own machine (`prismcube.jobs.engines.children`)."""
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
 import os
-import shutil
-import signal
-import threading
-import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import psutil
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from pebble import ProcessFuture
 
-from prismcube.jobs.attempt import Body, execute
-from prismcube.jobs.entities import End, Order, Outcome
-from prismcube.jobs.ledger import Ledger
-
-LOG = logging.getLogger("prismcube.jobs")
+from prismcube.jobs.engines.children import Children, Runtime
+from prismcube.jobs.entities import Order, Outcome
 
 AHEAD = 2
 """Tasks that are given out for each process: one that it works on, one that it need not wait for."""
-
-Runtime = Callable[[], tuple[Ledger, Mapping[str, Body]]]
-"""Called once in each process: the ledger, and the bodies of tasks by kind. Can be pickled."""
 
 
 class LocalEngine:
@@ -47,29 +23,21 @@ class LocalEngine:
 
     def __init__(self, runtime: Runtime, *, processes: int, scratch: Path) -> None:
         """`scratch` is a folder for what attempts need while they work; those of engines that are gone are removed."""
-        self._runtime = runtime
+        self._children = Children(runtime, processes=processes, scratch=scratch)
         self._processes = processes
-        self._scratches = scratch
-        self._scratch = scratch / f"{_name_of(psutil.Process())}-{uuid.uuid4().hex[:8]}"
-        self._pool: ProcessPool | None = None
         self._futures: dict[tuple[int, int], ProcessFuture[Outcome]] = {}
-        self._unwanted: set[tuple[int, int]] = set()
         self._ended: SimpleQueue[tuple[Order, ProcessFuture[Outcome]]] = SimpleQueue()
         self._wake: Callable[[], None] = lambda: None
 
     def start(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        _sweep(self._scratches)
-        self._pool = self._make_pool()
+        self._children.start()
 
     def room(self, kind: str) -> int:
         return max(0, AHEAD * self._processes - len(self._futures))
 
     def submit(self, order: Order) -> None:
-        if self._pool is None or not self._pool.active:  # it breaks when its own threads do
-            self._pool = self._make_pool()
-        future = self._pool.schedule(_work_on, args=[self._runtime, order, self._scratch])
+        future = self._children.begin(order)
         self._futures[order.task, order.attempt] = future
         future.add_done_callback(partial(self._has_ended, order))
 
@@ -80,27 +48,12 @@ class LocalEngine:
                 order, future = self._ended.get_nowait()
             except Empty:
                 return found
-            attempt = order.task, order.attempt
-            del self._futures[attempt]
-            outcome = _outcome(order, future)
-            if outcome.end is End.LOST and attempt in self._unwanted:
-                outcome = replace(outcome, end=End.CANCELLED, message="stopped")
-            self._unwanted.discard(attempt)
-            if outcome.end in (End.LOST, End.CANCELLED):  # its process may have had no time to clean up
-                _pid_file(self._scratch, order).unlink(missing_ok=True)
-                shutil.rmtree(scratch_of(self._scratch, order), ignore_errors=True)
-            found.append(outcome)
+            del self._futures[order.task, order.attempt]
+            found.append(self._children.end(order, future))
 
     def cancel(self, task: int, attempt: int) -> None:
-        future = self._futures.get((task, attempt))
-        if future is None or (task, attempt) in self._unwanted:
-            return
-        self._unwanted.add((task, attempt))
-        pid = _pid_in(_pid_name(self._scratch, task, attempt))
-        if pid is not None:
-            with suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(pid, signal.SIGKILL)
-        # Else it waits for a process, and will find when it begins that nobody wants it.
+        if (task, attempt) in self._futures:
+            self._children.kill(task, attempt)
 
     def attempts(self) -> set[tuple[int, int]]:
         return set(self._futures)
@@ -109,108 +62,8 @@ class LocalEngine:
         return {"engine": "local", "workers": self._processes, "running": len(self._futures), "pid": os.getpid()}
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]  # pebble has no types here
-            self._pool.join(10)
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def _make_pool(self) -> ProcessPool:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPool(max_workers=self._processes, initializer=_prepare, context=context)
+        self._children.close()
 
     def _has_ended(self, order: Order, future: ProcessFuture[Outcome]) -> None:
         self._ended.put((order, future))
         self._wake()
-
-
-def _outcome(order: Order, future: ProcessFuture[Outcome]) -> Outcome:
-    try:
-        came: Outcome = future.result(timeout=0)
-        return came
-    except CancelledError:
-        end, message = End.CANCELLED, "stopped"
-    except ProcessExpired as error:
-        end, message = End.LOST, _how(error.exitcode)
-    except Exception as error:  # what went between the processes can't be read, or the pool is broken
-        LOG.warning("attempt %d of task %d was lost", order.attempt, order.task, exc_info=error)
-        end, message = End.LOST, f"{type(error).__name__}: {error}"
-    return Outcome(task=order.task, attempt=order.attempt, end=end, message=message)
-
-
-def _how(code: int | None) -> str:
-    """How a process ended, for people."""
-    if code is None or code >= 0:
-        return f"its process ended with the code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-    return f"its process was ended by {name}{hint}"
-
-
-_made: tuple[Ledger, Mapping[str, Body]] | None = None
-"""What the process has made of its runtime."""
-
-
-def _work_on(runtime: Runtime, order: Order, scratch: Path) -> Outcome:
-    global _made
-    file = _pid_file(scratch, order)
-    try:
-        file.write_text(str(os.getpid()))
-        if _made is None:
-            _made = runtime()
-    except OSError as error:  # the disk is full, or the like: no fault of the task's
-        return Outcome(task=order.task, attempt=order.attempt, end=End.DISTURBED, message=f"can't begin: {error}")
-    try:
-        return execute(order, *_made, scratch_of(scratch, order))
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def scratch_of(scratch: Path, order: Order) -> Path:
-    """The folder of an attempt."""
-    return scratch / f"{order.task}-{order.attempt}"
-
-
-def _pid_file(scratch: Path, order: Order) -> Path:
-    return _pid_name(scratch, order.task, order.attempt)
-
-
-def _pid_name(scratch: Path, task: int, attempt: int) -> Path:
-    return scratch / f"{task}-{attempt}.pid"
-
-
-def _pid_in(file: Path) -> int | None:
-    """The process that works on an attempt, when it is a child of this one; None: none does."""
-    try:
-        pid = int(file.read_text())
-        return pid if psutil.Process(pid).ppid() == os.getpid() else None
-    except (OSError, ValueError, psutil.Error):  # not begun, just ended, or not yet written
-        return None
-
-
-def _name_of(process: psutil.Process) -> str:
-    """Unlike a number alone, this names a process for good."""
-    return f"{process.pid}-{process.create_time():.2f}"
-
-
-def _sweep(scratches: Path) -> None:
-    """Remove what engines have left that were killed."""
-    alive = {_name_of(process) for process in psutil.process_iter()}
-    for folder in scratches.iterdir():
-        if folder.name.rpartition("-")[0] not in alive:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _prepare() -> None:
-    """Let this process end with its parent, and only by that one's will."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all; the orchestrator decides
-    threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
-
-
-def _end_with_parent() -> None:
-    process = multiprocessing.parent_process()
-    if process is not None:
-        process.join()
-    os._exit(1)

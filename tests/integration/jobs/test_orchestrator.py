@@ -1,4 +1,4 @@
-"""The orchestrator with the local engine: jobs run to their end, whatever is killed."""
+"""The orchestrator with each engine: jobs run to their end, whatever is killed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from typing import Any
 
 import ledger_toys
 import pytest
+from dask_cluster import DaskCluster
 
 from prismcube.catalogue import Catalogue
+from prismcube.jobs.engine import Engine
+from prismcube.jobs.engines.dask import DaskEngine
 from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.entities import Job, NewJob, TaskState
 from prismcube.jobs.ledger import Ledger
@@ -23,20 +26,45 @@ from prismcube.model.machine import Status
 LONG = 120
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
 
+PAIRS = [("local", "sqlite"), ("dask", "postgresql")]
+ON_BOTH = pytest.mark.parametrize(("engine", "url"), PAIRS, indirect=True)
+"""Each engine and each database once."""
+ON_ALL = pytest.mark.parametrize(
+    ("engine", "url"), [*PAIRS, ("local", "postgresql"), ("dask", "sqlite")], indirect=True
+)
+
 
 @pytest.fixture
 def ledger(catalogue: Catalogue) -> Ledger:
     return Ledger(catalogue.engine, ledger_toys.DEFINITIONS)
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[DaskCluster]:
+    """Two workers of dask, which tests share and leave as they are."""
+    made = DaskCluster(tmp_path_factory.mktemp("dask"), free_port())
+    made.start()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def start(ledger: Ledger, url: str, tmp_path: Path) -> Iterator[Callable[..., Orchestrator]]:
-    """Starts an orchestrator of two processes in a thread; all are stopped at the end."""
+def engine(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Callable[[], Engine]:
+    """Makes an engine of two processes, by the name that is the parameter of a test."""
+    runtime = partial(ledger_toys.runtime, url)
+    if request.param == "local":
+        return lambda: LocalEngine(runtime, processes=2, scratch=tmp_path / "scratch")
+    cluster: DaskCluster = request.getfixturevalue("cluster")
+    return lambda: DaskEngine(runtime, scheduler=cluster.address, url=url)
+
+
+@pytest.fixture
+def start(ledger: Ledger, engine: Callable[[], Engine]) -> Iterator[Callable[..., Orchestrator]]:
+    """Starts an orchestrator in a thread; all are stopped at the end."""
     running: list[tuple[Orchestrator, threading.Thread]] = []
 
     def begin(**windows: int) -> Orchestrator:
-        engine = LocalEngine(partial(ledger_toys.runtime, url), processes=2, scratch=tmp_path / "scratch")
-        orchestrator = Orchestrator(ledger, engine, windows=Windows(by_kind=windows))
+        orchestrator = Orchestrator(ledger, engine(), windows=Windows(by_kind=windows))
         thread = threading.Thread(target=orchestrator.run)
         thread.start()
         running.append((orchestrator, thread))
@@ -62,6 +90,7 @@ def wait(ledger: Ledger, one: Job, until: Callable[[Job], bool] = lambda job: jo
     return job
 
 
+@ON_ALL
 def test_jobs_run_to_their_end(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     start()
     many = ledger.submit(NewJob(process="many", inputs={"number": 50, "folder": str(tmp_path)}))[0]
@@ -72,6 +101,7 @@ def test_jobs_run_to_their_end(ledger: Ledger, start: Any, tmp_path: Path) -> No
     assert not [*(tmp_path / "scratch").glob("*/*")]
 
 
+@ON_BOTH
 def test_failures_say_why(ledger: Ledger, start: Any) -> None:
     start()
     refused, broken = toy(ledger, "refuse"), toy(ledger, "break")
@@ -82,6 +112,7 @@ def test_failures_say_why(ledger: Ledger, start: Any) -> None:
     assert task.message.startswith("RuntimeError: unforeseen (in ledger_toys.py, line ")
 
 
+@ON_BOTH
 def test_task_that_kills_its_process_is_parked_and_others_go_on(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     start()
     many = ledger.submit(NewJob(process="many", inputs={"number": 20, "seconds": 0.05, "folder": str(tmp_path)}))[0]
@@ -95,6 +126,7 @@ def test_task_that_kills_its_process_is_parked_and_others_go_on(ledger: Ledger, 
     assert wait(ledger, many).status is Status.SUCCESSFUL
 
 
+@ON_ALL
 def test_cancel_kills_what_does_not_listen(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     start()
     file = tmp_path / "pid"
@@ -110,6 +142,7 @@ def test_cancel_kills_what_does_not_listen(ledger: Ledger, start: Any, tmp_path:
     assert file.read_text() == str(pid)
 
 
+@ON_BOTH
 def test_progress_is_seen_while_it_works(ledger: Ledger, start: Any) -> None:
     start()
     one = toy(ledger, "sleep", seconds=3)
@@ -117,6 +150,7 @@ def test_progress_is_seen_while_it_works(ledger: Ledger, start: Any) -> None:
     assert wait(ledger, one).status is Status.SUCCESSFUL
 
 
+@ON_BOTH
 def test_windows_bound_what_runs_at_once(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     start(**{"many.work": 1})
     many = ledger.submit(NewJob(process="many", inputs={"number": 10, "seconds": 0.05, "folder": str(tmp_path)}))[0]
@@ -125,6 +159,7 @@ def test_windows_bound_what_runs_at_once(ledger: Ledger, start: Any, tmp_path: P
     assert [line.split()[0] for line in lines if line] == ["begin", "end"] * 10
 
 
+@ON_ALL
 def test_another_orchestrator_waits_and_takes_over(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     first = start()
     wait(ledger, toy(ledger, "echo"))

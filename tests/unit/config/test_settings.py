@@ -274,6 +274,7 @@ WRONG_TYPES = {
     "debug, info, warning or error": ["loud", 5, True, None],
     "list of rules": [5, True, "a", None],
     "list of windows": [5, True, "a", None],
+    "list of resources": [5, True, "a", None],
     "local or dask": ["celery", 5, True, None],
 }
 
@@ -284,7 +285,8 @@ WRONG_TYPES = {
 )
 def test_each_setting_refuses_other_types(write: WriteFile, name: str, value: Any) -> None:
     ours: Any = value
-    whole = {"kind": "a", "tasks": 1} if ".windows." in name else {"collections": "*"}
+    wholes = {".windows.": {"kind": "a", "tasks": 1}, ".resources.": {"kind": "a", "resource": "b"}}
+    whole = next((whole for part, whole in wholes.items() if part in name), {"collections": "*"})
     for key in reversed(name.split(".")[1:]):
         ours = [{**whole, **ours}] if key == "N" else {key: ours}
     assert list(mistakes(write(ours))) == [name.replace(".N.", ".0.")]

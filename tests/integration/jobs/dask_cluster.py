@@ -1,0 +1,72 @@
+"""A cluster of dask on this machine, whose processes a test may kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).resolve()
+ROOT = HERE.parents[3]
+
+
+class DaskCluster:
+    """A scheduler and some workers of one thread each, in processes of their own; started by `start`."""
+
+    def __init__(self, folder: Path, port: int, *, workers: int = 2) -> None:
+        self.address = f"tcp://127.0.0.1:{port}"
+        self._folder = folder
+        self._port = port
+        self._number = workers
+        self.scheduler: subprocess.Popen[bytes] | None = None
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        self.start_scheduler()
+        while len(self.workers) < self._number:
+            self.start_worker()
+
+    def start_scheduler(self) -> None:
+        self.scheduler = self._run("scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard")
+
+    def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
+        name = f"worker-{len(self.workers)}"
+        where = ["--host", "127.0.0.1", "--local-directory", str(self._folder / name), "--no-dashboard"]
+        worker = self._run("worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name, *where, *options)
+        self.workers.append(worker)
+        return worker
+
+    def worker_of(self, child: int) -> subprocess.Popen[bytes]:
+        """The worker whose child this process is."""
+        parent = psutil.Process(child).ppid()
+        return next(worker for worker in self.workers if worker.pid == parent)
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait(20)
+        self.workers.clear()
+
+    def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join([str(ROOT), str(HERE.parent)])  # workers import `ledger_toys`
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "dask", *arguments],
+                cwd=self._folder,
+                env={**os.environ, "PYTHONPATH": path, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """By SIGKILL; it lived until now, and it is this which ended it."""
+    assert process.poll() is None
+    process.kill()
+    assert process.wait(20) == -signal.SIGKILL
