@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 
-HERE = Path(__file__).resolve()
-ROOT = HERE.parents[3]
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[2]
+HERE_ONLY = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard")
 
 
 class DaskCluster:
@@ -20,7 +21,7 @@ class DaskCluster:
     def __init__(self, folder: Path, port: int, *, workers: int = 2) -> None:
         self.address = f"tcp://127.0.0.1:{port}"
         self._folder = folder
-        self._port = port
+        self.port = port
         self._number = workers
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -31,11 +32,11 @@ class DaskCluster:
             self.start_worker()
 
     def start_scheduler(self) -> None:
-        self.scheduler = self._run("scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard")
+        self.scheduler = self._run("scheduler", "--port", str(self.port), *HERE_ONLY)
 
     def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
         name = f"worker-{len(self.workers)}"
-        where = ["--host", "127.0.0.1", "--local-directory", str(self._folder / name), "--no-dashboard"]
+        where = ["--local-directory", str(self._folder / name), *HERE_ONLY]
         worker = self._run("worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name, *where, *options)
         self.workers.append(worker)
         return worker
@@ -53,7 +54,7 @@ class DaskCluster:
         self.workers.clear()
 
     def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join([str(ROOT), str(HERE.parent)])  # workers import `ledger_toys`
+        path = os.pathsep.join([str(ROOT), str(FOLDER)])  # workers import `ledger_toys`
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", *arguments],
