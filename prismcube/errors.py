@@ -13,6 +13,7 @@
     ├── Cancelled               nobody wants the answer any more
     ├── Overloaded              there is no room for more at the moment
     ├── TemporaryFailure        what failed now may well succeed later
+    │   └── NotYet              it is too early for a task; it has done nothing, and fails by nothing
     ├── TimeExceeded            the answer takes longer than this server allows
     ├── CatalogueUnavailable    the catalogue's database does not answer
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
@@ -133,6 +134,10 @@ class Overloaded(PrismcubeError):
 
 class TemporaryFailure(PrismcubeError):
     """What failed may well succeed when it is tried again later."""
+
+
+class NotYet(TemporaryFailure):
+    """It is too early for a task: it is looked at again soon, which costs no attempt."""
 
 
 class TimeExceeded(PrismcubeError):

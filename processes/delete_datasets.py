@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -19,7 +18,7 @@ from prismcube.consolidation.deletion import (
     statuses_from_json,
 )
 from prismcube.consolidation.ranges import from_ranges, to_ranges
-from prismcube.errors import Conflict, SourceError
+from prismcube.errors import Conflict, NotYet, SourceError
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.machines import DELETE_DATASETS
 from prismcube.model.period import format_instant, parse_instant
@@ -113,7 +112,7 @@ def mark_all(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def delete_files(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some files; those that can be deleted are, also when others can't."""
-    _wait(work)
+    _check_time(work)
     gone, problems = [], []
     files = payload["files"]
     for number, (id, uri) in enumerate(files, start=1):
@@ -130,13 +129,13 @@ def delete_files(tools: Tools, work: Work, payload: JSON) -> JSON:
     return {"gone": to_ranges(gone)}
 
 
-def _wait(work: Work) -> None:
-    """Until nobody reads the files any more who planned it before the datasets were marked."""
+def _check_time(work: Work) -> None:
+    """Raises NotYet while somebody may read the files who planned it before the datasets were marked."""
     marked = next((parse_instant(one["time"]) for one in work.previous("mark")), datetime.now(UTC))
     until = marked + timedelta(seconds=float(work.inputs.get("grace") or 0))
-    while (left := (until - datetime.now(UTC)).total_seconds()) > 0:
-        work.progress(0, f"waits {left:.0f} s for readers")
-        time.sleep(min(left, 0.5))
+    left = (until - datetime.now(UTC)).total_seconds()
+    if left > 0:
+        raise NotYet(f"files stay {left:.0f} s more for those who read them")
 
 
 def remove_rows(tools: Tools, work: Work, payload: JSON) -> JSON:

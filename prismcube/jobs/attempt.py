@@ -25,6 +25,7 @@ from prismcube.catalogue.job_tables import edge, job, task
 from prismcube.errors import (
     Cancelled,
     CatalogueUnavailable,
+    NotYet,
     Overloaded,
     PrismcubeError,
     StorageFull,
@@ -87,7 +88,7 @@ def execute(order: Order, ledger: Ledger, bodies: Mapping[str, Body], scratch: P
         result = dict(body(attempt))
     except Cancelled:
         return _ended(order, End.CANCELLED, "cancelled")
-    except CatalogueUnavailable as error:
+    except (CatalogueUnavailable, NotYet) as error:
         return _ended(order, End.DISTURBED, str(error))
     except (TemporaryFailure, Overloaded, StorageFull) as error:
         return _ended(order, End.TEMPORARY, str(error))

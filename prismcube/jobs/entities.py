@@ -148,7 +148,7 @@ class End(StrEnum):
     DONE = "done"
     FAILED = "failed"  # for good: to try again would end the same way
     TEMPORARY = "temporary"  # it may well succeed later
-    DISTURBED = "disturbed"  # the database was away, or the like; it had no part in it
+    DISTURBED = "disturbed"  # the database was away, it was too early, or the like; it had no part in it
     LOST = "lost"  # its process or machine is gone; it may not have been its fault
     CANCELLED = "cancelled"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from affine import Affine
 
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.errors import InvalidInput, NotFound, NotYet
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.grid import Grid
 from prismcube.model.machine import Event
@@ -161,7 +161,7 @@ def test_an_estimate_deletes_nothing(filled):
 
 
 def test_files_stay_for_a_while(filled, monkeypatch):
-    """The clock and the waiting are the test's own: no file goes before the time is over."""
+    """By the test's own clock: no file goes before the time is over."""
     from datetime import UTC, datetime, timedelta
 
     import processes.delete_datasets as module
@@ -173,15 +173,14 @@ def test_files_stay_for_a_while(filled, monkeypatch):
         def now(cls, tz=None):
             return cls.moment
 
-    waited = []
-
-    def sleep(seconds):
-        assert len(filled.files()) == 6
-        waited.append(seconds)
-        Clock.moment += timedelta(seconds=seconds)
-
     monkeypatch.setattr(module, "datetime", Clock)
-    monkeypatch.setattr(module.time, "sleep", sleep)
-    job = filled.delete(instances=["v/i"], grace=5).run()
-    assert job.stage.name == "done"
-    assert sum(waited) == 5
+    job = filled.delete(instances=["v/i"], grace=5).run(until="delete-files")
+    [task] = job.open_tasks()
+    for seconds in (0, 4.9):
+        Clock.moment = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+        job.attempt(task)
+        assert isinstance(task.error, NotYet)
+        assert len(filled.files()) == 6
+    Clock.moment += timedelta(seconds=0.1)
+    assert job.run().stage.name == "done"
+    assert filled.files() == []

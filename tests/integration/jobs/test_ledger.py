@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from prismcube.catalogue.job_tables import job_callback
-from prismcube.errors import Cancelled, Conflict, NotFound
+from prismcube.errors import Cancelled, Conflict, NotFound, NotYet
 from prismcube.jobs import moves
 from prismcube.jobs.attempt import Attempt, execute
 from prismcube.jobs.claims import Claims
@@ -18,7 +18,7 @@ from prismcube.jobs.entities import End, Job, NewJob, Order, TaskState
 from prismcube.jobs.leader import NotLeader
 from prismcube.jobs.ledger import JobFilter, Ledger
 from prismcube.model.machine import Level, Status
-from prismcube.model.work import LogLevel, NewTask
+from prismcube.model.work import LogLevel, NewTask, Work
 
 Driver = Any
 """Claims and ends tasks by hand: see conftest.py."""
@@ -417,6 +417,16 @@ def test_unknown_kind_fails_with_its_reason(driver: Driver, tmp_path: Path) -> N
     (order,) = driver.claim("one")
     outcome = execute(order, driver.ledger, {}, tmp_path)
     assert (outcome.end, "kind 'one'" in outcome.message) == (End.FAILED, True)
+
+
+def test_what_comes_too_early_costs_nothing(driver: Driver, tmp_path: Path) -> None:
+    def body(work: Work) -> dict[str, Any]:
+        raise NotYet("files stay 5 s more")
+
+    driver.submit()
+    (order,) = driver.claim("one")
+    outcome = execute(order, driver.ledger, {"one": body}, tmp_path)
+    assert (outcome.end, outcome.message) == (End.DISTURBED, "files stay 5 s more")
 
 
 def test_subscriber_rows_come_with_the_status(driver: Driver) -> None:
