@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prismcube.errors import NotFound
 from prismcube.jobs.definitions import Definition, Definitions
-from processes import consolidate, delete_datasets, export_cube, tidy, update_mapping
+from processes import consolidate, delete_datasets, export_cube, loading, tidy, update_mapping
 from processes.process import Process
 
 PROCESSES: Mapping[str, Process] = {
@@ -15,6 +15,8 @@ PROCESSES: Mapping[str, Process] = {
         consolidate.PROCESS,
         delete_datasets.PROCESS,
         export_cube.PROCESS,
+        loading.INDEX,
+        loading.REGISTER,
         tidy.PROCESS,
         update_mapping.PROCESS,
     )

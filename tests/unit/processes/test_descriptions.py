@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
+from ingester.mapping import parse_mapping
 from prismcube.consolidation.planning import Order
 from prismcube.consolidation.selection import Selection
 from prismcube.errors import InvalidInput
-from processes import consolidate, delete_datasets, export_cube, tidy, update_mapping
+from processes import consolidate, delete_datasets, export_cube, loading, tidy, update_mapping
 from processes.process import Input, Process
 
 PROCESSES = [module.PROCESS for module in (consolidate, delete_datasets, export_cube, tidy, update_mapping)]
+PROCESSES += [loading.INDEX, loading.REGISTER]
 EACH = pytest.mark.parametrize("process", PROCESSES, ids=lambda one: one.id)
 
 
@@ -54,6 +56,10 @@ def test_a_process_without_a_body_or_with_a_required_default_is_no_process():
     wrong = Input(title="t", description="d", schema={"default": 1}, example=1, required=True)
     with pytest.raises(ValueError, match="default"):
         Process(**given, inputs={"x": wrong}, bodies=like.bodies)
+
+
+def test_the_example_of_a_mapping_is_one():
+    assert parse_mapping(loading.INDEX.inputs["mapping"].example).files
 
 
 def test_a_selection_from_inputs():

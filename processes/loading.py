@@ -1,0 +1,210 @@
+"""Index and register: files that lie somewhere become datasets, by the rules of a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ingester.index import Indexer
+from ingester.loading import Options
+from ingester.mapping import Mapping as Rules
+from ingester.mapping import parse_mapping
+from ingester.outcomes import Outcome, Status, Summary
+from ingester.register import Registrar
+from prismcube.errors import ConfigurationError, InvalidInput, SourceError
+from prismcube.model.machine import simple_machine
+from prismcube.model.work import LogLevel, Work
+from processes.inputs import SIMULATE
+from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.tools import Tools
+
+JSON = Mapping[str, Any]
+
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 2000}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+_FLAG: dict[str, Any] = {"type": "boolean", "default": False}
+
+_EXAMPLE: dict[str, Any] = {
+    "variables": {"red": {"bands": ["B04"], "dtype": "uint16", "nodata": 0}},
+    "files": [
+        {
+            "pattern": r"S2_(?P<date>\d{8})\.tif",
+            "record": "S2_{date}",
+            "time": "{date}",
+            "datasets": [{"instance": "red/l2a", "bands": [1]}],
+        }
+    ],
+}
+
+_MAPPING = Input(
+    title="Mapping",
+    description="What files hold, as a mapping file says it, in JSON.",
+    schema={"type": "object"},
+    example=_EXAMPLE,
+    required=True,
+)
+
+_OPTIONS = {
+    "replace": Input(
+        title="Replace",
+        description="True: what is stored and differs is replaced; else the difference is named and refused.",
+        schema=_FLAG,
+        example=True,
+    ),
+    "deep": Input(
+        title="Deep",
+        description="True: every file is opened, also one that has not changed, and its pixels are read.",
+        schema=_FLAG,
+        example=True,
+    ),
+    "simulate": SIMULATE,
+}
+
+_OUTPUTS = {
+    **{
+        status.value: Output(title=status.value.capitalize(), description="Number of files.", schema=_COUNT)
+        for status in Status
+    },
+    "collections": Output(
+        title="Collections",
+        description="Names of those that show what was loaded.",
+        schema={"type": "array", "items": {"type": "string"}},
+    ),
+}
+
+
+def _rules(inputs: Inputs) -> Rules:
+    """Raises InvalidInput("mapping", ...) with every mistake."""
+    try:
+        return parse_mapping(inputs["mapping"])
+    except ConfigurationError as error:
+        told = "; ".join(f"{name}: {reason}" for name, reason in error.mistakes[:20])
+        raise InvalidInput("mapping", told) from error
+
+
+def _options(inputs: Inputs) -> Options:
+    return Options(
+        replace=bool(inputs.get("replace")), deep=bool(inputs.get("deep")), dry_run=bool(inputs.get("simulate"))
+    )
+
+
+def _paths(inputs: Inputs) -> list[Path]:
+    """Raises InvalidInput("files", ...) for one that is not there."""
+    found = [Path(text) for text in inputs["files"]]
+    for path in found:
+        if not path.is_absolute():
+            raise InvalidInput("files", f"{str(path)[:200]!r} must be an absolute path on the server")
+        if not path.exists():
+            raise InvalidInput("files", f"{str(path)[:200]!r} is not there")
+    return found
+
+
+def _loaded(work: Work, run: Callable[[Callable[[Outcome], None]], Summary]) -> JSON:
+    """Files as they are stored; those that fail are told in the log. Raises SourceError when not one was good."""
+    count = 0
+    first: Outcome | None = None
+
+    def progress(outcome: Outcome) -> None:
+        nonlocal count, first
+        count += 1
+        if outcome.status is Status.FAILED:
+            first = first or outcome
+            work.log(outcome.reason, LogLevel.WARNING)
+        work.progress(0, f"{count} files")
+
+    summary = run(progress)
+    good = summary.created + summary.updated + summary.unchanged
+    if first is not None and not good:
+        raise SourceError(first.uri or first.name, f"not one of {summary.failed} files could be used: {first.reason}")
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(summary).items()}
+
+
+def index(tools: Tools, work: Work, payload: JSON) -> JSON:
+    """Local files; a second time those that have not changed stay closed."""
+    indexer = Indexer(tools.catalogue, _rules(work.inputs), _options(work.inputs))
+    return _loaded(work, lambda progress: indexer.run(_paths(work.inputs), progress=progress))
+
+
+def register(tools: Tools, work: Work, payload: JSON) -> JSON:
+    """Assets of STAC items."""
+    assets = tuple(work.inputs.get("assets") or ())
+    registrar = Registrar(tools.catalogue, _rules(work.inputs), _options(work.inputs), assets=assets)
+    return _loaded(work, lambda progress: registrar.run(work.inputs["sources"], progress=progress))
+
+
+def check_index(tools: Tools, inputs: Inputs) -> None:
+    """The mapping, and that files are there."""
+    _rules(inputs)
+    _paths(inputs)
+
+
+def check_register(tools: Tools, inputs: Inputs) -> None:
+    """The mapping."""
+    _rules(inputs)
+
+
+def estimate_index(tools: Tools, inputs: Inputs) -> Estimate:
+    """How many files there are; which of them a rule takes is seen when they are opened."""
+    files = sum(1 if path.is_file() else sum(one.is_file() for one in path.rglob("*")) for path in _paths(inputs))
+    return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details={"sources": files})
+
+
+def estimate_register(tools: Tools, inputs: Inputs) -> Estimate:
+    """What lies behind the documents is not known before they are read."""
+    details = {"documents": len(inputs["sources"])}
+    return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details=details)
+
+
+INDEX = Process(
+    id="index",
+    title="Index files",
+    description="Files on the server's disks become datasets, by the rules of a mapping. One that fails is told and "
+    "left out; the same files again change nothing.",
+    keywords=("catalogue", "ingestion"),
+    inputs={
+        "files": Input(
+            title="Files",
+            description="Absolute paths of files on the server, and of folders with all below them.",
+            schema={"type": "array", "minItems": 1, "maxItems": 10_000, "items": _TEXT},
+            example=["/archive/s2"],
+            required=True,
+        ),
+        "mapping": _MAPPING,
+        **_OPTIONS,
+    },
+    outputs=_OUTPUTS,
+    machine=simple_machine("index", meaning="Files are opened and stored, some hundred a transaction."),
+    bodies={"index": index},
+    estimate=estimate_index,
+    check=check_index,
+)
+
+REGISTER = Process(
+    id="register",
+    title="Register STAC items",
+    description="Assets of STAC items, wherever they lie, become datasets, by the rules of a mapping.",
+    keywords=("catalogue", "ingestion", "STAC"),
+    inputs={
+        "sources": Input(
+            title="Sources",
+            description="Paths or URIs of items, item collections, catalogues, or lists of such.",
+            schema={"type": "array", "minItems": 1, "maxItems": 10_000, "items": _TEXT},
+            example=["https://example.org/catalog.json"],
+            required=True,
+        ),
+        "assets": Input(
+            title="Assets",
+            description="Keys of the assets that are wanted; without them all for which there is a rule.",
+            schema={"type": "array", "minItems": 1, "maxItems": 1000, "uniqueItems": True, "items": _TEXT},
+            example=["red", "nir"],
+        ),
+        "mapping": _MAPPING,
+        **_OPTIONS,
+    },
+    outputs=_OUTPUTS,
+    machine=simple_machine("register", meaning="Items are read, their assets opened and stored."),
+    bodies={"register": register},
+    estimate=estimate_register,
+    check=check_register,
+)
