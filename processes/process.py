@@ -45,6 +45,15 @@ class Input:
     example: Any
     """One that the schema takes."""
     required: bool = False
+    most: int = 1
+    """How many values may be given: more than one in an array, each of them as the schema says (`maxOccurs`)."""
+
+    @property
+    def whole_schema(self) -> Mapping[str, Any]:
+        """Of one value or, where there may be more, of an array of them."""
+        if self.most == 1:
+            return self.schema
+        return {"anyOf": [self.schema, {"type": "array", "minItems": 1, "maxItems": self.most, "items": self.schema}]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +112,8 @@ class Process:
     """What schemas can't tell, before a job is stored. Raises InvalidInput naming the input, NotFound, Conflict."""
     synchronous: bool = False
     """True: small enough to be waited for; else there are jobs only."""
+    changes_data: bool = True
+    """False: it touches neither the catalogue nor files, so that whoever may submit anything may submit it."""
     version: str = "1.0.0"
     keywords: tuple[str, ...] = ()
 
@@ -119,7 +130,7 @@ class Process:
         """JSON Schema of all inputs together."""
         return {
             "type": "object",
-            "properties": {name: dict(one.schema) for name, one in self.inputs.items()},
+            "properties": {name: dict(one.whole_schema) for name, one in self.inputs.items()},
             "required": sorted(name for name, one in self.inputs.items() if one.required),
             "additionalProperties": False,
         }

@@ -36,7 +36,7 @@ def checked_inputs(process: Process, given: object) -> Inputs:
         elif one.required:
             raise InvalidInput(f"inputs.{name}", f"is missing; {process.id} needs it")
     for name, value in found.items():
-        validator = Draft202012Validator(process.inputs[name].schema, format_checker=FORMATS)
+        validator = Draft202012Validator(process.inputs[name].whole_schema, format_checker=FORMATS)
         error = best_match(validator.iter_errors(value))
         if error is not None:
             raise InvalidInput(_place(name, error), _reason(error))

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prismcube.errors import PrismcubeError
+from prismcube.errors import NotFound, PrismcubeError
 from prismcube.model.access import Access
+
+
+class ResultNotReady(NotFound):
+    """The job has not ended, or was given up (OGC 18-062r2, /req/core/job-results-exception-results-not-ready)."""
+
+    def __init__(self, job: str, *, status: str, is_final: bool) -> None:
+        super().__init__("result of job", job)
+        self.args = (f"job {job} is {status}: it has no results" + ("" if is_final else " yet"),)
+
+
+class JobFailed(PrismcubeError):
+    """The job has no results, because it failed (OGC 18-062r2, /req/core/job-results-failed)."""
+
+    def __init__(self, job: str, *, stage: str, message: str) -> None:
+        super().__init__(f"job {job} failed in the stage {stage!r}: {message}")
 
 
 class MethodNotAllowed(PrismcubeError):

@@ -30,11 +30,6 @@ def access_of(scope: Scope) -> Access:
     return access
 
 
-def name_of(access: Access) -> str:
-    """Who the caller is, as rules write it: `key:NAME` or `user:SUBJECT`; nothing for one who is not known."""
-    return next((one for one in sorted(access.subjects) if one.startswith(("key:", "user:"))), "")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """What the settings say of callers."""

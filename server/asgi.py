@@ -5,6 +5,7 @@ request ─ id, log, figures ─ forwarded ─ security headers ─ CORS ─ gua
           ┌─────────────────────────────────────────────────────────────────────────────────────────┘
           ├ pygeoapi's own resource? ──> a2wsgi ─> pygeoapi's Flask app
           ├ pixels, health, metrics ───> server.native
+          ├ what waits for jobs ───────> server.submissions
           └ all else ──────────────────> a2wsgi ─> server.pages
 """
 
@@ -40,6 +41,7 @@ from server.edge.headers import STOCK
 from server.engines import engine_settings, make_kernels
 from server.figures import Gauges, Measured
 from server.host import Host
+from server.jobs.desk import Desk
 from server.keyring import Keyring
 from server.matrix_sets import read_matrix_sets
 from server.metrics import Metrics
@@ -49,6 +51,7 @@ from server.pages import Pages, flask_app
 from server.problem_pages import ProblemPages
 from server.problems import MEDIA_TYPE, problem_of
 from server.shell import ON_ERROR, edged, limits_of
+from server.submissions import Submissions
 from server.threads import Threads
 
 LOG = logging.getLogger("prismcube.server")
@@ -76,7 +79,13 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> ASGIApp:
     metrics = metrics or Metrics()
     serve = settings.serve
     host = Host(settings.pygeoapi, url=serve.public_url or f"http://{serve.host}:{serve.port}")
-    context = replace(make_context(settings, metrics), others=host.entries)
+    context = make_context(settings, metrics)
+    context = replace(
+        context,
+        others=host.entries,
+        other_processes=host.process_entries,
+        processes=Desk(settings, context.catalogue),
+    )
     return edged(
         _handlers(settings, context, host, metrics),
         settings,
@@ -117,6 +126,8 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
         is_settled=lambda: kernels.is_settled,
     )
 
+    submissions = Submissions(context, places=pixels.places, named=serve.public_url is not None)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> Any:
         kernels.begin()
@@ -127,7 +138,7 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
             await anyio.to_thread.run_sync(kernels.end)
 
     app = Starlette(
-        routes=[*pixels.routes(), *gauges.routes(), Mount("/", app=small)],
+        routes=[*pixels.routes(), *submissions.routes(), *gauges.routes(), Mount("/", app=small)],
         exception_handlers=ON_ERROR,
         lifespan=lifespan,
     )

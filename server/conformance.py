@@ -59,4 +59,8 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-maps-1/1.0/conf/png",
     "http://www.opengis.net/spec/ogcapi-maps-1/1.0/conf/jpeg",
     "http://www.opengis.net/spec/ogcapi-maps-1/1.0/conf/api-operations",
+    *(
+        f"http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/{name}"
+        for name in ("core", "ogc-process-description", "json", "html", "oas30", "job-list", "callback", "dismiss")
+    ),
 )

@@ -21,6 +21,12 @@ WORDS = {
     "openapi": "API",
     "tileMatrixSets": "Tile matrix sets",
     "catalogue": "Catalogue",
+    "processes": "Processes",
+    "jobs": "Jobs",
+    "results": "Results",
+    "logs": "Log",
+    "tasks": "Tasks",
+    "graph": "Graph",
 }
 """Names in the crumb trail of those parts of an address that are the API's own."""
 

@@ -29,8 +29,8 @@ from server.engines import engine_settings, make_kernels
 from server.figures import Gauges
 from server.metrics import Metrics
 from server.native import PixelRoutes, Times
+from server.operation import Operation
 from server.origin import check_origin
-from server.routes import Operation
 from server.shell import ON_ERROR, edged, limits_of
 from server.threads import Threads
 

@@ -31,7 +31,7 @@ from providers.ogc.negotiate import by_preference
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-_STOCK_PREFIXES = ("processes", "jobs", "TileMatrixSets", "static")
+_STOCK_PREFIXES = ("TileMatrixSets", "static")
 """First parts of paths that are pygeoapi's own, served while its file publishes anything."""
 
 
@@ -51,7 +51,12 @@ class Host:
             name for name, one in self.config["resources"].items() if one.get("type") == "collection"
         )
         """Names of the collections that pygeoapi publishes by itself, from its own file."""
+        self.processes = frozenset(
+            name for name, one in self.config["resources"].items() if one.get("type") == "process"
+        )
+        """Names of its processes; jobs of theirs are not listed: `/jobs` is the ledger's."""
         self._entries: list[dict[str, Any]] | None = None
+        self._process_entries: list[dict[str, Any]] | None = None
 
     def answers(self, path: str, access: Access) -> bool:
         """True for paths that belong to pygeoapi's own resources, those of a collection if the caller may read it.
@@ -62,7 +67,8 @@ class Host:
             return False
         name = self.collection_of(path)
         if name is None:
-            return path.strip("/").partition("/")[0] in _STOCK_PREFIXES
+            first, _, rest = path.strip("/").partition("/")
+            return first in _STOCK_PREFIXES or (first == "processes" and rest.partition("/")[0] in self.processes)
         return name in self.collections and access.may_read(name)
 
     @staticmethod
@@ -81,6 +87,13 @@ class Host:
             client = self.app.test_client()
             self._entries = [client.get(f"/collections/{name}?f=json").get_json() for name in sorted(self.collections)]
         return self._entries
+
+    def process_entries(self) -> list[dict[str, Any]]:
+        """The summaries of pygeoapi's own processes by name, as `entries`."""
+        if self._process_entries is None:
+            found = self.app.test_client().get("/processes?f=json").get_json() if self.processes else {}
+            self._process_entries = sorted(found.get("processes", []), key=lambda one: str(one["id"]))
+        return self._process_entries
 
     @property
     def languages(self) -> list[str]:

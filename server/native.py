@@ -44,9 +44,10 @@ from server.edge.clients import Places, client_of
 from server.edge.facts import facts_of
 from server.edge.guard import refuse
 from server.metrics import Metrics
+from server.operation import Operation
 from server.problems import MEDIA_TYPE, problem, problem_of
 from server.responses import head
-from server.routes import PIXELS, Operation, by_handler
+from server.routes import PIXELS, by_handler
 from server.threads import Threads
 
 LOG = logging.getLogger("prismcube.server")
@@ -131,6 +132,8 @@ class PixelRoutes:
                 base=facts_of(received.scope).base,
                 if_none_match=received.headers.get("if-none-match", ""),
                 content_type=received.headers.get("content-type", ""),
+                range=received.headers.get("range", ""),
+                if_range=received.headers.get("if-range", ""),
             )
             return _Worked(self, operation, request, received)
 

@@ -14,15 +14,21 @@ from typing import Any
 
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.reduce import REDUCERS
+from prismcube.jobs.entities import TaskState
 from prismcube.model.distance import METRES
 from prismcube.model.entities import RESAMPLINGS
-from providers.ogc import edr, listing
+from prismcube.model.machine import Status
+from prismcube.model.work import LogLevel
+from providers.ogc import edr, listing, processes
 from providers.ogc.answer import Limits
 from server.examples import Examples
 from server.openapi_catalogue import catalogue_paths, catalogue_schemas
+from server.openapi_processes import SCHEMAS as PROCESS_SCHEMAS
+from server.openapi_processes import process_paths
 from server.openapi_schemas import NUMBER, SCHEMAS, TEXT, answer_schema, ref
+from server.operation import HTML, Operation
 from server.problems import MEDIA_TYPE as PROBLEM
-from server.routes import DOCUMENTS, HTML, PATH_PARAMETERS, PIXELS, Operation
+from server.routes import DOCUMENTS, PATH_PARAMETERS, PIXELS
 
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
 API_VERSION = "0.1"
@@ -32,6 +38,7 @@ WHOLE = {"type": "integer", "minimum": 1}
 BOX = {"type": "array", "minItems": 4, "maxItems": 6, "items": NUMBER}
 """So the standards define it (OGC 17-069r4, /req/core/fc-bbox-definition); six numbers are for data with a height."""
 COUNT = {"type": "integer", "minimum": 0}
+LISTED = {"type": "array", "items": TEXT, "minItems": 1, "uniqueItems": True}
 
 _DATETIME = "An instant or period (RFC 3339), limits inclusive, `..` for an open side; a date means the whole day."
 _GROUP = "Time steps: `record`, `day`, `month`, `year`, `all`, or your own order of records: `A,B;C`."
@@ -88,6 +95,24 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "before": ("Cursor of a `prev` link.", TEXT),
     "name": ("Name of the item; `*` and `?` stand for any characters, and for one.", TEXT),
     "sortby": ("`datetime`, `name`, `id`, separated by commas, each with `-` before it when it falls.", TEXT),
+    "type": ("Kinds of jobs, separated by commas; all are of the kind `process`.", LISTED),
+    "processID": ("Only jobs of these processes, separated by commas.", LISTED),
+    "status": (
+        "Only jobs of these statuses, separated by commas.",
+        {**LISTED, "items": {"type": "string", "enum": [one.value for one in Status]}},
+    ),
+    "minDuration": (
+        "Only jobs that have run for so many seconds at least, from their start to their end or now.",
+        COUNT,
+    ),
+    "maxDuration": ("Only jobs that have run for so many seconds at most.", COUNT),
+    "state": (
+        "Only tasks in these states, separated by commas.",
+        {**LISTED, "items": {"type": "string", "enum": [one.value for one in TaskState]}},
+    ),
+    "stage": ("Only tasks of this stage.", TEXT),
+    "level": ("The least level of lines that are given.", {"type": "string", "enum": [one.value for one in LogLevel]}),
+    "force": ("`true`: also what has not ended, wherever it runs.", {"type": "boolean", "default": False}),
     "skipGeometry": ("`true`: without footprints.", {"type": "boolean", "default": False}),
 }
 """Description and schema of every query parameter but `f`."""
@@ -101,6 +126,8 @@ TAGS = {
     "Maps": "Pictures: OGC API - Maps",
     "Tiles": "Pictures by tile: OGC API - Tiles",
     "Styles": "In which ways there are pictures: OGC API - Styles",
+    "Processes": "What can be run: OGC API - Processes",
+    "Jobs": "What runs and has run",
     "catalogue": "The entities behind the collections, to read and to change",
 }
 
@@ -142,6 +169,10 @@ _REFUSALS = {
     "403": ("Forbidden", "The key or token does not allow this"),
     "404": ("NotFound", "No such resource, or none that the caller may know of"),
     "413": ("TooLarge", "More than the server allows; says what would fit"),
+    "409": ("Conflict", "It can't be done in the state that this is in, or somebody else holds it"),
+    "415": ("NotJson", "The body is not JSON"),
+    "416": ("NoSuchRange", "The file has no such part"),
+    "422": ("JobFailed", "The job failed, so there are no results; says why"),
     "414": ("AddressTooLong", "The address has too many bytes"),
     "429": ("TooManyRequests", "Too many requests of one caller; Retry-After says when to ask again"),
     "500": ("ServerError", "A defect of the server; its log has the details"),
@@ -171,9 +202,11 @@ def openapi_document(
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         # Nobody has to say who he is where the server asks nobody; where it does, one of these is enough.
         "security": [{}, *({name: []} for name in SECURITY)],
-        "paths": _speaking(language, {**_paths(examples, limits), **_catalogue(examples)}),
+        "paths": _speaking(
+            language, _merged(_paths(examples, limits), _process_paths(examples, limits), _catalogue(examples))
+        ),
         "components": {
-            "schemas": {**SCHEMAS, **catalogue_schemas()},
+            "schemas": {**SCHEMAS, **PROCESS_SCHEMAS, **catalogue_schemas()},
             "responses": _responses(),
             "headers": HEADERS,
             "securitySchemes": SECURITY,
@@ -195,14 +228,37 @@ def _paths(examples: Examples, limits: Limits) -> dict[str, Any]:
     return {one.path: {"get": _operation(one, examples, limits)} for one in (*OWN, *DOCUMENTS, *PIXELS)}
 
 
-def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, Any]:
-    is_document = one not in PIXELS
+def _process_paths(examples: Examples, limits: Limits) -> dict[str, Any]:
+    """What is not only read of processes and jobs."""
+    return process_paths(
+        parameters=lambda one: _parameters(one, examples, limits),
+        refusals=lambda statuses: {
+            status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"} for status in statuses
+        },
+    )
+
+
+def _merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The methods of each path, from all parts."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        for path, methods in part.items():
+            found.setdefault(path, {}).update(methods)
+    return found
+
+
+def _parameters(one: Operation, examples: Examples, limits: Limits) -> list[dict[str, Any]]:
     in_path = [
         _path_parameter(name, description, examples.path(name) or value)
         for name, (_, description, value) in PATH_PARAMETERS.items()
         if f"{{{name}}}" in one.path
     ]
-    in_query = [_query_parameter(name, one, examples, limits) for name in one.parameters]
+    return [*in_path, *(_query_parameter(name, one, examples, limits) for name in one.parameters)]
+
+
+def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, Any]:
+    is_document = one not in PIXELS
+    in_path = "{" in one.path
     media_types = dict.fromkeys([*one.media_types, *one.formats.values()])
     headers = ["ETag", "Cache-Control", "Vary"] if is_document else ["ETag", "Cache-Control", *_PIXEL_HEADERS]
     responses: dict[str, Any] = {
@@ -214,13 +270,15 @@ def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, 
     }
     refusals = ["304", *(["204"] if one.may_be_empty else []), "400", "401", "403"]
     refusals += ["404"] if in_path else []
+    refusals += ["416"] if one.handler is processes.output else []
+    refusals += ["422"] if one.handler is processes.results else []
     refusals += ["414", "429", "500", "503"] if is_document else ["413", "414", "429", "500", "502", "503", "507"]
     responses |= {status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"} for status in refusals}
     return {
         "operationId": one.operation_id or operation_id(one.path),
         "summary": one.summary,
         "tags": [one.tag],
-        "parameters": [*in_path, *in_query],
+        "parameters": _parameters(one, examples, limits),
         "responses": responses,
     }
 
@@ -280,14 +338,8 @@ def _page_lengths(one: Operation, limits: Limits) -> dict[str, int]:
 
 
 def _path_parameter(name: str, description: str, example: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": TEXT,
-        "example": example,
-    }
+    found = {"name": name, "in": "path", "required": True, "description": description, "schema": TEXT}
+    return {**found, "example": example} if example else found
 
 
 def _responses() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from providers.catalogue import handlers, operations
 from providers.catalogue.filters import DESCRIPTIONS
 from providers.catalogue.resource import Resource
 from providers.catalogue.resources import RESOURCES
+from providers.schemas import for_openapi
 from server.examples_catalogue import CatalogueExamples
 from server.merge_patch import merge_patch
 from server.problems import MEDIA_TYPE as PROBLEM
@@ -92,7 +93,7 @@ def catalogue_schemas() -> dict[str, Any]:
     models: list[type[BaseModel]] = [one.model for one in RESOURCES.values()]
     models += [operations.DeleteMany, operations.Tiles, *(model for model, _ in operations.OPERATIONS.values())]
     _, document = models_json_schema([(one, "validation") for one in models], ref_template=REFERENCE)
-    schemas = {name: _for_openapi(schema) for name, schema in document["$defs"].items()}
+    schemas = {name: for_openapi(schema) for name, schema in document["$defs"].items()}
     stored = {f"{STORED}{one.model.__name__}": _stored(schemas[one.model.__name__]) for one in RESOURCES.values()}
     changes = {
         f"{one.model.__name__}{CHANGE}": merge_patch(schemas[one.model.__name__], schemas)
@@ -269,29 +270,3 @@ def _key(one: Resource[Any, Any], examples: CatalogueExamples) -> dict[str, Any]
     }
     example = examples.key(one.name)
     return found if example is None else {**found, "example": example}
-
-
-def _for_openapi(schema: Any) -> Any:
-    """JSON Schema 2020-12 in the words of OpenAPI 3.0, which knows no null type, no const and other limits."""
-    if isinstance(schema, list):
-        return [_for_openapi(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {name: _for_openapi(value) for name, value in schema.items()}
-    if "const" in found:
-        found["enum"] = [found.pop("const")]
-    for bound, plain in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if isinstance(found.get(bound), int | float) and not isinstance(found[bound], bool):
-            found[plain], found[bound] = found[bound], True
-    options = found.get("anyOf")
-    if isinstance(options, list) and {"type": "null"} in options:
-        others = [one for one in options if one != {"type": "null"}]
-        del found["anyOf"]
-        found |= {"nullable": True} | ({"anyOf": others} if len(others) > 1 else _wrapped(others[0]))
-    if "$ref" in found and len(found) > 1:  # in 3.0, what stands beside a reference is ignored
-        found["allOf"] = [{"$ref": found.pop("$ref")}]
-    return found
-
-
-def _wrapped(one: dict[str, Any]) -> dict[str, Any]:
-    return {"allOf": [one]} if "$ref" in one else one

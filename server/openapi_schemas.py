@@ -154,6 +154,13 @@ _BY_PATH = {
     "/collections/{collectionId}/queryables": "JsonSchema",
     "/tileMatrixSets": "TileMatrixSets",
     "/tileMatrixSets/{tileMatrixSetId}": "TileMatrixSet",
+    "/processes": "Processes",
+    "/processes/{processID}": "Process",
+    "/jobs": "Jobs",
+    "/jobs/{jobID}": "StatusInfo",
+    "/jobs/{jobID}/tasks": "Tasks",
+    "/jobs/{jobID}/logs": "Logs",
+    "/jobs/{jobID}/graph": "JobGraph",
 }
 """The schema of a path's JSON, where the path tells it."""
 
@@ -163,6 +170,8 @@ def answer_schema(path: str, media_type: str) -> dict[str, Any]:
     bare = media_type.partition(";")[0].strip()
     if bare == "text/html" or bare.startswith("text/"):
         return TEXT
+    if path.endswith(("/results", "/results/{outputID}")):
+        return {} if bare.endswith("json") else {"type": "string", "format": "binary"}
     if not bare.endswith("json"):
         return {"type": "string", "format": "binary"}
     if bare == covjson.MEDIA_TYPE:

@@ -30,9 +30,12 @@ from server.host import Host, Language
 from server.kept import Kept
 from server.openapi import MEDIA_TYPE as OPENAPI
 from server.openapi_page import operations_by_tag
+from server.operation import HTML, Operation
+from server.origin import check_origin
 from server.problems import MEDIA_TYPE, problem, problem_of
 from server.responses import etag_of, head
-from server.routes import DOCUMENTS, HTML, Operation, by_handler
+from server.routes import DOCUMENTS, by_handler
+from server.routes_processes import ACTIONS
 
 LOG = logging.getLogger("prismcube.server")
 
@@ -56,6 +59,7 @@ class Pages:
 
     def __init__(self, context: Context, host: Host, *, public_url: str | None, body_bytes: int) -> None:
         self._context = context
+        self._named = public_url is not None
         self.body_bytes = body_bytes
         self.catalogue = CatalogueViews(
             context.catalogue, base=self._base, named=public_url is not None, shown=self._page
@@ -80,6 +84,9 @@ class Pages:
             pages.add_url_rule(rule, view.__name__, view, methods=["GET"])
         for one in DOCUMENTS:
             pages.add_url_rule(by_handler(one.path, "<>"), one.path, self._document(one), methods=["GET"])
+        for one in ACTIONS:
+            name = f"{one.methods[0]} {one.path}"
+            pages.add_url_rule(by_handler(one.path, "<>"), name, self._action(one), methods=one.methods)
         return pages
 
     def landing(self) -> Response:
@@ -101,6 +108,8 @@ class Pages:
                 link(f"{base}/collections", "data", JSON, "Collections"),
                 link(f"{base}/tileMatrixSets", f"{REL}tiling-schemes", JSON, "Tile matrix sets"),
                 link(f"{base}/viewer", "preview", HTML, "Map viewer"),
+                link(f"{base}/processes", f"{REL}processes", JSON, "Processes"),
+                link(f"{base}/jobs", f"{REL}job-list", JSON, "Jobs"),
                 link(f"{base}/catalogue", "related", JSON, "Entities of the catalogue"),
             ],
         }
@@ -143,9 +152,19 @@ class Pages:
                 if isinstance(document, Answer):
                     return document
                 answer = self._page(operation.template or ANY_DOCUMENT, document, formats=operation.formats)
-                return replace(answer, headers={**answer.headers, **getattr(document, "headers", {})})
+                headers = {**answer.headers, **getattr(document, "headers", {})}
+                return replace(answer, headers=headers, keep=operation.keep)
 
             return self._sent(self._keep(make) if operation.is_kept else make())
+
+        return view
+
+    def _action(self, operation: Operation) -> Callable[..., Response]:
+        """The view of what changes something: not for pages of other sites."""
+
+        def view(**path: str) -> Response:
+            check_origin(request.environ["asgi.scope"]["headers"], self._base(), named=self._named)
+            return self._sent(operation.handler(self._seen(), self._request(), **path))
 
         return view
 

@@ -24,13 +24,27 @@ from prismcube.errors import (
     TemporaryFailure,
     TimeExceeded,
 )
-from providers.errors import Forbidden, MethodNotAllowed, PreconditionFailed, Unauthorized, UnsupportedMediaType
+from providers.errors import (
+    Forbidden,
+    JobFailed,
+    MethodNotAllowed,
+    PreconditionFailed,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 from server.logs import request_id
 from server.redact import redacted
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 MEDIA_TYPE = "application/problem+json"
+
+EXCEPTIONS = {
+    "process": "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-process",
+    "job": "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/no-such-job",
+    "result of job": "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready",
+}
+"""Types that OGC API - Processes (18-062r2) names, by the entity that is not there."""
 
 STATUS: dict[type[PrismcubeError], int] = {
     Unauthorized: 401,
@@ -47,6 +61,7 @@ STATUS: dict[type[PrismcubeError], int] = {
     TemporaryFailure: 503,
     TimeExceeded: 503,
     Cancelled: 503,  # nobody reads it
+    JobFailed: 422,  # the request of that time could not be carried out
     SourceError: 502,  # the request was right, a file behind us was not
     CatalogueUnavailable: 503,
     ConfigurationError: 503,
@@ -85,6 +100,8 @@ def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
     match error:
         case InvalidInput():
             return status, problem(status, str(error), parameter=error.parameter)
+        case NotFound() if error.entity in EXCEPTIONS:
+            return status, problem(status, str(error), type=EXCEPTIONS[error.entity])
         case Conflict():
             return status, problem(status, str(error), entity=error.entity, key=error.key)
         case BudgetExceeded():

@@ -4,13 +4,17 @@
     PIXELS              answered by pixel threads (server.native)
     DOCUMENTS           answered by page threads (server.pages), as JSON or as a page
 
+`server.routes_processes` has those of processes and jobs, also the ones that are not only read:
+
+    ACTIONS             change something; answered by page threads
+    SUBMISSIONS         wait for what others do, without holding a thread (server.submissions)
+
 A new address is one line here, its handler one function of (Context, Request, **path).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from providers.ogc import (
@@ -27,43 +31,12 @@ from providers.ogc import (
     tilematrixsets,
     tilesets,
 )
-from providers.ogc.answer import JSON
+from server.operation import HTML, Operation, document
+from server.routes_processes import PROCESS_DOCUMENTS, PROCESS_FILES
 
-HTML = "text/html"
 C = "/collections/{collectionId}"
 STYLE = f"{C}/styles/{{styleId}}"
 TILE = "{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """One address that is read. Path parameters are written as the standards name them."""
-
-    path: str
-    handler: Callable[..., Any]
-    summary: str
-    tag: str
-    parameters: tuple[str, ...] = ("f", "lang")
-    """Names of the query parameters; described in `server.openapi`."""
-    required: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ("GET", "HEAD")
-    """That it knows; POST takes a body."""
-    media_types: tuple[str, ...] = (JSON,)
-    """Of the answers, the default first; documents have a page as well when there is a template."""
-    formats: Mapping[str, str] = field(default_factory=lambda: {"json": JSON, "html": HTML})
-    """Values of `f`."""
-    template: str | None = None
-    """Of the page, below `server/templates`; documents only."""
-    is_kept: bool = False
-    """True: a document of what the outbox tells the changes of, kept until the next one."""
-    may_be_empty: bool = False
-    """True: 204 where nothing lies."""
-    operation_id: str = ""
-    """In the OpenAPI document, where a standard asks for one with a certain end."""
-
-
-def _document(path: str, handler: Callable[..., Any], template: str, summary: str, **more: Any) -> Operation:
-    return Operation(path=path, handler=handler, template=template, summary=summary, **more)
 
 
 def _edr(
@@ -156,10 +129,11 @@ PIXELS = (
         parameters=maptiles.STYLED_PARAMETERS,
         operation_id="tiles.collection.style.map.getTile",
     ),
+    *PROCESS_FILES,
 )
 
 DOCUMENTS = (
-    _document(
+    document(
         f"{C}/schema",
         coverage.schema,
         "document.html",
@@ -168,21 +142,21 @@ DOCUMENTS = (
         media_types=(coverage.SCHEMA_MEDIA_TYPE,),
         formats={"json": coverage.SCHEMA_MEDIA_TYPE, "html": HTML},
     ),
-    _document(
+    document(
         f"{C}/coverage/domainset",
         coverage.domain_set,
         "document.html",
         "Axes, bounds and pixel size",
         tag="Coverages",
     ),
-    _document(
+    document(
         f"{C}/coverage/rangetype",
         coverage.range_type,
         "document.html",
         "The fields, as a SWE DataRecord",
         tag="Coverages",
     ),
-    _document(
+    document(
         "/collections",
         listing.collections_document,
         "collections/index.html",
@@ -191,7 +165,7 @@ DOCUMENTS = (
         tag="Collections",
         parameters=listing.PARAMETERS,
     ),
-    _document(
+    document(
         C,
         collections.collection_document,
         "collections/collection.html",
@@ -199,7 +173,7 @@ DOCUMENTS = (
         is_kept=True,
         tag="Collections",
     ),
-    _document(
+    document(
         f"{C}/items",
         items.items,
         "items/index.html",
@@ -209,7 +183,7 @@ DOCUMENTS = (
         media_types=(items.MEDIA_TYPE,),
         formats={"json": items.MEDIA_TYPE, "geojson": items.MEDIA_TYPE, "html": HTML},
     ),
-    _document(
+    document(
         f"{C}/items/{{itemId}}",
         items.item,
         "items/item.html",
@@ -219,7 +193,7 @@ DOCUMENTS = (
         media_types=(items.MEDIA_TYPE,),
         formats={"json": items.MEDIA_TYPE, "geojson": items.MEDIA_TYPE, "html": HTML},
     ),
-    _document(
+    document(
         f"{C}/queryables",
         queryables.queryables,
         "document.html",
@@ -228,7 +202,7 @@ DOCUMENTS = (
         media_types=(queryables.MEDIA_TYPE,),
         formats={"json": queryables.MEDIA_TYPE, "html": HTML},
     ),
-    _document(
+    document(
         f"{C}/locations",
         edr.locations,
         "features.html",
@@ -238,14 +212,14 @@ DOCUMENTS = (
         media_types=(edr.LOCATIONS_FORMATS["geojson"],),
         formats=edr.LOCATIONS_FORMATS,
     ),
-    _document(
+    document(
         f"{C}/styles",
         styles.styles,
         "styles/index.html",
         "In which ways a collection is drawn",
         tag="Styles",
     ),
-    _document(
+    document(
         STYLE,
         styles.style,
         "styles/style.html",
@@ -256,7 +230,7 @@ DOCUMENTS = (
         one
         for where, kind in ((C, "collection"), (STYLE, "collection.style"))
         for one in (
-            _document(
+            document(
                 f"{where}/map/tiles",
                 tilesets.tilesets,
                 "tiles/tilesets.html",
@@ -264,7 +238,7 @@ DOCUMENTS = (
                 tag="Tiles",
                 operation_id=f"tiles.{kind}.map.getTileSetsList",
             ),
-            _document(
+            document(
                 f"{where}/map/tiles/{{tileMatrixSetId}}",
                 tilesets.tileset,
                 "tiles/tileset.html",
@@ -275,7 +249,7 @@ DOCUMENTS = (
             ),
         )
     ),
-    _document(
+    document(
         "/tileMatrixSets",
         tilematrixsets.tile_matrix_sets,
         "tiles/matrix_sets.html",
@@ -283,7 +257,7 @@ DOCUMENTS = (
         tag="Tiles",
         operation_id="tiles.getTileMatrixSetsList",
     ),
-    _document(
+    document(
         "/tileMatrixSets/{tileMatrixSetId}",
         tilematrixsets.tile_matrix_set,
         "tiles/matrix_set.html",
@@ -291,6 +265,7 @@ DOCUMENTS = (
         tag="Tiles",
         operation_id="tiles.getTileMatrixSet",
     ),
+    *PROCESS_DOCUMENTS,
 )
 
 PATH_PARAMETERS: Mapping[str, tuple[str, str, str]] = {
@@ -302,8 +277,11 @@ PATH_PARAMETERS: Mapping[str, tuple[str, str, str]] = {
     "tileMatrix": ("z", "Level", "12"),
     "tileRow": ("row", "Row, from the north", "1455"),
     "tileCol": ("col", "Column, from the west", "2335"),
+    "processID": ("process", "Id of the process", "echo"),
+    "jobID": ("job", "Id of the job", ""),
+    "outputID": ("output", "Name of an output", "stringOutput"),
 }
-"""Of each name in a path: the handler's parameter, description, example."""
+"""Of each name in a path: the handler's parameter, description, example; empty where none would work."""
 
 
 def by_handler(path: str, brackets: str = "{}") -> str:

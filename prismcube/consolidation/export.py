@@ -173,7 +173,7 @@ class Folder:
             raise InvalidInput("format", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
         if is_remote(catalogue.managed):  # parts are handed from worker to worker through it
             raise InvalidInput("format", "cubes are exported into a local folder only, and that of our files is remote")
-        return cls(f"{catalogue.managed.rstrip('/')}/exports/{job}")
+        return cls(f"{catalogue.managed.rstrip('/')}/results/{job}")
 
     @property
     def path(self) -> Path:

@@ -56,6 +56,11 @@ class Access:
         return AUTHENTICATED not in self.subjects
 
     @property
+    def name(self) -> str:
+        """Who he is, as rules write it: `key:NAME` or `user:SUBJECT`; nothing for one who is not known."""
+        return next((one for one in sorted(self.subjects) if one.startswith(("key:", "user:"))), "")
+
+    @property
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes
 

@@ -25,6 +25,7 @@ from prismcube.model.access import FULL, Access
 from prismcube.model.collection import Collection
 from prismcube.model.tilematrix import TileMatrixSet, standard_sets
 from providers.errors import refused
+from providers.ogc.offer import Processes
 
 JSON = "application/json"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
@@ -72,8 +73,12 @@ class Context(Means):
     catalogue: Catalogue
     others: Callable[[], Sequence[Mapping[str, Any]]] = tuple
     """Gives the collection objects that others publish beside the catalogue's, by id; ready made."""
+    other_processes: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """Gives the summaries of processes that others publish beside ours, by id; ready made."""
     matrix_sets: Mapping[str, TileMatrixSet] = field(default_factory=standard_sets)
     """The tile matrix sets that tiles can be asked in, by id."""
+    processes: Processes | None = None
+    """What can be run, and the jobs of it; None where nothing can."""
 
     def collection(self, name: str) -> Collection:
         """A collection that the caller may read. Raises NotFound, also for one that he may not know of."""
@@ -102,6 +107,14 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     content_type: str = ""
     """Of the body."""
+    prefer: str = ""
+    """The Prefer header (RFC 7240)."""
+    idempotency_key: str = ""
+    """The header of that name."""
+    range: str = ""
+    """The Range header."""
+    if_range: str = ""
+    """The ETag for which the range is wanted, else the whole."""
 
 
 class Keep(StrEnum):
@@ -150,6 +163,18 @@ class FileBody:
             self.file.seek(0)
             while chunk := self.file.read(CHUNK_BYTES):
                 yield chunk
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An answer that comes when others have done their work."""
+
+    ask: Callable[[], Answer | None]
+    """The answer, once there is one; called now and then, each time for a moment only."""
+    late: Callable[[], Answer]
+    """The answer when the time is over."""
+    seconds: float
+    """How long it may take."""
 
 
 class Document(dict[str, Any]):

@@ -23,7 +23,7 @@ from limits.storage import storage_from_string
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prismcube.errors import ConfigurationError
-from server.access import access_of, name_of
+from server.access import access_of
 from server.edge.guard import refuse
 from server.metrics import Metrics
 
@@ -35,7 +35,7 @@ EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
 
 def client_of(scope: Scope) -> str:
     """Whom a request is counted for."""
-    name = name_of(access_of(scope))
+    name = access_of(scope).name
     if name:
         return name
     client = scope.get("client")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import logs
-from server.access import access_of, name_of
+from server.access import access_of
 from server.edge.bodies import has_body
 from server.edge.facts import KEY, Facts
 from server.metrics import Metrics
@@ -130,7 +130,7 @@ def _line(scope: Scope, facts: Facts, sent: _Sent, *, status: int, seconds: floa
         "seconds": round(seconds, 4),
         "first_byte": None if sent.first is None else round(sent.first, 4),
         "client": client[0] if client else "",
-        "subject": name_of(access_of(scope)),
+        "subject": access_of(scope).name,
         "route": facts.route,
         "collection": facts.collection[:100],
         "cut": bool(sent.status and not sent.whole),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from prismcube.errors import NotFound
 from prismcube.jobs.definitions import Definition, Definitions
-from processes import consolidate, delete_datasets, export_cube, loading, tidy, update_mapping
+from processes import consolidate, delete_datasets, echo, export_cube, loading, tidy, update_mapping
 from processes.process import Process
 
 PROCESSES: Mapping[str, Process] = {
@@ -14,6 +14,7 @@ PROCESSES: Mapping[str, Process] = {
     for one in (
         consolidate.PROCESS,
         delete_datasets.PROCESS,
+        echo.PROCESS,
         export_cube.PROCESS,
         loading.INDEX,
         loading.REGISTER,

@@ -83,7 +83,7 @@ def test_health(demo):
 def test_nowhere_is_a_problem_document(demo):
     demo.refused("/nowhere", status=404)
     demo.refused("/viewer/assets/../../../pages.py", status=404)
-    demo.refused("/processes", status=404)
+    demo.refused("/processes/nothing", status=404)
     demo.refused("/stac", status=404)
 
 

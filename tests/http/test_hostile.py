@@ -353,6 +353,8 @@ def test_ten_thousand_hostile_requests(tmp_path: Any, start: Callable[..., Any])
         asked = {"coords": "POINT(22.1522 45.2048)", "parameter-name": "ndvi", "datetime": "2020"}
         before = httpx.get(f"{server.url}/collections/s2-romania/position", params=asked, timeout=60).json()
         workers = server.workers()
+        job = httpx.post(f"{server.url}/processes/echo/execution", json={"inputs": {"stringInput": "a"}}, timeout=300)
+        REAL["jobID"] = (job.headers["link"].partition("/jobs/")[2].partition(">")[0],)
         everything = list(Generator(SEED).requests(REQUESTS))
 
         def run(part: list[Sent]) -> list[tuple[Sent, int, float, str | None]]:

@@ -21,7 +21,8 @@ def document(demo):
 
 def operations(document):
     """(path, operation) of everything that is read, without the catalogue, which tests/http/test_catalogue.py reads."""
-    return [(path, methods["get"]) for path, methods in document["paths"].items() if not path.startswith("/catalogue")]
+    paths = document["paths"].items()
+    return [(path, methods["get"]) for path, methods in paths if "get" in methods and "/catalogue" not in path]
 
 
 def test_it_is_valid(document):
@@ -82,6 +83,8 @@ def test_errors_are_documented(document):
 def test_every_example_works(demo, document):
     tried = 0
     for path, operation in operations(document):
+        if "{jobID}" in path:  # jobs come and go: none is an example
+            continue
         for names, answer in alone(demo, path, operation):
             assert answer.status_code == 200, (path, names, answer.text[:300])
             assert len(answer.content) > 60, (path, names)
@@ -124,7 +127,7 @@ def test_what_can_not_be_told_has_no_example(document):
     }
     lacking = {"palettes", "styles", "layouts", "grids", "consolidation-params"}
     assert {path.split("/")[2] for path, name in without if name == "id"} == lacking
-    assert {name for _, name in without} == {"id", "after", "layout", "f"}
+    assert {name for _, name in without} == {"id", "after", "layout", "f", "jobID"}
 
 
 def alone(demo, path, operation):

@@ -21,6 +21,7 @@ SETTLED = "body[data-ready=true]:not(.loading)"
 PAGES = [
     "/", "/conformance", "/openapi", "/collections", "/collections/s2-romania", "/collections/s2-romania/items",
     "/collections/l8-paraguay/locations", "/catalogue", "/catalogue/datasets", "/catalogue/collections/s2-romania",
+    "/processes", "/processes/echo", "/jobs",
 ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_a_page_stands_alone_and_fits(page: Page, demo: Any, path: str, width: i
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{demo.url}{path}")  # Accept: text/html,... as browsers send it
     expect(page.locator("main h1")).to_have_count(1)
-    expect(page.locator("header nav a")).to_have_count(4)
+    expect(page.locator("header nav a")).to_have_count(5)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
     assert page.evaluate("[...document.images].every(one => one.hasAttribute('alt'))")
     assert page.evaluate("getComputedStyle(document.querySelector('header')).backgroundColor") == "rgb(17, 25, 32)"

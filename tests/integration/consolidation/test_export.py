@@ -116,7 +116,7 @@ def test_cancel_leaves_nothing(five, stage):
     job.cancel()
     assert job.stage.name == "cancelled"
     assert five.files() == []
-    assert not (five.managed / "exports" / job.id).exists()
+    assert not (five.managed / "results" / job.id).exists()
 
 
 def test_a_part_of_which_nothing_can_be_read_fails_and_can_be_retried(five):

@@ -1,0 +1,92 @@
+"""Results of jobs: small ones are values in the job's row, large ones files below one folder.
+
+    <folder>/<job>/<name>      written by the job's tasks, named in its results as {"href": URI, "type": media type}
+
+Only what lies in a job's own folder is handed out and removed as its result, whatever its row says.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from prismcube.errors import SourceError
+from prismcube.storage import store
+from prismcube.storage.managed import is_below
+from prismcube.storage.uri import canonical_uri, gdal_path, is_remote
+
+NAME = "results"
+"""The folder, below that of the files that are ours."""
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """The files of all jobs."""
+
+    folder: str
+    """URI."""
+
+    @classmethod
+    def below(cls, managed: str) -> ResultFiles:
+        """In the folder of the files that are ours."""
+        return cls(f"{canonical_uri(managed).rstrip('/')}/{NAME}")
+
+    def folder_of(self, job: str) -> str:
+        """Where a job's tasks write files that are its results."""
+        return f"{self.folder}/{quote(job, safe='')}"
+
+    def uri(self, job: str, value: object) -> str | None:
+        """The file that an output is; None for all that is a value."""
+        href = value.get("href") if isinstance(value, Mapping) else None
+        return href if isinstance(href, str) and is_below(href, self.folder_of(job)) else None
+
+    def remove(self, job: str) -> None:
+        """Delete all files in a job's folder; when some can't be deleted, the others are all the same.
+
+        Raises SourceError.
+        """
+        folder = self.folder_of(job)
+        if not is_remote(folder):
+            _remove_local(folder)
+            return
+        problems: list[SourceError] = []
+        for uri in [*store.list_files(f"{folder}/")]:
+            try:
+                store.delete(uri)
+            except SourceError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
+
+
+def _remove_local(folder: str) -> None:
+    try:
+        shutil.rmtree(gdal_path(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SourceError(folder, f"can't be removed: {error.strerror}") from error
+
+
+def shown(results: Mapping[str, Any], job: str, files: ResultFiles, *, base: str) -> dict[str, Any]:
+    """Results as a document has them (18-062r2, schema results.yaml): a file is a link to where it is sent from.
+
+    Objects stand in a wrapping, by which they are told from links (schema inlineOrRefData.yaml).
+    """
+    found: dict[str, Any] = {}
+    for name, value in results.items():
+        if files.uri(job, value) is not None:
+            found[name] = {**value, "href": address(base, job, name)}
+        elif value is None or (isinstance(value, Mapping) and "href" not in value):
+            found[name] = {"value": value, "mediaType": "application/json"}
+        else:
+            found[name] = value
+    return found
+
+
+def address(base: str, job: str, output: str) -> str:
+    """Of one output over HTTP."""
+    return f"{base}/jobs/{quote(job, safe='')}/results/{quote(output, safe='')}"

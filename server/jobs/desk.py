@@ -1,0 +1,69 @@
+"""What the HTTP handlers ask of processes and their jobs (`providers.ogc.offer`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from config.settings import Settings
+from prismcube.catalogue import Catalogue
+from prismcube.jobs.addresses import Addresses
+from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.results import ResultFiles
+from prismcube.storage.uri import canonical_uri
+
+if TYPE_CHECKING:
+    from processes.process import Process
+    from processes.tools import Tools
+
+
+class Desk:
+    """Of one worker; nothing is executed here.
+
+    Processes bring encoders and writers with them, which take a second and 100 MB to load: they are loaded when the
+    first request asks for a process or a job.
+    """
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self.files = ResultFiles.below(canonical_uri(settings.managed))
+        self.wait_seconds = float(settings.jobs.wait_seconds)
+        self._settings = settings
+        self._catalogue = catalogue
+        self._addresses = Addresses(settings.jobs.callbacks)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from server.jobs.runtime import open_ledger
+
+        return open_ledger(self._settings, self._catalogue)
+
+    @cached_property
+    def _tools(self) -> Tools:
+        from server.jobs.runtime import make_tools
+
+        return make_tools(self._settings, self._catalogue, self.ledger)
+
+    def offered(self) -> Sequence[Process]:
+        from server.jobs.registry import PROCESSES
+
+        return [PROCESSES[id] for id in sorted(PROCESSES)]
+
+    def get(self, id: str) -> Process:
+        from server.jobs.registry import process_of
+
+        return process_of(id)
+
+    def checked(self, id: str, inputs: object) -> Mapping[str, Any]:
+        from processes.validation import checked_inputs
+
+        return checked_inputs(self.get(id), inputs)
+
+    def check(self, id: str, inputs: Mapping[str, Any]) -> None:
+        self.get(id).check(self._tools, inputs)
+
+    def estimate(self, id: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.get(id).estimate(self._tools, inputs).to_json()
+
+    def why_not_called(self, url: str) -> str:
+        return self._addresses.why_not(url)

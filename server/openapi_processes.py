@@ -1,0 +1,243 @@
+"""The part of the OpenAPI document that describes what is not only read: execution, estimates, and steering of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prismcube.jobs.documents import OURS
+from prismcube.model.machine import Level, Status
+from providers.ogc import processes
+from providers.ogc.answer import JSON
+from server.openapi_schemas import NUMBER, OBJECT, TEXT, ref
+from server.operation import Operation
+from server.routes_processes import ACTIONS, SUBMISSIONS
+
+ADDRESS = {"type": "string", "maxLength": 2000, "pattern": "^https?://"}
+
+EXECUTE: dict[str, Any] = {
+    "type": "object",
+    "description": "What to run, and what to do with the outcome (OGC 18-062r2, execute.yaml)",
+    "properties": {
+        "inputs": {"type": "object", "description": "By name, as the description of the process says"},
+        "outputs": {
+            "type": "object",
+            "description": "Those that are wanted; without it all of them",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "transmissionMode": {"type": "string", "enum": ["value", "reference"]},
+                    "format": {"type": "object", "properties": {"mediaType": TEXT}, "additionalProperties": False},
+                },
+                "additionalProperties": False,
+            },
+        },
+        "response": {"type": "string", "enum": ["raw", "document"]},
+        "subscriber": {
+            "type": "object",
+            "description": "Addresses that are told how the job goes",
+            "properties": {"successUri": ADDRESS, "inProgressUri": ADDRESS, "failedUri": ADDRESS},
+            "additionalProperties": False,
+        },
+        OURS: {
+            "type": "object",
+            "description": "Beyond the standard: how often it waits for a person, and what it may cost",
+            "properties": {
+                "level": {"type": "string", "enum": [level.value for level in Level]},
+                "priority": {"type": "integer", "minimum": -100, "maximum": 100},
+                "mostBytes": {"type": "integer", "minimum": 1, "maximum": 2**53},
+                "seconds": {"type": "number", "minimum": 0, "maximum": 1e9},
+            },
+            "additionalProperties": False,
+        },
+    },
+    "additionalProperties": False,
+}
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "Execute": EXECUTE,
+    "Processes": {
+        "type": "object",
+        "required": ["processes", "links"],
+        "properties": {
+            "processes": {"type": "array", "items": ref("ProcessSummary")},
+            "links": {"type": "array", "items": ref("Link")},
+        },
+    },
+    "ProcessSummary": {
+        "type": "object",
+        "description": "A process in a list (OGC 18-062r2, processSummary.yaml)",
+        "required": ["id", "version", "links"],
+        "properties": {
+            "id": TEXT,
+            "title": TEXT,
+            "description": TEXT,
+            "version": TEXT,
+            "keywords": {"type": "array", "items": TEXT},
+            "jobControlOptions": {
+                "type": "array",
+                "items": {"type": "string", "enum": ["sync-execute", "async-execute", "dismiss"]},
+            },
+            "outputTransmission": {"type": "array", "items": {"type": "string", "enum": ["value", "reference"]}},
+            "links": {"type": "array", "items": ref("Link")},
+        },
+    },
+    "Process": {
+        "allOf": [
+            ref("ProcessSummary"),
+            {
+                "type": "object",
+                "required": ["inputs", "outputs"],
+                "properties": {
+                    "inputs": {"type": "object", "additionalProperties": ref("ProcessValue")},
+                    "outputs": {"type": "object", "additionalProperties": ref("ProcessValue")},
+                },
+            },
+        ]
+    },
+    "ProcessValue": {
+        "type": "object",
+        "description": "An input or output",
+        "required": ["schema"],
+        "properties": {
+            "title": TEXT,
+            "description": TEXT,
+            "minOccurs": {"type": "integer", "minimum": 0},
+            "maxOccurs": {"type": "integer", "minimum": 1},
+            "schema": OBJECT,
+        },
+    },
+    "StatusInfo": {
+        "type": "object",
+        "description": "The status of a job (OGC 18-062r2, statusInfo.yaml)",
+        "required": ["jobID", "processID", "status", "type"],
+        "properties": {
+            "processID": TEXT,
+            "type": {"type": "string", "enum": ["process"]},
+            "jobID": TEXT,
+            "status": {"type": "string", "enum": [status.value for status in Status]},
+            "message": TEXT,
+            **{
+                name: {"type": "string", "format": "date-time"}
+                for name in ("created", "started", "finished", "updated")
+            },
+            "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+            OURS: OBJECT,
+            "links": {"type": "array", "items": ref("Link")},
+        },
+    },
+    "Jobs": {
+        "type": "object",
+        "required": ["jobs", "links"],
+        "properties": {
+            "jobs": {"type": "array", "items": ref("StatusInfo")},
+            "links": {"type": "array", "items": ref("Link")},
+        },
+    },
+    "Tasks": {
+        "type": "object",
+        "required": ["jobID", "tasks", "links"],
+        "properties": {
+            "jobID": TEXT,
+            "tasks": {"type": "array", "items": OBJECT},
+            "links": {"type": "array", "items": ref("Link")},
+        },
+    },
+    "Logs": {
+        "type": "object",
+        "required": ["jobID", "logs", "links"],
+        "properties": {
+            "jobID": TEXT,
+            "logs": {"type": "array", "items": OBJECT},
+            "links": {"type": "array", "items": ref("Link")},
+        },
+    },
+    "JobGraph": {
+        "type": "object",
+        "required": ["jobID", "stage", "stages"],
+        "properties": {"jobID": TEXT, "stage": TEXT, "stages": {"type": "array", "items": OBJECT}},
+    },
+    "Estimate": {
+        "type": "object",
+        "required": ["processID", "tasks", "files", "readBytes", "writtenBytes"],
+        "properties": {
+            "processID": TEXT,
+            **dict.fromkeys(("tasks", "files", "readBytes", "writtenBytes"), NUMBER),
+        },
+    },
+}
+
+_BY_PATH = {
+    "/processes/{processID}/estimate": "Estimate",
+}
+"""The schema of the JSON of a path, where it is no status."""
+
+_HEADERS = [
+    {
+        "name": "Prefer",
+        "in": "header",
+        "description": "`respond-async`: at once, with the job's address; `wait=10`: after so many seconds at most.",
+        "schema": TEXT,
+        "example": "wait=10",
+    },
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "To submit twice with the same key is to submit once.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "example": "nightly-2026-11-28",
+    },
+]
+_HANDLERS_WITH_BODY = (processes.execute, processes.estimate)
+_LOCATION = {"Location": {"description": "Where the job is", "schema": TEXT}}
+
+Refusals = Callable[[tuple[str, ...]], Mapping[str, Any]]
+
+
+def process_paths(*, parameters: Callable[[Operation], list[dict[str, Any]]], refusals: Refusals) -> dict[str, Any]:
+    """{path: {method: operation}}; `parameters` describes those in the path and in the query."""
+    paths: dict[str, Any] = {}
+    for one in (*SUBMISSIONS, *ACTIONS):
+        paths.setdefault(one.path, {})[one.methods[0].lower()] = _operation(one, parameters(one), refusals)
+    return paths
+
+
+def _operation(one: Operation, parameters: list[dict[str, Any]], refusals: Refusals) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": one.operation_id or _name(one.path),
+        "summary": one.summary,
+        "tags": [one.tag],
+        "parameters": parameters,
+        "responses": {"200": {"description": one.summary, "content": _content(one)}},
+    }
+    if one.handler in _HANDLERS_WITH_BODY:
+        example = {"inputs": {"stringInput": "teststring"}}
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": ref("Execute"), "example": example}}}
+    statuses: tuple[str, ...] = ("400", "401", "403", "404", "409", "413", "414", "429", "500", "503")
+    if one.handler in _HANDLERS_WITH_BODY:
+        statuses += ("415",)
+    if one.handler is processes.execute:
+        found["parameters"] = [*parameters, *_HEADERS]
+        accepted = {JSON: {"schema": ref("StatusInfo")}}
+        found["responses"] |= {
+            "201": {"description": "The job has been stored", "headers": _LOCATION, "content": accepted},
+            "204": {"description": "Results by reference, in Link headers"},
+            "303": {"description": "A result too large for this answer", "headers": _LOCATION},
+        }
+        statuses += ("422",)
+    found["responses"] |= refusals(statuses)
+    return found
+
+
+def _content(one: Operation) -> dict[str, Any]:
+    if one.handler is processes.execute:
+        return {
+            JSON: {"schema": {}},
+            "multipart/related": {"schema": {"type": "string", "format": "binary"}},
+            "text/plain": {"schema": TEXT},
+        }
+    return {JSON: {"schema": ref(_BY_PATH.get(one.path, "StatusInfo"))}}
+
+
+def _name(path: str) -> str:
+    return f"post{path.rpartition('/')[2].capitalize()}"
