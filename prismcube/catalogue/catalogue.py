@@ -13,7 +13,7 @@ from prismcube.catalogue.collections import Collections
 from prismcube.catalogue.containers import Containers
 from prismcube.catalogue.datasets import Datasets
 from prismcube.catalogue.documents import ConsolidationSettings, Layouts, Palettes, Styles
-from prismcube.catalogue.engine import BoundSession, PooledSession, Session, create_engine
+from prismcube.catalogue.engine import IDLE_SECONDS, BoundSession, PooledSession, Session, create_engine
 from prismcube.catalogue.files import Files
 from prismcube.catalogue.grids import Grids
 from prismcube.catalogue.headers import Headers
@@ -72,12 +72,14 @@ class Catalogue(Repositories):
     Opens nothing until it is used; `prismcube.catalogue.migrate` creates the file and its tables.
     """
 
-    def __init__(self, url: str, *, managed: str | None = None) -> None:
+    def __init__(self, url: str, *, managed: str | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
         """`managed` is the URI of the folder below which files may be ours to delete; None: nowhere.
+
+        `idle_seconds`: see `create_engine`.
 
         Raises ConfigurationError for a URL that can't hold a catalogue.
         """
-        self.engine = create_engine(url)
+        self.engine = create_engine(url, idle_seconds=idle_seconds)
         self.managed = managed
         super().__init__(PooledSession(self.engine))
 

@@ -33,6 +33,9 @@ BUSY_SECONDS = 60
 """How long a writer waits for another one; a batch of the indexer holds the lock for about a tenth of a second."""
 
 
+IDLE_SECONDS = 60
+"""How long PostgreSQL lets a transaction rest: one whose process stands still must not hold others up for ever."""
+
 CACHE_BYTES = 32 * 2**20
 """Of a connection to SQLite, at most; with its default of 2 MB the indexes of 10^5 records are read over and over."""
 
@@ -121,8 +124,10 @@ class BoundSession:
         yield self._connection
 
 
-def create_engine(url: str) -> Engine:
+def create_engine(url: str, *, idle_seconds: float = IDLE_SECONDS) -> Engine:
     """An engine for a catalogue URL: `sqlite:////var/lib/prismcube/catalogue.db`, `postgresql://user@host/name`.
+
+    On PostgreSQL a transaction ends in which nothing has happened for `idle_seconds`.
 
     Opens nothing yet. Raises ConfigurationError for a URL that can't hold a catalogue.
     """
@@ -149,7 +154,7 @@ def create_engine(url: str) -> Engine:
             # A plan made for any area fits none; and poolers between us and the server lose prepared statements.
             "prepare_threshold": None,
             # Compiling a query of some milliseconds takes longer than running it.
-            "options": "-c timezone=UTC -c jit=off",
+            "options": f"-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout={idle_seconds:.0f}s",
         },
     )
 

@@ -17,6 +17,7 @@ from prismcube.catalogue import Catalogue
 from prismcube.errors import ConfigurationError
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.engines.local import LocalEngine
+from prismcube.jobs.leader import LEASE_SECONDS
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
 from server import logs
@@ -34,7 +35,7 @@ LOOK_SECONDS = 0.5
 def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[], None] = lambda: None) -> None:
     """Execute jobs until a TERM or INT; `with_parent`, also until the process that started this one ends."""
     logs.configure(settings.log)
-    catalogue = Catalogue(settings.catalogue_url)
+    catalogue = Catalogue(settings.catalogue_url, idle_seconds=LEASE_SECONDS)
     ledger = open_ledger(settings, catalogue)
     orchestrator = Orchestrator(
         ledger,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ MANY = Machine(
 
 DEFINITIONS = {
     "many": Definition(machine=MANY),
-    "toy": Definition(machine=simple_machine("toy", meaning="It plays.")),
+    "toy": Definition(machine=simple_machine("toy", meaning="It plays."), attempts=2),
 }
 
 
@@ -103,6 +104,17 @@ def play(work: Work) -> Mapping[str, Any]:
             if work.attempt == 1:
                 raise TemporaryFailure("stumbled")
             return {}
+        case "write":  # where a file may only be so long, which is told as a full disk is
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(work.inputs["limit"]), hard))
+            aside = work.scratch / "large"
+            try:
+                with aside.open("wb") as file:
+                    file.write(bytes(int(work.inputs["bytes"])))
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            aside.replace(work.inputs["file"])
         case "break":
             raise RuntimeError("unforeseen")
     return {}

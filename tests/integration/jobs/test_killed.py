@@ -1,0 +1,265 @@
+"""Whoever works is killed in the middle of many tasks: nothing is lost, nothing done twice with effect.
+
+make test     some hundred tasks
+make chaos    (PRISMCUBE_CHAOS=full) 10,000 of them
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ledger_toys
+import psutil
+import psycopg
+import pytest
+
+from prismcube.catalogue import migrate
+from prismcube.catalogue.engine import create_engine
+from prismcube.errors import CatalogueUnavailable
+from prismcube.jobs.engines.local import LocalEngine
+from prismcube.jobs.entities import Job, NewJob, TaskState
+from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.model.machine import Status
+
+LONG = 600
+"""Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
+FULL = os.environ.get("PRISMCUBE_CHAOS") == "full"
+TASKS = 10_000 if FULL else 150
+KILLS = 20 if FULL else 2
+SECONDS = 0.05
+PROGRAM = Path(__file__).with_name("ledger_program.py")
+
+
+class Company:
+    """A ledger, and a program that executes its tasks with two processes; started again when it is killed."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        self.effects = folder / "effects"
+        self.effects.mkdir()
+        self.ledger = Ledger(create_engine(url), ledger_toys.DEFINITIONS)
+        self.program: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, str(PROGRAM), self.url, str(self.folder / "scratch"), "2"]
+        self.program = subprocess.Popen(command)
+
+    def submit(self, number: int = TASKS) -> Job:
+        inputs = {"number": number, "seconds": SECONDS, "folder": str(self.effects)}
+        return self.ledger.submit(NewJob(process="many", inputs=inputs))[0]
+
+    def workers(self) -> list[psutil.Process]:
+        """Processes that execute tasks: the program's children, but for the one that watches over semaphores."""
+        assert self.program is not None
+        found = psutil.Process(self.program.pid).children()
+        return [one for one in found if "spawn_main" in " ".join(one.cmdline())]
+
+    def wait(self, one: Job, until: Callable[[Job], object]) -> Job:
+        deadline = time.monotonic() + LONG
+        while True:
+            try:
+                job = self.ledger.get(one.id)
+                if until(job):
+                    return job
+            except CatalogueUnavailable:
+                pass  # the database is being started again
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def check(self, one: Job) -> None:
+        """Every task is done once with effect, none has failed, and what others began is gone."""
+        job = self.wait(one, lambda job: job.finished)
+        assert job.status is Status.SUCCESSFUL, job.message
+        tasks = self.ledger.tasks(one.id, limit=2 * TASKS)
+        assert {task.state for task in tasks} == {TaskState.DONE}
+        assert {task.failures for task in tasks} == {0}
+        work = [task for task in tasks if task.stage == "work"]
+        assert [task.result for task in work] == [{"square": n**2} for n in range(len(work))]
+        found = {path.name: path.read_text() for path in self.effects.glob("effect-*")}
+        assert found == {f"effect-{n}": str(n**2) for n in range(len(work))}
+        ends = Counter(line.split()[1] for line in self.lines() if line.startswith("end"))
+        assert len(ends) == len(work)
+
+    def stop_between_transactions(self, program: subprocess.Popen[bytes]) -> None:
+        """Let a program stand still. SQLite knows no way to take its lock from one that does so while it writes."""
+        while True:
+            program.send_signal(signal.SIGSTOP)
+            if not self.url.startswith("sqlite"):
+                return
+            with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=1)) as probe:
+                try:
+                    probe.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError:
+                    program.send_signal(signal.SIGCONT)
+
+    def lines(self) -> list[str]:
+        return (self.effects / "log").read_text().splitlines()
+
+    def close(self) -> None:
+        if self.program is not None and self.program.poll() is None:
+            self.program.terminate()
+            assert self.program.wait(LONG) == 0
+        self.ledger.engine.dispose()
+
+
+@pytest.fixture
+def company(url: str, tmp_path: Path) -> Iterator[Company]:
+    made = Company(url, tmp_path)
+    made.start()
+    yield made
+    made.close()
+
+
+def kill(pid: int) -> None:
+    """Kills a process, and sees that it is gone."""
+    process = psutil.Process(pid)
+    process.kill()
+    gone, _ = psutil.wait_procs([process], timeout=LONG)
+    assert gone
+
+
+def test_workers_are_killed(company: Company) -> None:
+    one, chance, killed = company.submit(), random.Random(1), []
+    for n in range(KILLS):
+        company.wait(one, lambda job, n=n: job.done > 1 + (n + 1) * TASKS // (2 * KILLS))
+        victim = chance.choice(company.workers())
+        killed.append(victim.pid)
+        kill(victim.pid)
+    company.check(one)
+    seen = {int(line.split()[2]) for line in company.lines()}
+    assert set(killed) <= seen  # they had worked for us
+    losses = sum(task.losses for task in company.ledger.tasks(one.id, limit=2 * TASKS))
+    assert 0 < losses <= KILLS
+
+
+def test_the_orchestrator_is_killed(company: Company) -> None:
+    one = company.submit()
+    for n in range(KILLS):
+        company.wait(one, lambda job, n=n: job.done > 1 + (n + 1) * TASKS // (2 * KILLS))
+        assert company.program is not None
+        children = company.workers()
+        company.program.kill()
+        assert company.program.wait(LONG) == -signal.SIGKILL
+        psutil.wait_procs(children, timeout=LONG)
+        assert not any(child.is_running() for child in children)  # they end with it
+        company.start()
+    company.check(one)
+
+
+def test_one_that_stood_still_does_no_harm(company: Company) -> None:
+    """Its lease ends while it is stopped; when it goes on, another leads, and what it says counts no more."""
+    one = company.submit()
+    company.wait(one, lambda job: job.done > 5)
+    first = company.program
+    assert first is not None
+    company.stop_between_transactions(first)
+    company.start()
+    company.wait(one, lambda job: job.done > TASKS // 2)
+    first.send_signal(signal.SIGCONT)
+    company.check(one)
+    first.terminate()
+    assert first.wait(LONG) == 0
+
+
+def test_the_disk_is_full(url: str, tmp_path: Path) -> None:
+    """Where a task finds no room it is tried again, says so when it fails for good, and a retry does what is left."""
+    ledger = Ledger(create_engine(url), ledger_toys.DEFINITIONS)
+    engine = LocalEngine(partial(ledger_toys.runtime, url), processes=1, scratch=tmp_path / "scratch")
+    orchestrator = Orchestrator(ledger, engine, windows=Windows(by_kind={}))
+    thread = threading.Thread(target=orchestrator.run)
+    thread.start()
+    try:
+        inputs = {"do": "write", "file": str(tmp_path / "large"), "limit": 4096, "bytes": 100_000}
+        one = ledger.submit(NewJob(process="toy", inputs=inputs))[0]
+        deadline = time.monotonic() + LONG
+        while not (job := ledger.get(one.id)).finished:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert job.status is Status.FAILED
+        assert "File too large" in job.message
+        assert not [*(tmp_path / "scratch").glob("*/*")]
+        assert not (tmp_path / "large").exists()
+    finally:
+        orchestrator.stop()
+        thread.join(LONG)
+        ledger.engine.dispose()
+
+
+@pytest.fixture
+def postgres(postgresql: Any, tmp_path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A PostgreSQL server of this test alone: its URL, and what kills it and starts it again."""
+    programs = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    folder = max(programs, default=Path(shutil.which("initdb") or "").parent)
+    home = Path(tempfile.mkdtemp(prefix="prismcube-killed-"))
+    owner: dict[str, Any] = {"user": "postgres", "cwd": home} if os.geteuid() == 0 else {"cwd": home}
+    if owner.get("user"):
+        shutil.chown(home, "postgres")
+    initdb = [folder / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run([*initdb, "--locale=C.UTF-8"], check=True, capture_output=True, **owner)
+    command = [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses="]
+    admin = f"postgresql://postgres@/postgres?host={home}"
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, **owner))
+        deadline = time.monotonic() + LONG
+        while True:
+            try:
+                psycopg.connect(admin).close()
+                return
+            except psycopg.OperationalError:
+                assert running[-1].poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def kill_and_start() -> None:
+        server = running[-1]
+        family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        server.kill()
+        assert server.wait(LONG) == -signal.SIGKILL
+        psutil.wait_procs(family, timeout=LONG)
+        (home / "data" / "postmaster.pid").unlink(missing_ok=True)
+        start()
+
+    start()
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE ledger")
+    url = admin.replace("/postgres?", "/ledger?")
+    migrate(url)
+    yield url, kill_and_start
+    running[-1].send_signal(signal.SIGINT)
+    running[-1].wait(LONG)
+    shutil.rmtree(home)
+
+
+def test_the_database_is_killed(postgres: tuple[str, Callable[[], None]], tmp_path: Path) -> None:
+    url, kill_and_start = postgres
+    company = Company(url, tmp_path)
+    company.start()
+    try:
+        one = company.submit()
+        company.wait(one, lambda job: job.done > TASKS // 4)
+        kill_and_start()
+        company.check(one)
+        assert company.program is not None
+        assert company.program.poll() is None  # it waited, and went on
+    finally:
+        company.close()
