@@ -24,7 +24,7 @@ from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.planning import ALPHA_REASON, Target
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
-from prismcube.consolidation.valid import ValidMap
+from prismcube.consolidation.valid import footprint_of
 from prismcube.consolidation.writing import Written
 from prismcube.errors import PrismcubeError, SourceError
 from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
@@ -33,7 +33,7 @@ from prismcube.model.layout import Layout
 from prismcube.storage import store
 from prismcube.storage.buckets import Missing
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
-from prismcube.tiff.current import current_header
+from prismcube.tiff.current import current_header, current_headers
 from prismcube.tiff.layout import Header
 
 BATCH = 50
@@ -113,11 +113,7 @@ class Publisher:
         known = self.catalogue.records.find(self.collapse)
         if known is not None:
             return known
-        parts = [
-            ValidMap.from_text(file.slab.cell.grid, one.valid).footprint(file.slab.cell)
-            for file in files
-            for one in file.dates
-        ]
+        parts = [footprint_of(file.slab.cell, one.valid) for file in files for one in file.dates]
         with self.catalogue.transaction() as unit:
             area = unit.aois.get_or_create(AOI(geometry=polygons(shapely.union_all(parts))))
             return unit.records.get_or_create(replace(self.collapse, aoi_id=area.id))[0]
@@ -130,10 +126,13 @@ class Publisher:
         if status.etag != file.etag:
             raise SourceError(without_secret(uri), "is not the file that was written")
         holdings, headers = [], {}
-        for one in file.dates:
+        found = [current_header(uri)] if len(file.dates) == 1 else current_headers(uri)
+        if len(found) != len(file.dates):
+            raise SourceError(without_secret(uri), f"has {len(found)} dates, {len(file.dates)} were written")
+        for one, header in zip(file.dates, found, strict=True):
             record = records[one.record]
             holdings.append(Holding(record=record, datasets=(self._dataset(file, one, record, copied),)))
-            headers[one.subdir] = _header(uri, one.subdir, alpha=file.slab.alpha)
+            headers[one.subdir] = _header(header, alpha=file.slab.alpha)
         return FileEntry(
             container=Container(
                 uri=uri,
@@ -150,9 +149,7 @@ class Publisher:
         self, file: WrittenFile, one: Written, record: Record, copied: Mapping[int | None, Dataset]
     ) -> Dataset:
         target, cell = self.targets[file.slab.instance], file.slab.cell
-        footprint = (
-            copied[one.copied].footprint if one.copied else ValidMap.from_text(cell.grid, one.valid).footprint(cell)
-        )
+        footprint = copied[one.copied].footprint if one.copied else footprint_of(cell, one.valid)
         return Dataset(
             record_id=record.id or 0,
             instance_id=file.slab.instance,
@@ -169,9 +166,8 @@ class Publisher:
         )
 
 
-def _header(uri: str, subdir: str, *, alpha: bool) -> Header:
+def _header(header: Header, *, alpha: bool) -> Header:
     """Where its blocks lie; files whose validity is in a band of its own are read by GDAL."""
-    header = current_header(uri, subdir)
     if not alpha:
         return header
     codec = header.layout.levels[0].codec.upper() if header.layout else header.reason.partition(" ")[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from prismcube.model.grid import CRS84, Grid, transformer
 BLOCKS = 64
 """Along a side, at most."""
 
-POINTS = 16
-"""Along the side of a block, of its edge in longitude and latitude, where blocks are few."""
+POINTS = 32
+"""Along the side of a cell, of edges in longitude and latitude."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -76,7 +77,7 @@ class ValidMap:
         if self.blocks.all():
             return cell.footprint()
         area = shapely.union_all([self._box(cell.grid, *run) for run in _runs(self.blocks)])
-        step = self.side * max(cell.grid.resolution) / POINTS
+        step = max(cell.grid.shape) * max(cell.grid.resolution) / POINTS
         parts = [_on_globe(part, cell.crs, step) for part in shapely.get_parts(area)]
         if any(part is None for part in parts):
             return cell.footprint()
@@ -88,6 +89,12 @@ class ValidMap:
         top, bottom = row * self.side, min((row + 1) * self.side, grid.height)
         (west, north), (east, south) = grid.transform @ (left, top), grid.transform @ (right, bottom)
         return box(west, south, east, north)
+
+
+@lru_cache(maxsize=4096)
+def footprint_of(cell: Cell, text: str) -> MultiPolygon:
+    """The footprint of a map that was written as text; the dates of a cell mostly share few."""
+    return ValidMap.from_text(cell.grid, text).footprint(cell)
 
 
 def _runs(blocks: Mask) -> list[tuple[int, int, int]]:

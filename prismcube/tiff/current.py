@@ -7,13 +7,14 @@ current_header(uri, subdir) ─ local:  pread, between two looks at the file's s
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 
 from prismcube.errors import SourceError
 from prismcube.storage.store import read_range, read_start, stat
 from prismcube.storage.subdir import parse_subdir
 from prismcube.storage.uri import canonical_uri, gdal_path, is_remote
-from prismcube.tiff.layout import Header, NotUnderstood
-from prismcube.tiff.parse import read_layout
+from prismcube.tiff.layout import Header, Layout, NotUnderstood
+from prismcube.tiff.parse import read_layout, read_layouts
 from prismcube.tiff.tags import Read
 
 START = 2**16
@@ -28,7 +29,30 @@ def current_header(uri: str, subdir: str = "") -> Header:
 
     Raises SourceError when the file can't be read, InvalidInput for a URI or subdir that is refused.
     """
-    uri, inner = canonical_uri(uri), parse_subdir(subdir)
+    inner = parse_subdir(subdir)
+    if inner.archive or inner.prefix not in ("", "GTIFF_DIR"):
+        uri = canonical_uri(uri)
+        etag = read_start(uri, START)[0].etag if is_remote(uri) else _state(uri)[0]
+        return Header(layout=None, reason="a member of an archive" if inner.archive else "no TIFF", etag=etag)
+    page = int(inner.name) if inner.prefix else None
+    [found], etag = _current(uri, lambda read, size: [read_layout(read, size=size, page=page)])
+    return _header(found, etag)
+
+
+def current_headers(uri: str) -> list[Header]:
+    """The headers of all pages of a file (`GTIFF_DIR:1` and on), as `current_header` gives each, each directory read
+    once: of many pages, one by one they would cost the square. Raises as it does.
+    """
+    found, etag = _current(uri, lambda read, size: read_layouts(read, size=size))
+    return [_header(one, etag) for one in found]
+
+
+_Found = Layout | NotUnderstood
+
+
+def _current(uri: str, look: Callable[[Read, int], Sequence[_Found]]) -> tuple[Sequence[_Found], str]:
+    """What is found in a file, and its etag then."""
+    uri = canonical_uri(uri)
     if is_remote(uri):
         status, start = read_start(uri, START)
         etag, size = status.etag, status.size
@@ -36,20 +60,22 @@ def current_header(uri: str, subdir: str = "") -> Header:
     else:
         etag, size = _state(uri)
         read = _local(uri)
-    if inner.archive:
-        return Header(layout=None, reason="a member of an archive", etag=etag)
-    if inner.prefix not in ("", "GTIFF_DIR"):
-        return Header(layout=None, reason="no TIFF", etag=etag)
-    page = int(inner.name) if inner.prefix else None
     for _ in range(ATTEMPTS):
+        found: Sequence[_Found]
         try:
-            header = Header(layout=read_layout(read, size=size, page=page), etag=etag)
+            found = look(read, size)
         except NotUnderstood as error:
-            header = Header(layout=None, reason=str(error), etag=etag)
+            found = [error]
         if is_remote(uri) or _state(uri) == (etag, size):
-            return header
+            return found, etag
         etag, size = _state(uri)
     raise SourceError(uri, "is being written")
+
+
+def _header(found: _Found, etag: str) -> Header:
+    if isinstance(found, NotUnderstood):
+        return Header(layout=None, reason=str(found), etag=etag)
+    return Header(layout=found, etag=etag)
 
 
 def _state(uri: str) -> tuple[str, int]:

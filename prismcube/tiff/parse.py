@@ -49,7 +49,24 @@ def read_layout(read: Read, *, size: int, page: int | None = None) -> Layout:
     Raises NotUnderstood for what must be read otherwise; never anything else, whatever the bytes.
     """
     file = Tiff(read, size)
-    image, overviews = _directories(file, page)
+    return _layout(file, *_directories(file, page))
+
+
+def read_layouts(read: Read, *, size: int) -> list[Layout | NotUnderstood]:
+    """The layouts of all pages of a file, as `read_layout` gives each, or why there is none; every directory is read
+    once. Raises NotUnderstood for a file whose directories can't be followed.
+    """
+    file = Tiff(read, size)
+    found: list[Layout | NotUnderstood] = []
+    for image in file.chain():
+        try:
+            found.append(_layout(file, image, _below(file, image)))
+        except NotUnderstood as error:
+            found.append(error)
+    return found
+
+
+def _layout(file: Tiff, image: Directory, overviews: list[Directory]) -> Layout:
     levels = [_level(file, image)]
     for one in overviews[: MOST_LEVELS - 1]:
         if one.number(277, 1) == levels[0].bands:  # GDAL ignores others
@@ -74,7 +91,7 @@ def _directories(file: Tiff, page: int | None) -> tuple[Directory, list[Director
             if number < (page or 1):
                 continue
             image = one
-            overviews += [sub for place in one.numbers(330) if _is_overview(sub := file.directory(int(place)))]
+            overviews += _below(file, one)
             if page is not None:
                 break
         elif _is_overview(one):
@@ -82,6 +99,11 @@ def _directories(file: Tiff, page: int | None) -> tuple[Directory, list[Director
     if image is None:
         raise NotUnderstood(f"it has no page {page}" if page else "it has no directory")
     return image, overviews
+
+
+def _below(file: Tiff, image: Directory) -> list[Directory]:
+    """Overviews that hang below an image."""
+    return [sub for place in image.numbers(330) if _is_overview(sub := file.directory(int(place)))]
 
 
 def _is_overview(directory: Directory) -> bool:

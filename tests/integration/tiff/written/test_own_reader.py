@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import rasterio
 
 from prismcube.model.formats import DTYPES
 from prismcube.tiff.cog import writing_cog
+from prismcube.tiff.current import current_header, current_headers
 from prismcube.tiff.decode import decode_block
 from prismcube.tiff.mucog import write_mucog
+from prismcube.tiff.packed import pack
 from prismcube.tiff.parse import read_layout
 
 
@@ -48,3 +51,27 @@ def test_mucogs(tmp_path, picture, draft_of):
         layout = read_layout(lambda start, length: content[start : start + length], size=len(content), page=page)
         assert len(layout.levels) == 3
         np.testing.assert_array_equal(decoded(content, layout), one)
+
+
+def test_all_pages_at_once_are_each_page_by_itself(draft_of, picture, tmp_path):
+    path = tmp_path / "dates.tif"
+    drafts = [draft_of(picture((2, 150, 200), seed=seed), f"d{seed}") for seed in range(5)]
+    write_mucog(path, drafts)
+    headers = current_headers(path.as_uri())
+    assert len(headers) == 5
+    for number, one in enumerate(headers, start=1):
+        alone = current_header(path.as_uri(), f"GTIFF_DIR:{number}")
+        assert one.etag == alone.etag
+        assert pack(one.layout) == pack(alone.layout)
+
+
+def test_a_page_that_is_not_understood_leaves_the_others(tmp_path):
+    path = tmp_path / "pages.tif"
+    profile = {"driver": "GTiff", "width": 32, "height": 32, "count": 1, "dtype": "uint8", "compress": "lerc"}
+    with rasterio.open(path, "w", transform=rasterio.Affine(1, 0, 0, 0, -1, 9), crs="EPSG:32632", **profile) as file:
+        file.write(np.ones((1, 32, 32), dtype="uint8"))
+    [header] = current_headers(path.as_uri())
+    assert (header.layout, header.reason) == (None, "LERC compression")
+    path.write_text("no image")
+    [header] = current_headers(path.as_uri())
+    assert (header.layout, header.reason) == (None, "no TIFF")
