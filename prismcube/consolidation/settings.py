@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from prismcube.catalogue import Catalogue
 from prismcube.errors import InvalidInput, NotFound
-from prismcube.model.consolidation import OVERVIEW, ConsolidationParams
+from prismcube.model.consolidation import OVERVIEW, ConsolidationParams, StorageClass
 from prismcube.model.entities import Variable
 from prismcube.model.formats import ValueMapping
 from prismcube.tiff.image import WrittenCodec
@@ -102,3 +102,23 @@ def _predictor(number: int) -> Literal[1, 2, 3]:
 
 def _reduction(text: str) -> Reduction:
     return "mode" if text == "mode" else "nearest" if text == "nearest" else "average"
+
+
+_CLASSES: Mapping[str, Mapping[StorageClass, str]] = {
+    "s3": {
+        StorageClass.INFREQUENT: "STANDARD_IA",
+        StorageClass.ARCHIVE: "GLACIER",
+        StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
+    },
+    "gs": {
+        StorageClass.INFREQUENT: "NEARLINE",
+        StorageClass.ARCHIVE: "COLDLINE",
+        StorageClass.DEEP_ARCHIVE: "ARCHIVE",
+    },
+}
+"""What stores call them; others have none that is chosen with the file."""
+
+
+def class_name(uri: str, wanted: StorageClass) -> str:
+    """What the store of a file calls its class; empty where it has none that is chosen."""
+    return _CLASSES.get(uri.partition(":")[0], {}).get(wanted, "")

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from prismcube.catalogue import Catalogue
 from prismcube.consolidation.gdal import writing_by_gdal
 from prismcube.consolidation.planning import Target, same_mapping
-from prismcube.consolidation.settings import OwnWriter, own_writer
+from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
 from prismcube.consolidation.valid import ValidMap
 from prismcube.cube.engine import execute
@@ -32,7 +32,6 @@ from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.collection import Collection, StoredField
-from prismcube.model.consolidation import StorageClass
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import Dataset, Record
 from prismcube.model.formats import DataFormat, ValueMapping, cast
@@ -171,7 +170,7 @@ class _Job:
         if is_remote(uri):
             path = self.scratch / "file.tif"
             assemble(path, pages, pattern=pattern, sync=False)
-            upload(path, uri, storage_class=_class_name(uri, self.params.storage_class))
+            upload(path, uri, storage_class=class_name(uri, self.params.storage_class))
             return
         path = Path(gdal_path(uri))
         with writing_to(path):
@@ -384,25 +383,6 @@ class _Job:
 def _own_draft(path: Path, image: Image, pool: ThreadPoolExecutor) -> Iterator[Draft]:
     with writing_draft(path, image, pool=pool) as draft:
         yield draft
-
-
-_CLASSES: Mapping[str, Mapping[StorageClass, str]] = {
-    "s3": {
-        StorageClass.INFREQUENT: "STANDARD_IA",
-        StorageClass.ARCHIVE: "GLACIER",
-        StorageClass.DEEP_ARCHIVE: "DEEP_ARCHIVE",
-    },
-    "gs": {
-        StorageClass.INFREQUENT: "NEARLINE",
-        StorageClass.ARCHIVE: "COLDLINE",
-        StorageClass.DEEP_ARCHIVE: "ARCHIVE",
-    },
-}
-"""What stores call them; others have none that is chosen with the file."""
-
-
-def _class_name(uri: str, wanted: StorageClass) -> str:
-    return _CLASSES.get(uri.partition(":")[0], {}).get(wanted, "")
 
 
 def _alpha(valid: npt.NDArray[np.bool_], format: DataFormat) -> npt.NDArray[Any]:
