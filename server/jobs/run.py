@@ -14,12 +14,16 @@ from functools import partial
 from config.settings import Settings
 from config.tree import JobEngine
 from prismcube.catalogue import Catalogue
-from prismcube.errors import ConfigurationError
+from prismcube.errors import ConfigurationError, SourceError
+from prismcube.jobs.addresses import Addresses
+from prismcube.jobs.callbacks import Callbacks
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.leader import LEASE_SECONDS
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.jobs.results import ResultFiles
+from prismcube.storage.uri import canonical_uri
 from server import logs
 from server.jobs.runtime import open_ledger, processes_of, runtime
 
@@ -37,11 +41,13 @@ def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[
     logs.configure(settings.log)
     catalogue = Catalogue(settings.catalogue_url, idle_seconds=LEASE_SECONDS)
     ledger = open_ledger(settings, catalogue)
+    files = ResultFiles.below(canonical_uri(settings.managed))
+    callbacks = Callbacks(ledger, files, Addresses(settings.jobs.callbacks))
     orchestrator = Orchestrator(
         ledger,
         make_engine(settings),
         windows=Windows(by_kind={window.kind: window.tasks for window in settings.jobs.windows}),
-        every_second=Housekeeping(ledger, keep=timedelta(days=settings.jobs.keep_days)),
+        every_second=Housekeeping(ledger, files, callbacks, keep=timedelta(days=settings.jobs.keep_days)),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: orchestrator.stop())
@@ -49,6 +55,7 @@ def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[
         threading.Thread(target=_stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
     ready()
     orchestrator.run()
+    callbacks.close()
     catalogue.close()
 
 
@@ -74,21 +81,29 @@ def make_engine(settings: Settings) -> Engine:
 
 
 class Housekeeping:
-    """What the orchestrator does beside leading: old jobs go."""
+    """What the orchestrator does beside leading: clients are called back, old jobs go with their results."""
 
-    def __init__(self, ledger: Ledger, *, keep: timedelta) -> None:
+    def __init__(self, ledger: Ledger, files: ResultFiles, callbacks: Callbacks, *, keep: timedelta) -> None:
         self._ledger = ledger
+        self._files = files
+        self._callbacks = callbacks
         self._keep = keep
         self._pruned = float("-inf")
 
     def __call__(self) -> None:
-        """Called about once a second."""
+        """Called about once a second; takes no longer than some statements."""
+        self._callbacks.send_due()
         if time.monotonic() - self._pruned < PRUNE_SECONDS:
             return
         self._pruned = time.monotonic()
         gone = self._ledger.prune(datetime.now(UTC) - self._keep)
         if gone:
             LOG.info("%d jobs that ended more than %d days ago are removed", len(gone), self._keep.days)
+        for one in gone:
+            try:
+                self._files.remove(one.id)
+            except SourceError as error:
+                LOG.error("results of job %s are left: %s", one.id, error)
 
 
 def _stop_with(parent: int, orchestrator: Orchestrator) -> None:
