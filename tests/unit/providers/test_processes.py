@@ -80,8 +80,8 @@ def made(machine: Machine, stage: str, **values: Any) -> Job:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     job = Job(
         id="j", process="p", owner="", inputs={}, request={}, priority=0, level=Level.NONE, stage=stage,
-        status=machine.stage(stage).status, paused=False, stopping="", message="", created=now, started=now, updated=now,
-        finished=None, tasks=10, open=10, failed=0, done=0, bytes=0, results={},
+        status=machine.stage(stage).status, paused=False, stopping="", message="", created=now, started=now,
+        updated=now, finished=None, tasks=10, open=10, failed=0, done=0, bytes=0, results={},
     )  # fmt: skip
     return replace(job, **values)
 
@@ -131,7 +131,7 @@ def graph(machine: Machine, here: str, tasks: int = 0) -> list[StageGraph]:
                 progress=0,
                 message="",
                 result=None,
-            )  # fmt: skip
+            )
             for n in range(tasks)
         ]
 
@@ -162,14 +162,14 @@ def test_no_two_stages_lie_upon_each_other_and_good_ones_follow_to_the_right(mac
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=[*MACHINES])
 @pytest.mark.parametrize("tasks", [0, 2, 60])
 def test_the_picture_is_sound_and_shows_all(machine: Machine, tasks: int) -> None:
-    picture = ET.fromstring(draw(graph(machine, machine.first.name, tasks), title="a <job>"))
+    picture = ET.fromstring(draw(graph(machine, machine.first.name, tasks), title="a <job>"))  # noqa: S314  # our own
     texts = [one.text for one in picture.iter(f"{SVG}text")]
     assert {stage.name for stage in machine.stages} <= {*texts}
     width, height = float(picture.get("width", 0)), float(picture.get("height", 0))
     squares = 0
     for box in picture.iter(f"{SVG}rect"):
         x, y = float(box.get("x", 0)), float(box.get("y", 0))
-        assert 0 <= x
+        assert x >= 0
         assert x + float(box.get("width", 0)) <= width
         assert y + float(box.get("height", 0)) <= height
         squares += (box.findtext(f"{SVG}title") or "").startswith("<task")
