@@ -187,7 +187,7 @@ class Attempt:
             with self._ledger.read() as connection:
                 rows = connection.execute(RESULTS, {"job": self.job, "stage": stage, "after": after}).all()
             for row in rows:
-                yield row.result
+                yield row.result or {}  # nothing is kept of a task that has nothing to tell
             if len(rows) < CHUNK:
                 return
             after = rows[-1].id

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +33,7 @@ COMMANDS = (
     ("a cloud-masked NDVI series", f"curl '{{url}}/collections/s2-romania/position?{POINT}&f=csv'"),
     ("the median NDVI of 2020", f"curl -o ndvi.tif '{{url}}/collections/s2-romania/coverage?{MEDIAN}'"),
     ("what that costs, as a plan", f"curl '{{url}}/collections/s2-romania/coverage?{MEDIAN}&f=plan'"),
+    ("the jobs: what they do, how far they are", "{url}/jobs"),
     ("a mosaic of two scenes", "curl -o paraguay.png '{url}/collections/l8-paraguay/coverage?f=png&width=800'"),
 )
 """What the demo suggests: (what comes of it, command)."""
@@ -66,6 +70,8 @@ def _quiet(settings: Settings) -> Settings:
     """Text, and no line a request, unless the settings say how to log: what the demo prints is for people."""
     told = {name: getattr(settings.log, name) for name in settings.log.model_fields_set}
     log = Log(**{"format": LogFormat.TEXT, "level": LogLevel.WARNING, **told})
+    for name in {"format", "level"}.difference(told):  # for the processes that the server starts
+        os.environ[f"PRISMCUBE_LOG__{name.upper()}"] = getattr(log, name).value
     return settings.model_copy(update={"log": log})
 
 
@@ -83,3 +89,5 @@ def _welcome(console: Console, settings: Settings, started: float) -> None:
     console.print(f"\nServing [bold]{url}[/] after {time.monotonic() - started:.0f} s (Ctrl-C stops). Try:\n")
     for number, (title, command) in enumerate(COMMANDS, 1):
         console.print(f"  {number}. {title}\n     [cyan]{command.format(url=url)}[/]")
+    if settings.jobs.run:  # a client, which must not delay the server or end with an error of its own
+        subprocess.Popen([sys.executable, "-m", "server.cli.tour", url], stdin=subprocess.DEVNULL)  # noqa: S603

@@ -1,0 +1,26 @@
+"""What `make demo` shows by itself: a series, a job that consolidates its images, the same series."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+LONG = 300
+"""Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
+
+
+def test_the_demo_consolidates_as_a_job(start: Any, tmp_path: Path) -> None:
+    with start(tmp_path / "home", "demo", JOBS__RUN="true") as server:
+        deadline = time.monotonic() + LONG
+        while "at a point, before:" not in (told := server.output.read_text()):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.1)
+        assert "A job has consolidated s2-romania" in told
+        assert told.count("73 clear of 140 dates, mean 0.7839") == 2
+        assert "the same values" in told
+        [job] = [one for one in server.json("/jobs")["jobs"] if one["processID"] == "consolidate"]
+        assert job["status"] == "successful"
+        assert f"{server.url}/jobs/{job['jobID']}" in told
+        files = [*(server.home / "storage").rglob("*.tif")]
+        assert len(files) == 2
