@@ -29,7 +29,8 @@ from urllib.parse import urlsplit
 from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
 from config.access import AccessControl, AccessRule, is_loopback
-from config.section import Section
+from config.pool import Pool, PoolKind, PoolRatio
+from config.section import PositiveInt, Section
 from prismcube.errors import InvalidInput
 from prismcube.storage.uri import canonical_prefix
 
@@ -40,7 +41,6 @@ ROOT = "prismcube"
 """The top key of our part of the file, and the first part of every dotted name."""
 
 PositiveBytes = Annotated[ByteSize, Field(gt=0)]
-PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class Catalogue(Section):
@@ -395,6 +395,7 @@ class Jobs(Section):
     resources: tuple[Resource, ...] = Field(
         (), description="Kinds of tasks that only some workers of dask execute; others run anywhere."
     )
+    pool: Pool = Field(default_factory=Pool)
     keep_days: PositiveInt = Field(
         30, description="Days that jobs which have ended are kept, with their logs and results."
     )
@@ -496,6 +497,9 @@ _TYPES: dict[Any, str] = {
     tuple[AccessRule, ...]: "list of rules",
     tuple[Window, ...]: "list of windows",
     tuple[Resource, ...]: "list of resources",
+    tuple[PoolRatio, ...]: "list of ratios",
+    PoolKind: "none, local or kubernetes",
+    float: "number",
     JobEngine: "local or dask",
 }
 

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
+from config.pool import PoolKind
 from config.settings import Settings
 from config.tree import JobEngine
 from prismcube.catalogue import Catalogue
-from prismcube.errors import ConfigurationError, SourceError
+from prismcube.errors import ConfigurationError, PrismcubeError, SourceError
 from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.callbacks import Callbacks
 from prismcube.jobs.engine import Engine
@@ -22,7 +24,9 @@ from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.leader import LEASE_SECONDS
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.jobs.pool import KubernetesWorkers, LocalWorkers, WorkerPool, Workers
 from prismcube.jobs.results import ResultFiles
+from prismcube.jobs.scaling import Scaling
 from prismcube.storage.uri import canonical_uri
 from server import logs
 from server.jobs.runtime import open_ledger, processes_of, runtime
@@ -43,18 +47,27 @@ def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[
     ledger = open_ledger(settings, catalogue)
     files = ResultFiles.below(canonical_uri(settings.managed))
     callbacks = Callbacks(ledger, files, Addresses(settings.jobs.callbacks))
+    engine = make_engine(settings)
+    pool = make_pool(settings, engine, ledger)
+    housekeeping = Housekeeping(ledger, files, callbacks, keep=timedelta(days=settings.jobs.keep_days))
     orchestrator = Orchestrator(
         ledger,
-        make_engine(settings),
+        engine,
         windows=Windows(by_kind={window.kind: window.tasks for window in settings.jobs.windows}),
-        every_second=Housekeeping(ledger, files, callbacks, keep=timedelta(days=settings.jobs.keep_days)),
+        every_second=lambda: _each_second(housekeeping, pool),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: orchestrator.stop())
     if with_parent:
         threading.Thread(target=_stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
     ready()
-    orchestrator.run()
+    if pool is not None:
+        pool.start()
+    try:
+        orchestrator.run()
+    finally:
+        if pool is not None:
+            pool.close()
     callbacks.close()
     catalogue.close()
 
@@ -65,19 +78,67 @@ def make_engine(settings: Settings) -> Engine:
     if settings.jobs.engine is JobEngine.LOCAL:
         return LocalEngine(made, processes=processes_of(settings), scratch=settings.home.absolute() / "jobs")
     if settings.jobs.scheduler is None:
-        reason = "the engine dask needs the address of a scheduler, such as tcp://scheduler:8786"
-        raise ConfigurationError(str(settings.path), [("prismcube.jobs.scheduler", reason)])
+        raise _mistake(settings, "scheduler", "the engine dask needs an address, such as tcp://scheduler:8786")
     try:
         from prismcube.jobs.engines.dask import DaskEngine
     except ImportError as error:
-        reason = f"dask can't be loaded, install prismcube[dask]: {error}"
-        raise ConfigurationError(str(settings.path), [("prismcube.jobs.engine", reason)]) from error
+        raise _mistake(settings, "engine", f"dask can't be loaded, install prismcube[dask]: {error}") from error
     return DaskEngine(
         made,
         scheduler=settings.jobs.scheduler,
         url=settings.catalogue_url,
         resources={one.kind: one.resource for one in settings.jobs.resources},
     )
+
+
+def make_pool(settings: Settings, engine: Engine, ledger: Ledger) -> WorkerPool | None:
+    """The workers that come and go with the backlog, where there are such. Raises ConfigurationError."""
+    pool = settings.jobs.pool
+    if pool.kind is PoolKind.NONE:
+        return None
+    if settings.jobs.engine is not JobEngine.DASK or settings.jobs.scheduler is None:
+        raise _mistake(settings, "pool.kind", "only the engine dask has workers that come and go")
+    return WorkerPool(
+        _workers(settings, engine, settings.jobs.scheduler),
+        Scaling(
+            least=pool.least,
+            most=pool.most,
+            ratio=pool.ratio,
+            ratios={one.kind: one.ratio for one in pool.ratios},
+            step=pool.step,
+        ),
+        backlog=ledger.backlog,
+        every_seconds=pool.every_seconds,
+    )
+
+
+def _workers(settings: Settings, engine: Any, scheduler: str) -> Workers:
+    pool = settings.jobs.pool
+    if pool.kind is PoolKind.LOCAL:
+        return LocalWorkers(
+            scheduler,
+            costs=engine.costs,
+            expect=engine.expect,
+            folder=settings.home.absolute() / "jobs" / "dask",
+            threads=pool.threads,
+            resources=pool.resources,
+        )
+    if pool.cluster is None:
+        raise _mistake(settings, "pool.cluster", "a pool in Kubernetes needs the name of a DaskCluster")
+    try:
+        return KubernetesWorkers(pool.cluster, namespace=pool.namespace)
+    except PrismcubeError as error:
+        raise _mistake(settings, "pool.kind", f"install dask-kubernetes: {error}") from error
+
+
+def _mistake(settings: Settings, name: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(str(settings.path), [(f"prismcube.jobs.{name}", reason)])
+
+
+def _each_second(housekeeping: Housekeeping, pool: WorkerPool | None) -> None:
+    housekeeping()
+    if pool is not None:
+        pool.beat()
 
 
 class Housekeeping:

@@ -130,7 +130,7 @@ class DaskEngine:
         self._ended: SimpleQueue[Outcome] = SimpleQueue()
         self._wake: Callable[[], None] = lambda: None
         # What follows is the loop's thread's own.
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._closing = asyncio.Event()
         self._client: Any = None
         self._futures: dict[str, Any] = {}
@@ -141,6 +141,7 @@ class DaskEngine:
 
     def start(self, wake: Callable[[], None]) -> None:
         self._wake = wake
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     def room(self, kind: str) -> int:
@@ -194,8 +195,9 @@ class DaskEngine:
 
     def close(self) -> None:
         """What workers still execute they stop by themselves, once it is given back in the ledger."""
-        with suppress(RuntimeError):  # it never began
-            self._loop.call_soon_threadsafe(self._closing.set)
+        if self._thread.is_alive():
+            with suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self._closing.set)
             self._thread.join(2 * ANSWER_SECONDS)
 
     # --- for a pool of workers ---------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ class DaskCluster:
         self._folder = folder
         self.port = port
         self._number = workers
+        self.path = os.pathsep.join([str(ROOT), str(FOLDER)])
+        """Where its processes find our code and `ledger_toys`."""
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -54,12 +56,11 @@ class DaskCluster:
         self.workers.clear()
 
     def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join([str(ROOT), str(FOLDER)])  # workers import `ledger_toys`
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", *arguments],
                 cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": path, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s"},
+                env={**os.environ, "PYTHONPATH": self.path, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

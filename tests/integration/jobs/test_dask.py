@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,16 +13,13 @@ import ledger_toys
 import psutil
 import pytest
 from dask_cluster import DaskCluster, kill
+from running import LONG, Running, is_gone, many, wait_for
 
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.jobs.engines.dask import Cluster, DaskEngine
 from prismcube.jobs.entities import Job, NewJob, TaskState
 from prismcube.jobs.ledger import Ledger
-from prismcube.jobs.orchestrator import Orchestrator, Windows
 from prismcube.model.machine import Status
-
-LONG = 120
-"""Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
 
 
 @pytest.fixture
@@ -51,21 +47,6 @@ def cluster(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[DaskCluste
     made.stop()
 
 
-class Running:
-    """An orchestrator in a thread."""
-
-    def __init__(self, ledger: Ledger, engine: DaskEngine) -> None:
-        self.engine = engine
-        self.orchestrator = Orchestrator(ledger, engine, windows=Windows(by_kind={}))
-        self.thread = threading.Thread(target=self.orchestrator.run)
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.orchestrator.stop()
-        self.thread.join(LONG)
-        assert not self.thread.is_alive()
-
-
 @pytest.fixture
 def start(ledger: Ledger, url: str, cluster: DaskCluster) -> Iterator[Callable[..., Running]]:
     running: list[Running] = []
@@ -80,21 +61,8 @@ def start(ledger: Ledger, url: str, cluster: DaskCluster) -> Iterator[Callable[.
         one.stop()
 
 
-def wait_for(what: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + LONG
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
-
-
 def ended(ledger: Ledger, job: Job) -> Job:
     return wait_for(lambda: (found := ledger.get(job.id)).finished is not None and found)
-
-
-def many(ledger: Ledger, folder: Path, number: int, seconds: float) -> Job:
-    inputs = {"number": number, "seconds": seconds, "folder": str(folder)}
-    return ledger.submit(NewJob(process="many", inputs=inputs))[0]
 
 
 def deaf(ledger: Ledger, file: Path) -> tuple[Job, int]:
@@ -116,10 +84,6 @@ def times_ended(folder: Path) -> Counter[str]:
     """How often each task came to its end."""
     lines = (folder / "log").read_text().splitlines()
     return Counter(line.split()[1] for line in lines if line.startswith("end"))
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def listens(pid: int, port: int) -> bool:

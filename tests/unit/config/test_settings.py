@@ -275,17 +275,31 @@ WRONG_TYPES = {
     "list of rules": [5, True, "a", None],
     "list of windows": [5, True, "a", None],
     "list of resources": [5, True, "a", None],
+    "list of ratios": [5, True, "a", None],
+    "none, local or kubernetes": ["aws", 5, True],
+    "number": ["many", True, ["a"], None, 0, -1],
     "local or dask": ["celery", 5, True, None],
 }
+
+MAY_BE_ZERO = {"prismcube.jobs.pool.least"}
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(setting.name, value) for setting in describe() for value in WRONG_TYPES[setting.type]],
+    [
+        (setting.name, value)
+        for setting in describe()
+        for value in WRONG_TYPES[setting.type]
+        if not (value == 0 and setting.name in MAY_BE_ZERO)
+    ],
 )
 def test_each_setting_refuses_other_types(write: WriteFile, name: str, value: Any) -> None:
     ours: Any = value
-    wholes = {".windows.": {"kind": "a", "tasks": 1}, ".resources.": {"kind": "a", "resource": "b"}}
+    wholes = {
+        ".windows.": {"kind": "a", "tasks": 1},
+        ".resources.": {"kind": "a", "resource": "b"},
+        ".ratios.": {"kind": "a", "ratio": 1},
+    }
     whole = next((whole for part, whole in wholes.items() if part in name), {"collections": "*"})
     for key in reversed(name.split(".")[1:]):
         ours = [{**whole, **ours}] if key == "N" else {key: ours}
