@@ -1,4 +1,4 @@
-"""Measures the catalogue: `prismcube bench`. The pixel engine is measured in `cube`.
+"""Measures the catalogue: `prismcube bench`. The pixel engine is measured in `cube`, jobs in `jobs`.
 
 server/cli/bench.py          parses and prints
   -> catalogue.measure       one database: index, search, load

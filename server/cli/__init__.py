@@ -8,7 +8,21 @@ import typer
 from rich.console import Console
 
 from prismcube.errors import ConfigurationError, PrismcubeError
-from server.cli import bench, bench_cube, catalogue, check, demo, entities, job, keys, register, run_plan, serve, worker
+from server.cli import (
+    bench,
+    bench_cube,
+    bench_jobs,
+    catalogue,
+    check,
+    demo,
+    entities,
+    job,
+    keys,
+    register,
+    run_plan,
+    serve,
+    worker,
+)
 
 typer_app = typer.Typer(
     name="prismcube",
@@ -31,6 +45,7 @@ typer_app.command("run-plan")(run_plan.run_plan)
 typer_app.command("tidy")(entities.tidy)
 typer_app.add_typer(bench.bench, name="bench")
 bench.bench.command("cube")(bench_cube.measure_cube)
+bench.bench.command("jobs")(bench_jobs.measure_jobs)
 typer_app.command("check-config")(check.check_config)
 
 

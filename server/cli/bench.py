@@ -138,13 +138,14 @@ def _print(console: Console, report: Report) -> None:
             table.columns[position].justify = "right"
         for one in report.figures:
             if one.database == name:
-                table.add_row(*_row(one))
+                table.add_row(*figure_row(one))
         console.print(table)
     for told in report.not_measured:
         console.print(told, markup=False)
 
 
-def _row(one: Figure) -> list[str]:
+def figure_row(one: Figure) -> list[str]:
+    """Cells of a table: name, value, p99, bar, the original's value, note."""
     sign = {True: "[green]", False: "[bold red]", None: ""}[one.passes]
     p99, bar, original = (_number(number) for number in (one.p99, one.bar, one.original))
     limit = bar and ("≥ " if one.unit == "/s" else "≤ ") + bar

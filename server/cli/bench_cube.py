@@ -48,8 +48,8 @@ def measure_cube(
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise typer.BadParameter(f"{json_file.parent} is not a folder", param_hint="--json")
     chosen = SIZES[size]
-    _check(engine, list(ENGINES), "--engine")
-    _check(case, [one.name for one in cases(chosen)], "--case")
+    check_names(engine, list(ENGINES), "--engine")
+    check_names(case, [one.name for one in cases(chosen)], "--case")
     wanted = Wanted(
         size=chosen,
         data=data.expanduser().absolute(),
@@ -75,7 +75,8 @@ def measure_cube(
         raise typer.Exit(1)
 
 
-def _check(given: list[str] | None, known: list[str], option: str) -> None:
+def check_names(given: list[str] | None, known: list[str], option: str) -> None:
+    """Raises BadParameter for one that is not known."""
     for one in given or ():
         if one not in known:
             raise typer.BadParameter(f"{one!r} is not one of {', '.join(known)}", param_hint=option)

@@ -170,7 +170,7 @@ def _make_all(
     told = f"images, kept in {place}"
     progress(told, len(wanted), 0)
     texture = place / "texture.npy"
-    np.save(texture, _texture(size.pixels))
+    np.save(texture, made_texture(size.pixels))
     by_scene: dict[tuple[int, str], list[SceneFile]] = {}
     for one in wanted:
         by_scene.setdefault((one.date, one.band), []).append(one)
@@ -187,14 +187,14 @@ def _make_scene(place: Path, size: Size, files: Sequence[SceneFile]) -> int:
     first = files[0]
     band = BANDS.index(first.band)
     of_date, of_band = np.random.default_rng([SEED, first.date]), np.random.default_rng([SEED, first.date, band])
-    scene = _scene(size, texture, of_band)
-    scene[_clouds(size.pixels, of_date)] = NODATA  # the same clouds in all bands
+    scene = made_scene(texture, of_band)
+    scene[made_clouds(size.pixels, of_date)] = NODATA  # the same clouds in all bands
     for one in files:
-        _write(place / one.name, _part(scene, one.part), size=size, grid=scene_grid(size, one.crs))
+        write_image(place / one.name, _part(scene, one.part), block=size.block, grid=scene_grid(size, one.crs))
     return len(files)
 
 
-def _texture(pixels: int) -> Pixels:
+def made_texture(pixels: int) -> Pixels:
     """Fields, woods and towns, so to say: smooth patches of several sizes, and noise."""
     rng = np.random.default_rng(SEED)
     land = np.zeros((pixels, pixels), np.float32)
@@ -204,15 +204,16 @@ def _texture(pixels: int) -> Pixels:
     return np.asarray(land.astype(np.uint16) + noise)
 
 
-def _scene(size: Size, texture: Pixels, rng: np.random.Generator) -> Pixels:
+def made_scene(texture: Pixels, rng: np.random.Generator) -> Pixels:
     """The texture, moved and brightened; all values lie between 300 and 8,000."""
-    down, right = (int(one) for one in rng.integers(0, size.pixels, 2))
+    down, right = (int(one) for one in rng.integers(0, len(texture), 2))
     light = int(rng.integers(300, 1500))
     moved = np.concatenate([texture[down:], texture[:down]])
     return np.concatenate([moved[:, right:], moved[:, :right]], axis=1) + np.uint16(light)
 
 
-def _clouds(pixels: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def made_clouds(pixels: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Where they are: in each scene another share, up to `CLOUDS`."""
     coarse = _smooth(-(-pixels // 4), 12, rng)
     cloudy = coarse < np.quantile(coarse, rng.uniform(0, CLOUDS))
     return np.repeat(np.repeat(cloudy, 4, axis=0), 4, axis=1)[:pixels, :pixels]
@@ -238,13 +239,14 @@ def _part(scene: Pixels, part: str) -> Pixels:
     return np.where(across < 0.55 if part == "a" else across >= 0.45, scene, np.uint16(NODATA))
 
 
-def _write(path: Path, pixels: Pixels, *, size: Size, grid: Grid) -> None:
+def write_image(path: Path, pixels: Pixels, *, block: int, grid: Grid) -> None:
+    """A cloud optimised GeoTIFF with overviews, by GDAL's driver (deflate, predictor 2)."""
     profile: dict[str, Any] = {
         "driver": "GTiff", "width": grid.width, "height": grid.height, "count": 1, "dtype": "uint16",
         "crs": grid.crs, "transform": grid.transform, "nodata": NODATA,
     }  # fmt: skip
     how: dict[str, Any] = {
-        "compress": "DEFLATE", "predictor": "YES", "blocksize": size.block, "overview_resampling": "AVERAGE",
+        "compress": "DEFLATE", "predictor": "YES", "blocksize": block, "overview_resampling": "AVERAGE",
     }  # fmt: skip
     new = path.with_suffix(".part")
     with rasterio.Env(GDAL_NUM_THREADS="1"), MemoryFile() as memory:

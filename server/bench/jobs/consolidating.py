@@ -1,0 +1,285 @@
+"""Many dates of one cell to one file, as a user sees it: a job is submitted, `prismcube worker` executes it, it ends.
+
+The cube of the whole cell is read before and after by our engine, as a request reads it: every pixel is the same, and
+so is where pixels are valid. A smaller cube is timed before and after.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from config.settings import ENV_PREFIX, Settings
+from prismcube.catalogue import Catalogue
+from prismcube.cube.engine import engine, execute
+from prismcube.errors import PrismcubeError
+from prismcube.jobs.entities import NewJob
+from prismcube.jobs.leader import leader
+from prismcube.jobs.ledger import Ledger
+from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.grid import Grid
+from prismcube.model.machine import Status
+from prismcube.model.period import Period
+from prismcube.storage.uri import canonical_uri
+from processes import consolidate
+from processes.validation import checked_inputs
+from providers.ogc.answer import Context
+from providers.ogc.selection import Selection, select
+from server import kernels
+from server.asgi import make_context
+from server.bench.cube.archive import CONFIGURATION
+from server.bench.figures import Figure
+from server.bench.jobs.archive import BAND, COLLECTION, LAYOUT, Archive, new_home
+from server.bench.jobs.line import PATIENCE, wait_until
+from server.jobs.runtime import make_tools, open_ledger
+from server.metrics import Metrics
+
+MOST_SECONDS = 9.0
+"""From submission to end: the bar, at the full size; the original took 31.5 s on a like machine."""
+ORIGINAL_SECONDS = 31.5
+
+SETTINGS = {"compression": "lossless", "resampling": "bilinear"}
+"""Of the consolidation: zstd 1, predictor 2."""
+
+READS = 3
+"""Of the smaller cube; the median counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One consolidation."""
+
+    seconds: float
+    stages: Mapping[str, float]
+    """Seconds that the job was in each stage, by its log."""
+    written: int
+    """Bytes of the new file."""
+    worker_bytes: int
+    """The most memory that a process that executes tasks has held."""
+    differences: int
+    """Pixels that are not as before, or not valid where they were, or the other way round."""
+    before: float
+    """Seconds that the smaller cube takes."""
+    after: float
+
+
+def figures(
+    archive: Archive, folder: Path, *, runs: int, tick: Callable[[int], None], has_bar: bool
+) -> tuple[list[Figure], list[Run]]:
+    """Consolidate in a new home folder, so often."""
+    place = archive.folder.parent / "kernels"
+    kernels.use(place)
+    kernels.complete(place, threading.Event())
+    kernels.load_if_complete(place)
+    done = []
+    for number in range(runs):
+        done.append(_run(archive, folder / f"home-{number}"))
+        tick(1)
+    middle = sorted(done, key=lambda one: one.seconds)[len(done) // 2]
+    raw = archive.raw_bytes
+    bar, original = (MOST_SECONDS, ORIGINAL_SECONDS) if has_bar else (None, None)
+    seconds = statistics.median(one.seconds for one in done)
+    told = f"{len(done)} runs, {raw / 1e6:,.0f} MB raw"
+
+    def figure(name: str, unit: str, value: float, **more: Any) -> Figure:
+        return Figure(name=name, database="SQLite", unit=unit, value=value, repeats=len(done), **more)
+
+    return [
+        figure("from submission to end", "s", seconds, bar=bar, original=original, note=told),
+        *(figure(f"of it {stage}", "s", value) for stage, value in middle.stages.items()),
+        figure("raw pixels a second", "MB/s", raw / 1e6 / seconds, note=f"{middle.written / 1e6:,.0f} MB written"),
+        figure("memory of a process that works", "MB", max(one.worker_bytes for one in done) / 1e6),
+        figure("pixels that differ", "errors", max(one.differences for one in done), bar=0),
+        figure(_cube_name(archive, "before"), "ms", 1e3 * statistics.median(one.before for one in done)),
+        figure(_cube_name(archive, "after"), "ms", 1e3 * statistics.median(one.after for one in done)),
+    ], done
+
+
+def _cube_name(archive: Archive, when: str) -> str:
+    return f"{archive.size.window}² × {archive.size.dates} {when}"
+
+
+def _run(archive: Archive, home: Path) -> Run:
+    settings = new_home(home, archive)
+    cell = archive.cell
+    side = archive.size.window
+    middle = cell.shifted((cell.height - side) // 2, (cell.width - side) // 2, height=side, width=side)
+    with tempfile.TemporaryDirectory(dir=home) as inside, _executing(settings, home) as worker:
+        before = Readers(settings, archive)
+        was = before.cube(cell, Path(inside) / "before")
+        seconds_before = before.seconds(middle)
+        catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
+        ledger = open_ledger(settings, catalogue)
+        taken, id = _consolidated(settings, catalogue, ledger)
+        stages = _stages(ledger, id)
+        written = int(ledger.get(id).results["bytes"])
+        catalogue.close()
+        after = Readers(settings, archive)
+        differences = was.differences(after.cube(cell, Path(inside) / "after"))
+        return Run(
+            seconds=taken,
+            stages=stages,
+            written=written,
+            worker_bytes=_most_memory(worker),
+            differences=differences,
+            before=seconds_before,
+            after=after.seconds(middle),
+        )
+
+
+@contextmanager
+def _executing(settings: Settings, home: Path) -> Iterator[int]:
+    """`prismcube worker` for a home folder; its process id, when it leads and its processes are ready."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    words = ["worker", "--config", str(CONFIGURATION), "--home", str(home)]
+    catalogue = Catalogue(settings.catalogue_url)
+    ledger = open_ledger(settings, catalogue)
+    log = home / "worker.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(  # noqa: S603  our own program
+            [sys.executable, "-m", "server.cli", *words],
+            env={**environment, f"{ENV_PREFIX}CATALOGUE__URL": settings.catalogue_url},
+            cwd=CONFIGURATION.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+        try:
+            wait_until(
+                lambda: process.poll() is not None or _leads(ledger), "no orchestrator began to lead", every=0.05
+            )
+            if process.poll() is not None:
+                raise PrismcubeError(f"the worker has ended: {log.read_text()[-500:]}")
+            warm = ledger.submit(NewJob(process="tidy", inputs={"simulate": True}))[0].id
+            _ended(ledger, warm)
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            catalogue.close()
+
+
+def _leads(ledger: Ledger) -> bool:
+    with ledger.read() as connection:
+        found = leader(connection)
+    return found is not None and found[1] > 0
+
+
+def _consolidated(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> tuple[float, str]:
+    """Seconds from the submission to the end, and the job."""
+    begun = time.monotonic()
+    inputs = checked_inputs(
+        consolidate.PROCESS, {"collection": COLLECTION, "layout": LAYOUT, "consolidation": SETTINGS}
+    )
+    consolidate.PROCESS.check(make_tools(settings, catalogue, ledger), inputs)
+    id = ledger.submit(NewJob(process=consolidate.PROCESS.id, inputs=inputs))[0].id
+    _ended(ledger, id)
+    return time.monotonic() - begun, id
+
+
+def _ended(ledger: Ledger, id: str) -> None:
+    wait_until(lambda: ledger.get(id).finished is not None, "a job did not end", every=0.01, seconds=10 * PATIENCE)
+    job = ledger.get(id)
+    if job.status is not Status.SUCCESSFUL:
+        raise PrismcubeError(f"the job {job.process} is {job.status} in the stage {job.stage!r}: {job.message}")
+
+
+def _stages(ledger: Ledger, id: str) -> dict[str, float]:
+    """The first line of a stage in the log says when it was entered."""
+    entered: dict[str, float] = {}
+    for line in ledger.log(id, limit=10_000):
+        entered.setdefault(line.stage, line.time.timestamp())
+    names, times = [*entered], [*entered.values()]
+    return {name: until - since for name, since, until in zip(names[:-1], times[:-1], times[1:], strict=True)}
+
+
+def _most_memory(worker: int) -> int:
+    """Of the processes that execute tasks, which are still there."""
+    found = [0]
+    for child in psutil.Process(worker).children(recursive=True):
+        try:
+            lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+        except OSError:  # it has just ended
+            continue
+        found += [int(one.split()[1]) * 1024 for one in lines if one.startswith("VmHWM")]
+    return max(found)
+
+
+@dataclass(kw_only=True)
+class Planes:
+    """A cube on the disk: 1 GB of pixels need not be in memory twice."""
+
+    values: Any
+    """(date, row, column)"""
+    valid: Any
+    """Likewise."""
+    dates: int = 0
+    """That were read."""
+
+    def differences(self, other: Planes) -> int:
+        """Pixels of either that are not the same in both."""
+        if self.dates != other.dates:
+            return int(self.values.size)
+        total = 0
+        for date in range(self.dates):
+            mine, theirs = self.valid[date], other.valid[date]
+            total += int(((mine != theirs) | (mine & (self.values[date] != other.values[date]))).sum())
+        return total
+
+
+class Readers:
+    """Who asks for cubes, by the catalogue as it is."""
+
+    def __init__(self, settings: Settings, archive: Archive) -> None:
+        self._context: Context = make_context(settings, Metrics())
+        self._archive = archive
+
+    def cube(self, grid: Grid, path: Path) -> Planes:
+        """All dates, kept in files beside `path`. Raises PrismcubeError for one that can't be read."""
+        shape = (self._archive.size.dates, *grid.shape)
+        made = Planes(
+            values=np.lib.format.open_memmap(path.with_suffix(".values.npy"), "w+", np.uint16, shape),
+            valid=np.lib.format.open_memmap(path.with_suffix(".valid.npy"), "w+", np.bool_, shape),
+        )
+        for one in self._slices(grid):
+            made.dates += 1
+            made.values[one.index], made.valid[one.index] = one.data[0], one.valid[0]
+        return made
+
+    def seconds(self, grid: Grid) -> float:
+        taken = []
+        for _ in range(READS):
+            engine().windows.cache.clear()  # decoded blocks would make every read but the first look quick
+            begun = time.perf_counter()
+            for _ in self._slices(grid):
+                pass
+            taken.append(time.perf_counter() - begun)
+        return statistics.median(taken)
+
+    def _slices(self, grid: Grid) -> Iterator[Slice]:
+        collection = self._context.catalogue.collections.get(COLLECTION)
+        times = self._archive.times
+        period = Period(times[0].replace(hour=0, minute=0), times[-1])
+        wanted = Selection(fields=(BAND,), grid=grid, period=period, resampling="bilinear")
+        for one in execute(select(self._context, collection, wanted, budget=False)):
+            if one.status in (SliceStatus.FAILED, SliceStatus.PARTIAL):
+                raise PrismcubeError(f"the date {one.index} could not be read: {one.message}")
+            yield one

@@ -1,0 +1,190 @@
+"""Processes are killed while tasks run: first one that works, then the orchestrator, which is started again.
+
+Lost are tasks that are not done; wrong are effects that are not what they are to be; doubled are tasks of which two
+attempts were at work at the same time. An attempt that had ended, and of which nobody knew, is made again: that is
+what at least once means, and no fault.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prismcube.jobs.entities import NewJob, Task, TaskState
+from prismcube.jobs.ledger import Ledger
+from prismcube.model.machine import Status
+from server.bench.figures import Figure
+from server.bench.jobs.line import PATIENCE, TooSlow, running, wait_until
+from server.bench.jobs.tasks import LINES, MANY, Sign, effect_of, lines
+
+MOST_SECONDS = 10.0
+"""Until work goes on: the bar."""
+
+WORKER_AT, ORCHESTRATOR_AT = 0.2, 0.5
+"""Shares of the tasks that are done when they are killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kills:
+    """Who was killed, and how long it took until work went on."""
+
+    worker: int
+    worker_seconds: float
+    """Until the task that it had begun was done by another."""
+    orchestrator: int
+    orchestrator_seconds: float
+    """Until any task ended that began afterwards."""
+
+
+def figures(
+    url: str,
+    database: str,
+    *,
+    tasks: int,
+    task_seconds: float,
+    folder: Path,
+    processes: int = 2,
+    tick: Callable[[int], None],
+) -> tuple[list[Figure], Kills]:
+    """Run a job of so many tasks; `folder` is empty, for effects and scratch."""
+    effects = folder / "effects"
+    effects.mkdir(parents=True)
+    inputs = {"tasks": tasks, "seconds": task_seconds, "folder": str(effects)}
+    with running(url, folder / "scratch", processes=processes) as (ledger, line):
+        begun = time.monotonic()
+        id = ledger.submit(NewJob(process=MANY, inputs=inputs))[0].id
+        watch = _Watch(effects, tick)
+        watch.until_ended(WORKER_AT * tasks)
+        worker, worker_seconds = _kill_worker(watch)
+        watch.until_ended(ORCHESTRATOR_AT * tasks)
+        if ledger.get(id).finished is not None:
+            raise TooSlow("the job had ended before its orchestrator could be killed; it needs more tasks")
+        orchestrator, orchestrator_seconds = _kill(line.pid(), watch)
+        patience = PATIENCE + 10 * tasks * task_seconds
+        wait_until(
+            lambda: watch.look() and ledger.get(id).finished is not None,
+            "the job did not end",
+            every=0.05,
+            seconds=patience,
+        )
+        taken = time.monotonic() - begun
+        if line.pid() == orchestrator:
+            raise TooSlow("the orchestrator that was killed leads")
+        found = [*_judged(ledger, id, effects, database, tasks)]
+    kills = Kills(
+        worker=worker,
+        worker_seconds=worker_seconds,
+        orchestrator=orchestrator,
+        orchestrator_seconds=orchestrator_seconds,
+    )
+    seconds = {"worker": worker_seconds, "orchestrator": orchestrator_seconds}
+    return [
+        *(
+            Figure(
+                name=f"{name} killed: work goes on after", database=database, unit="s", value=value, bar=MOST_SECONDS
+            )
+            for name, value in seconds.items()
+        ),
+        *found,
+        Figure(name=f"all {tasks:,} tasks", database=database, unit="s", value=taken),
+    ], kills
+
+
+class _Watch:
+    """What attempts tell while they run."""
+
+    def __init__(self, folder: Path, tick: Callable[[int], None]) -> None:
+        self._folder = folder
+        self._tick = tick
+        self._told = 0
+
+    def lines(self) -> list[Sign]:
+        return lines(self._folder)
+
+    def look(self) -> bool:
+        """Tell how many tasks more have ended; always true."""
+        ended = len({one.number for one in self.lines() if one.what == "end"})
+        self._tick(ended - self._told)
+        self._told = ended
+        return True
+
+    def until_ended(self, number: float) -> None:
+        wait_until(lambda: self.look() and self._told >= number, f"no {number:g} tasks ended", every=0.02)
+
+    def until(self, is_so: Callable[[Sign], bool], told: str) -> None:
+        wait_until(lambda: any(map(is_so, self.lines())), told)
+
+
+def _kill_worker(watch: _Watch) -> tuple[int, float]:
+    """Kill the process that has begun the last task, while it works on it."""
+    last = watch.lines()[-1].time
+    watch.until(lambda one: one.what == "begin" and one.time > last, "no task began")
+    lost = next(one for one in reversed(watch.lines()) if one.what == "begin")
+    os.kill(lost.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    watch.until(
+        lambda one: one.what == "end" and one.number == lost.number, "the task of the killed process was not done again"
+    )
+    return lost.pid, time.monotonic() - killed
+
+
+def _kill(pid: int | None, watch: _Watch) -> tuple[int, float]:
+    if pid is None:
+        raise TooSlow("no orchestrator leads")
+    known = {one.pid for one in watch.lines()}
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    watch.until(lambda one: one.what == "end" and one.pid not in known, "no task ended after the orchestrator's end")
+    return pid, time.monotonic() - killed
+
+
+def _judged(ledger: Ledger, id: str, folder: Path, database: str, tasks: int) -> Iterator[Figure]:
+    found = [one for one in _tasks(ledger, id) if one.stage == "work"]
+    job, told = ledger.get(id), lines(folder)
+    done = [one for one in found if one.state is TaskState.DONE]
+    wrong = [n for n in range(tasks) if _read(folder / f"effect-{n}") != str(effect_of(n))]
+    results = [one for one in done if (one.result or {}).get("effect") != effect_of(int(one.payload["n"]))]
+    others = {path.name for path in folder.iterdir()} - {LINES, *(f"effect-{n}" for n in range(tasks))}
+    ends = [one.number for one in told if one.what == "end"]
+    counts = {
+        "tasks lost": tasks - len(done) + (job.status is not Status.SUCCESSFUL),
+        "effects wrong": len(wrong) + len(results) + len(others),
+        "tasks with two attempts at once": len(at_once(told)),
+        "attempts charged": sum(one.failures for one in found),
+    }
+    for name, value in counts.items():
+        yield Figure(name=name, database=database, unit="errors", value=value, bar=0)
+    again = len(ends) - len(set(ends))
+    yield Figure(name="tasks done again, with the same effect", database=database, unit="tasks", value=again)
+
+
+def _tasks(ledger: Ledger, id: str) -> Iterator[Task]:
+    after = 0
+    while page := ledger.tasks(id, after=after, limit=1_000):
+        yield from page
+        after = page[-1].id
+
+
+def at_once(told: Sequence[Sign]) -> set[int]:
+    """Tasks of which an attempt ended after a later one had begun."""
+    begun: dict[int, dict[int, float]] = {}
+    found = set()
+    for one in told:
+        if one.what == "begin":
+            begun.setdefault(one.number, {})[one.attempt] = one.time
+    for one in told:
+        later = (time for attempt, time in begun.get(one.number, {}).items() if attempt > one.attempt)
+        if one.what == "end" and any(time < one.time for time in later):
+            found.add(one.number)
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""

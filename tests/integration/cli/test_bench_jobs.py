@@ -1,0 +1,182 @@
+"""`prismcube bench jobs`: everything in it runs, and what it says of truth is true. Nothing here looks at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rio_cogeo import cog_validate
+
+from server.bench.cube import scenes
+from server.bench.jobs import archive, bare, killing, latency, measure
+from server.bench.jobs.consolidating import Planes
+from server.bench.jobs.sizes import SIZES
+from server.bench.jobs.tasks import Sign
+
+ROOT = Path(__file__).resolve().parents[3]
+TINY = replace(
+    SIZES["small"],
+    name="tiny",
+    ledger_tasks=1_200,
+    million_tasks=2_500,
+    submissions=1,
+    kill_tasks=100,
+    pixels=256,
+    dates=3,
+    window=64,
+)
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench-jobs")
+
+
+def values(figures: Any) -> dict[str, float]:
+    return {one.name: one.value for one in figures}
+
+
+@pytest.fixture
+def database(url: str) -> str:
+    return NAMES[url.partition(":")[0].partition("+")[0]]
+
+
+def test_the_ledger_alone(url: str, database: str) -> None:
+    told: list[int] = []
+    found = bare.rates(url, database, tasks=TINY.ledger_tasks, tick=told.append)
+    assert told == [500, 500, 200]
+    whole = found[-1]
+    assert (whole.name, whole.bar) == ("tasks in all", 10_000 if database == "SQLite" else 2_000)
+    assert 0 < whole.value < min(found[0].value, found[1].value), "the sum of both"
+
+
+def test_a_job_of_very_many_tasks(url: str, database: str) -> None:
+    found = values(bare.very_many(url, database, tasks=TINY.million_tasks))
+    assert {"hand over 2,500 tasks", "list jobs", "first page of its tasks", "cancel"} <= found.keys()
+    assert found["memory that handing over takes"] < bare.MOST_GROWTH
+
+
+def test_a_job_that_has_nothing_to_do(url: str, database: str, tmp_path: Path) -> None:
+    told: list[int] = []
+    found = latency.figures(url, database, submissions=1, scratch=tmp_path / "scratch", tick=told.append)
+    assert [one.bar for one in found] == [latency.MOST_MS, None]
+    assert told == [1]
+
+
+def test_nothing_is_lost_when_processes_are_killed(url: str, database: str, tmp_path: Path) -> None:
+    told: list[int] = []
+    found, kills = killing.figures(
+        url, database, tasks=TINY.kill_tasks, task_seconds=0.05, folder=tmp_path, tick=told.append
+    )
+    assert [one.value for one in found if one.unit == "errors"] == [0, 0, 0, 0]
+    assert sum(told) == TINY.kill_tasks
+    assert len({kills.worker, kills.orchestrator}) == 2
+    for pid in (kills.worker, kills.orchestrator):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert len([*(tmp_path / "effects").glob("effect-*")]) == TINY.kill_tasks
+
+
+def test_attempts_at_once_are_found() -> None:
+    def signs(*told: tuple[str, int, int]) -> list[Sign]:
+        return [
+            Sign(what=what, number=number, attempt=attempt, pid=1, time=time)
+            for time, (what, number, attempt) in enumerate(told)
+        ]
+
+    again = [("begin", 0, 1), ("begin", 1, 1), ("end", 1, 1), ("begin", 0, 2), ("end", 0, 2)]
+    assert killing.at_once(signs(*again)) == set()
+    assert killing.at_once(signs(*again, ("end", 0, 1))) == {0}
+
+
+@pytest.mark.parametrize("case", ["consolidate", "consolidate-warped"])
+def test_what_is_consolidated_is_read_as_before(data: Path, case: str) -> None:
+    report = measure.measure(measure.Wanted(size=TINY, data=data, only=[case]), progress=lambda *_: None)
+    [result] = report.results
+    assert result.is_true
+    found = values(result.figures)
+    assert found["pixels that differ"] == 0
+    assert {"of it prepare", "of it consolidate", "of it index", "of it swap", "of it clean"} <= found.keys()
+    [run] = result.details["runs"]
+    assert run["written"] > 0
+    assert run["worker_bytes"] > 10e6
+    json.dumps(report.to_json())
+
+
+def test_images_are_cogs_in_the_middle_of_the_cell(data: Path) -> None:
+    made = archive.make(data, TINY, zones=2, progress=lambda *_: None)
+    for date in range(TINY.dates):
+        path = made.path(date)
+        valid, errors, _ = cog_validate(path, quiet=True)
+        assert valid, errors
+        with rasterio.open(path) as file:
+            assert file.crs.to_string() == scenes.ZONES[date % 2]
+            assert (file.shape, file.nodata) == ((256, 256), 0)
+            share = (file.read(1) == 0).mean()
+            assert share <= scenes.CLOUDS
+            left, bottom, right, top = rasterio.warp.transform_bounds(file.crs, made.cell.crs, *file.bounds)
+        west, south, east, north = made.cell.bounds.as_tuple()
+        assert west <= left < right <= east
+        assert south <= bottom < top <= north
+
+
+def test_pixels_that_differ_are_counted() -> None:
+    def planes(values: Any, valid: Any) -> Planes:
+        return Planes(values=np.array(values, np.uint16), valid=np.array(valid, np.bool_), dates=1)
+
+    was = planes([[[1, 2, 3, 4]]], [[[1, 1, 0, 1]]])
+    assert was.differences(planes([[[1, 2, 9, 4]]], [[[1, 1, 0, 1]]])) == 0, "what is not valid has no value"
+    assert was.differences(planes([[[1, 7, 3, 4]]], [[[1, 1, 0, 0]]])) == 2
+    assert was.differences(replace(was, dates=0)) == 4
+
+
+def prismcube(*words: object) -> tuple[int, str]:
+    """(exit code, everything it printed)"""
+    environment = {name: value for name, value in os.environ.items() if name != "PRISMCUBE_BENCH_POSTGRES"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "server.cli", "bench", "jobs", *map(str, words)],
+        capture_output=True, text=True, check=False, cwd=ROOT, env={**environment, "COLUMNS": "200"},
+    )  # fmt: skip
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_the_command_prints_a_table_and_writes_json(data: Path, tmp_path: Path) -> None:
+    cases = ("--case", "ledger-sqlite", "--case", "ledger-postgresql", "--case", "kill", "--tasks", 100)
+    code, text = prismcube("--size", "small", *cases, "--data", data, "--json", tmp_path / "f.json")
+    assert code == 0, text
+    told = json.loads((tmp_path / "f.json").read_text())
+    assert {"machine", "versions", "size", "cases", "not_measured"} <= told.keys()
+    assert [one["case"] for one in told["cases"]] == ["ledger-sqlite", "kill"]
+    assert told["not_measured"] == ["ledger-postgresql"]
+    assert told["size"]["kill_tasks"] == 100
+    ledger, kill = ({one["name"]: one for one in case["figures"]} for case in told["cases"])
+    assert ledger["tasks in all"]["bar"] == 10_000
+    assert kill["tasks lost"]["value"] == kill["effects wrong"]["value"] == 0
+    assert kill["orchestrator killed: work goes on after"]["bar"] == 10
+    assert all(name in text for name in [*ledger, *kill])
+    assert "not measured, without PostgreSQL" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--case", "huge"), "--case"),
+        (("--json", "/no/such/folder/figures.json"), "--json"),
+        (("--database", "sqlite:////tmp/no.db"), "--database"),
+        (("--tasks", 7), "--tasks"),
+    ],
+)
+def test_mistakes_are_told(words: tuple[object, ...], told: str) -> None:
+    code, text = prismcube(*words)
+    assert code in (1, 2)
+    assert told in text
+    assert "Traceback" not in text
