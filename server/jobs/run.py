@@ -59,7 +59,7 @@ def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: orchestrator.stop())
     if with_parent:
-        threading.Thread(target=stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
+        threading.Thread(target=_stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
     ready()
     if pool is not None:
         pool.start()
@@ -167,8 +167,7 @@ class Housekeeping:
                 LOG.error("results of job %s are left: %s", one.id, error)
 
 
-def stop_with(parent: int, orchestrator: Orchestrator) -> None:
-    """Let an orchestrator come to its end when the process that started this one is gone."""
+def _stop_with(parent: int, orchestrator: Orchestrator) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     LOG.warning("the server is gone; its jobs stop")

@@ -96,8 +96,15 @@ class Children:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _make_pool(self) -> ProcessPool:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPool(max_workers=self._processes, initializer=_prepare, context=context)
+        pool = ProcessPool(
+            max_workers=self._processes,
+            initializer=_prepare,
+            initargs=[self._runtime],
+            context=multiprocessing.get_context("spawn"),
+        )
+        if not pool.active:  # to ask starts it: processes take seconds to load what they work with
+            raise OSError("the pool of processes did not start")
+        return pool
 
 
 def _outcome(order: Order, future: ProcessFuture[Outcome]) -> Outcome:
@@ -128,6 +135,15 @@ def _how(code: int | None) -> str:
 
 _made: tuple[Ledger, Mapping[str, Body]] | None = None
 """What the process has made of its runtime."""
+
+
+def _make_ready(runtime: Runtime) -> None:
+    """Load what tasks need before the first one comes."""
+    global _made
+    try:
+        _made = runtime()
+    except Exception as error:  # of any kind: the first task tries again, and its outcome tells
+        LOG.warning("a process that executes tasks could not be made ready: %s", error)
 
 
 def _work_on(runtime: Runtime, order: Order, scratch: Path) -> Outcome:
@@ -176,10 +192,11 @@ def _sweep(scratches: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare() -> None:
+def _prepare(runtime: Runtime) -> None:
     """Let this process end with its parent, and only by that one's will."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
+    _make_ready(runtime)
 
 
 def _end_with_parent() -> None:

@@ -21,9 +21,8 @@ from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.leader import leader
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.jobs.watched import Watched
 from server.bench.jobs.tasks import open_ledger, runtime
-from server.jobs.arbiter import Watched
-from server.jobs.run import stop_with
 
 LOOK_SECONDS = 1.0
 """Between two looks of `serve` at the process that executes jobs."""
@@ -41,7 +40,8 @@ class Line:
 
     def __init__(self, url: str, scratch: Path, *, processes: int, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._watched = Watched([sys.executable, "-m", __name__, url, str(scratch), str(processes)])
+        command = [sys.executable, "-m", __name__, url, str(scratch), str(processes)]
+        self._watched = Watched(command, what="the orchestrator")
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -93,8 +93,15 @@ def main(url: str, scratch: str, processes: str) -> None:
     engine = LocalEngine(partial(runtime, url), processes=int(processes), scratch=Path(scratch))
     orchestrator = Orchestrator(open_ledger(url), engine, windows=Windows(by_kind={}))
     signal.signal(signal.SIGTERM, lambda *_: orchestrator.stop())
-    threading.Thread(target=stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=[orchestrator], daemon=True).start()
     orchestrator.run()
+
+
+def _stop_with_parent(orchestrator: Orchestrator) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    orchestrator.stop()
 
 
 if __name__ == "__main__":

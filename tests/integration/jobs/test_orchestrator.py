@@ -13,6 +13,7 @@ from typing import Any
 import ledger_toys
 import pytest
 from dask_cluster import DaskCluster
+from running import wait_for
 
 from prismcube.catalogue import Catalogue
 from prismcube.jobs.engine import Engine
@@ -106,9 +107,8 @@ def test_failures_say_why(ledger: Ledger, start: Any) -> None:
     start()
     refused, broken = toy(ledger, "refuse"), toy(ledger, "break")
     assert wait(ledger, refused).message == "do: is refused"
+    (task,) = wait_for(lambda: ledger.tasks(broken.id, states=[TaskState.DELAYED]))
     assert wait(ledger, toy(ledger, "stumble")).status is Status.SUCCESSFUL
-    (task,) = ledger.tasks(broken.id)
-    assert task.state is TaskState.DELAYED
     assert task.message.startswith("RuntimeError: unforeseen (in ledger_toys.py, line ")
 
 
