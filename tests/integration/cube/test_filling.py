@@ -114,7 +114,7 @@ FILES = st.builds(
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=80, deadline=None
 )
 @given(
     files=st.lists(FILES, min_size=1, max_size=6),
