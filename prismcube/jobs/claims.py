@@ -13,149 +13,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Text, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, select
 
-from prismcube.catalogue.dialects import Condition
-from prismcube.catalogue.job_tables import edge, job, task
+from prismcube.catalogue.job_tables import task
 from prismcube.jobs import moves
+from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Verdict, judge, moved
 from prismcube.jobs.entities import Order, Outcome, TaskState
 from prismcube.jobs.leader import check, renew, resign
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Event, Status
 from prismcube.model.work import LogLevel
-
-CLAIMABLE = (
-    select(
-        task.c.id,
-        task.c.attempt,
-        task.c.job_id,
-        task.c.stage,
-        task.c.name,
-        task.c.payload,
-    )
-    .select_from(job)
-    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, task.c.state == TaskState.READY.value))
-    .where(job.c.work == bindparam("kind"))
-    .order_by(job.c.rank, job.c.created, job.c.id, task.c.id)
-    .limit(bindparam("limit"))
-)
-
-
-class _listed(Condition):
-    """An id is in a list, which is one parameter: a parameter for each id takes longer than the rest of a claim."""
-
-    sqlite = "{0} IN (SELECT value FROM json_each({1}))"
-    postgresql = "{0} IN (SELECT value::bigint FROM json_array_elements_text({1}::json))"
-
-
-BY_IDS = _listed(task.c.id, bindparam("ids", type_=Text))
-CLAIM = (
-    update(task)
-    .where(BY_IDS)
-    .values(
-        state=TaskState.RUNNING.value,
-        attempt=task.c.attempt + 1,
-        owner=bindparam("me"),
-        started=bindparam("now", type_=task.c.started.type),
-        progress=0.0,
-        message="",
-    )
-)
-HANDED_OVER = delete(task).where(task.c.job_id == bindparam("job"), task.c.maker.in_(bindparam("ids", expanding=True)))
-JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
-MINE = select(
-    task.c.id, task.c.job_id, task.c.stage, task.c.attempt, task.c.failures, task.c.losses, task.c.name
-).where(BY_IDS, task.c.state == TaskState.RUNNING.value, task.c.owner == bindparam("me"))
-RUNNING = (
-    select(task.c.id, task.c.job_id, task.c.attempt, task.c.owner, task.c.failures, task.c.losses, job.c.stopping)
-    .join(job, job.c.id == task.c.job_id)
-    .where(task.c.state == TaskState.RUNNING.value)
-)
-ENDED_WELL = {
-    "state": TaskState.DONE.value,
-    "progress": 1.0,
-    "owner": "",
-    "finished": bindparam("now", type_=task.c.finished.type),
-}
-DONE = (
-    update(task)
-    .where(task.c.id == bindparam("one"))
-    .values(
-        message=bindparam("told"),
-        result=bindparam("came", type_=task.c.result.type),
-        bytes=bindparam("read"),
-        **ENDED_WELL,
-    )
-)
-DONE_BARELY = update(task).where(BY_IDS).values(**ENDED_WELL)
-"""Of tasks that have nothing to tell but that they are done."""
-NOT_DONE = (
-    update(task)
-    .where(task.c.id == bindparam("one"))
-    .values(
-        state=bindparam("to"),
-        failures=bindparam("faults"),
-        losses=bindparam("lost"),
-        due=bindparam("until", type_=task.c.due.type),
-        finished=bindparam("ended", type_=task.c.finished.type),
-        message=bindparam("told"),
-        owner="",
-    )
-)
-CHILDREN = (
-    select(edge.c.child, func.count().label("number"))
-    .where(_listed(edge.c.parent, bindparam("ids", type_=Text)))
-    .group_by(edge.c.child)
-)
-LESS_TO_WAIT_FOR = (
-    update(task)
-    .where(task.c.id == bindparam("one"))
-    .values(
-        waits=task.c.waits - bindparam("number"),
-        state=case(
-            (
-                and_(task.c.waits <= bindparam("number"), task.c.state == TaskState.WAITING.value),
-                TaskState.READY.value,
-            ),
-            else_=task.c.state,
-        ),
-    )
-)
-BEREFT = (
-    select(task.c.id, task.c.job_id)
-    .distinct()
-    .join(edge, edge.c.child == task.c.id)
-    .where(_listed(edge.c.parent, bindparam("ids", type_=Text)), task.c.state == TaskState.WAITING.value)
-)
-WAKE = (
-    update(task)
-    .where(task.c.state == TaskState.DELAYED.value, task.c.due <= bindparam("now", type_=task.c.due.type))
-    .values(state=TaskState.READY.value, due=None)
-)
-COUNT = (
-    update(job)
-    .where(job.c.id == bindparam("one"))
-    .values(
-        open=job.c.open - bindparam("ended"),
-        failed=job.c.failed + bindparam("bad"),
-        done=job.c.done + bindparam("good"),
-        bytes=job.c.bytes + bindparam("read"),
-        updated=bindparam("now", type_=job.c.updated.type),
-    )
-)
-STOPPING = select(job.c.id).where(job.c.work == moves.STOPPING)
-STILL_RUNNING = (
-    select(task.c.job_id)
-    .distinct()
-    .where(task.c.job_id.in_(bindparam("ids", expanding=True)), task.c.state == TaskState.RUNNING.value)
-)
-OVER_LIMIT = select(job.c.id, job.c.deadline, job.c.seconds, job.c.bytes, job.c.most_bytes).where(
-    job.c.status == Status.RUNNING.value,
-    job.c.work != moves.STOPPING,
-    job.c.work != "",
-    (job.c.deadline <= bindparam("now", type_=job.c.deadline.type)) | (job.c.bytes > job.c.most_bytes),
-)
 
 
 class Claims:
@@ -180,14 +48,16 @@ class Claims:
         """At most so many tasks of a kind, which are running from now on: jobs by priority and age, tasks by id."""
         now = now or datetime.now(UTC)
         with self._leading() as connection:
-            rows = connection.execute(CLAIMABLE, {"kind": kind, "limit": limit}).all()
+            rows = connection.execute(sql.CLAIMABLE, {"kind": kind, "limit": limit}).all()
             if not rows:
                 return []
-            connection.execute(CLAIM, {"ids": _list([row.id for row in rows]), "me": self.me, "now": now})
+            connection.execute(sql.CLAIM, {"ids": _list([row.id for row in rows]), "me": self.me, "now": now})
             again = [row for row in rows if row.attempt]
             for row in again:  # what an attempt has handed over that did not end well
-                connection.execute(HANDED_OVER, {"job": row.job_id, "ids": [row.id]})
-            jobs = {row.id: row for row in connection.execute(JOBS_OF, {"ids": sorted({row.job_id for row in rows})})}
+                connection.execute(sql.HANDED_OVER, {"job": row.job_id, "ids": [row.id]})
+            jobs = {
+                row.id: row for row in connection.execute(sql.JOBS_OF, {"ids": sorted({row.job_id for row in rows})})
+            }
             self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
         return [
             Order(
@@ -211,7 +81,7 @@ class Claims:
         if not came:
             return 0
         with self._leading() as connection:
-            found = connection.execute(MINE, {"ids": _list(sorted(came)), "me": self.me})
+            found = connection.execute(sql.MINE, {"ids": _list(sorted(came)), "me": self.me})
             rows = [row for row in found if row.attempt == came[row.id].attempt]
             jobs = moves.lock(connection, (row.job_id for row in rows))
             verdicts = []
@@ -228,7 +98,7 @@ class Claims:
         """Make the tasks of orchestrators that are gone ready again. How many."""
         now = now or datetime.now(UTC)
         with self._leading() as connection:
-            rows = connection.execute(RUNNING.where(task.c.owner != self.me)).all()
+            rows = connection.execute(sql.RUNNING.where(task.c.owner != self.me)).all()
             jobs = moves.lock(connection, (row.job_id for row in rows))
             verdicts = [moved(row.id, failures=row.failures, losses=row.losses) for row in rows]
             self._record(connection, jobs, rows, verdicts, {}, now)
@@ -237,17 +107,17 @@ class Claims:
     def held(self) -> dict[tuple[int, int], bool]:
         """The attempts that are ours by (task, attempt), and whether their job is being stopped."""
         with self._ledger.read() as connection:
-            rows = connection.execute(RUNNING.where(task.c.owner == self.me))
+            rows = connection.execute(sql.RUNNING.where(task.c.owner == self.me))
             return {(row.id, row.attempt): bool(row.stopping) for row in rows}
 
     def tend(self, *, now: datetime | None = None) -> None:
         """What time brings: delayed tasks become ready, jobs reach their limits, stopped ones move on."""
         now = now or datetime.now(UTC)
         with self._ledger.read() as connection:
-            stopping = [row.id for row in connection.execute(STOPPING)]
-            over = [row.id for row in connection.execute(OVER_LIMIT, {"now": now})]
+            stopping = [row.id for row in connection.execute(sql.STOPPING)]
+            over = [row.id for row in connection.execute(sql.OVER_LIMIT, {"now": now})]
         with self._leading() as connection:
-            connection.execute(WAKE, {"now": now})
+            connection.execute(sql.WAKE, {"now": now})
             rows = moves.lock(connection, over)
             for row in rows.values():
                 self._limit(connection, row, now)
@@ -284,18 +154,18 @@ class Claims:
         results: dict[str, dict[str, Any]] = defaultdict(dict)
         bare = [one.task for one in done if not came[one.task].result and not came[one.task].message]
         if bare:
-            connection.execute(DONE_BARELY, {"ids": _list(bare), "now": now})
+            connection.execute(sql.DONE_BARELY, {"ids": _list(bare), "now": now})
         if len(bare) < len(done):
             kept = {one.task for one in done}.difference(bare)
             values = [_done_values(came[id], now) for id in sorted(kept)]
-            connection.execute(DONE, values)
+            connection.execute(sql.DONE, values)
         for one in done:
             result = came[one.task].result
             good[job_of[one.task]] += 1
             read[job_of[one.task]] += int(result.get("read_bytes", 0))
             results[job_of[one.task]].update(result.get("outputs") or {})
         if others:
-            connection.execute(NOT_DONE, [_other_values(one, now) for one in others])
+            connection.execute(sql.NOT_DONE, [_other_values(one, now) for one in others])
         for one in others:
             if one.state.is_bad:
                 bad[job_of[one.task]] += 1
@@ -309,7 +179,7 @@ class Claims:
             for id in sorted({*good, *bad})
         ]
         if counts:
-            connection.execute(COUNT, counts)
+            connection.execute(sql.COUNT, counts)
         for id, outputs in results.items():
             if outputs:
                 moves.change(connection, id, now, results={**jobs[id].results, **outputs})
@@ -325,22 +195,22 @@ class Claims:
         moves.log(connection, id, now, told + again, stage=stage, level=level, task_id=verdict.task)
 
     def _free_children(self, connection: Connection, ids: Sequence[int]) -> None:
-        found = connection.execute(CHILDREN, {"ids": _list(ids)}).all() if ids else []
+        found = connection.execute(sql.CHILDREN, {"ids": _list(ids)}).all() if ids else []
         if found:
-            connection.execute(LESS_TO_WAIT_FOR, [{"one": row.child, "number": row.number} for row in found])
+            connection.execute(sql.LESS_TO_WAIT_FOR, [{"one": row.child, "number": row.number} for row in found])
 
     def _fell_with(self, connection: Connection, ids: Sequence[int], now: datetime) -> Counter[str]:
         """Cancel the tasks that waited for some that will never be done, and those that waited for these."""
         fallen = Counter[str]()
         while ids:
-            rows = connection.execute(BEREFT, {"ids": _list(ids)}).all()
+            rows = connection.execute(sql.BEREFT, {"ids": _list(ids)}).all()
             message = "what it waits for has failed"
             values = [
                 {"one": row.id, "to": "cancelled", "faults": 0, "lost": 0, "until": None, "ended": now, "told": message}
                 for row in rows
             ]
             if values:
-                connection.execute(NOT_DONE, values)
+                connection.execute(sql.NOT_DONE, values)
             fallen.update(row.job_id for row in rows)
             ids = [row.id for row in rows]
         return fallen
@@ -358,7 +228,7 @@ class Claims:
     def _move_stopped(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
         if not ids:
             return
-        running = {row.job_id for row in connection.execute(STILL_RUNNING, {"ids": list(ids)})}
+        running = {row.job_id for row in connection.execute(sql.STILL_RUNNING, {"ids": list(ids)})}
         for row in moves.lock(connection, set(ids) - running).values():
             if row.stopping and row.process in self._definitions:
                 machine = self._definitions[row.process].machine

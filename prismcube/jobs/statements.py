@@ -1,0 +1,143 @@
+"""What the orchestrator asks of the ledger's tables and writes to them, as statements that are compiled once."""
+
+from __future__ import annotations
+
+from sqlalchemy import Text, and_, bindparam, case, delete, func, select, update
+
+from prismcube.catalogue.dialects import Condition
+from prismcube.catalogue.job_tables import edge, job, task
+from prismcube.jobs import moves
+from prismcube.jobs.entities import TaskState
+from prismcube.model.machine import Status
+
+CLAIMABLE = (
+    select(
+        task.c.id,
+        task.c.attempt,
+        task.c.job_id,
+        task.c.stage,
+        task.c.name,
+        task.c.payload,
+    )
+    .select_from(job)
+    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, task.c.state == TaskState.READY.value))
+    .where(job.c.work == bindparam("kind"))
+    .order_by(job.c.rank, job.c.created, job.c.id, task.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+class _listed(Condition):
+    """An id is in a list, which is one parameter: a parameter for each id takes longer than the rest of a claim."""
+
+    sqlite = "{0} IN (SELECT value FROM json_each({1}))"
+    postgresql = "{0} IN (SELECT value::bigint FROM json_array_elements_text({1}::json))"
+
+
+BY_IDS = _listed(task.c.id, bindparam("ids", type_=Text))
+CLAIM = (
+    update(task)
+    .where(BY_IDS)
+    .values(
+        state=TaskState.RUNNING.value,
+        attempt=task.c.attempt + 1,
+        owner=bindparam("me"),
+        started=bindparam("now", type_=task.c.started.type),
+        progress=0.0,
+        message="",
+    )
+)
+HANDED_OVER = delete(task).where(task.c.job_id == bindparam("job"), task.c.maker.in_(bindparam("ids", expanding=True)))
+JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
+MINE = select(
+    task.c.id, task.c.job_id, task.c.stage, task.c.attempt, task.c.failures, task.c.losses, task.c.name
+).where(BY_IDS, task.c.state == TaskState.RUNNING.value, task.c.owner == bindparam("me"))
+RUNNING = (
+    select(task.c.id, task.c.job_id, task.c.attempt, task.c.owner, task.c.failures, task.c.losses, job.c.stopping)
+    .join(job, job.c.id == task.c.job_id)
+    .where(task.c.state == TaskState.RUNNING.value)
+)
+ENDED_WELL = {
+    "state": TaskState.DONE.value,
+    "progress": 1.0,
+    "owner": "",
+    "finished": bindparam("now", type_=task.c.finished.type),
+}
+DONE = (
+    update(task)
+    .where(task.c.id == bindparam("one"))
+    .values(
+        message=bindparam("told"),
+        result=bindparam("came", type_=task.c.result.type),
+        bytes=bindparam("read"),
+        **ENDED_WELL,
+    )
+)
+DONE_BARELY = update(task).where(BY_IDS).values(**ENDED_WELL)
+"""Of tasks that have nothing to tell but that they are done."""
+NOT_DONE = (
+    update(task)
+    .where(task.c.id == bindparam("one"))
+    .values(
+        state=bindparam("to"),
+        failures=bindparam("faults"),
+        losses=bindparam("lost"),
+        due=bindparam("until", type_=task.c.due.type),
+        finished=bindparam("ended", type_=task.c.finished.type),
+        message=bindparam("told"),
+        owner="",
+    )
+)
+CHILDREN = (
+    select(edge.c.child, func.count().label("number"))
+    .where(_listed(edge.c.parent, bindparam("ids", type_=Text)))
+    .group_by(edge.c.child)
+)
+LESS_TO_WAIT_FOR = (
+    update(task)
+    .where(task.c.id == bindparam("one"))
+    .values(
+        waits=task.c.waits - bindparam("number"),
+        state=case(
+            (
+                and_(task.c.waits <= bindparam("number"), task.c.state == TaskState.WAITING.value),
+                TaskState.READY.value,
+            ),
+            else_=task.c.state,
+        ),
+    )
+)
+BEREFT = (
+    select(task.c.id, task.c.job_id)
+    .distinct()
+    .join(edge, edge.c.child == task.c.id)
+    .where(_listed(edge.c.parent, bindparam("ids", type_=Text)), task.c.state == TaskState.WAITING.value)
+)
+WAKE = (
+    update(task)
+    .where(task.c.state == TaskState.DELAYED.value, task.c.due <= bindparam("now", type_=task.c.due.type))
+    .values(state=TaskState.READY.value, due=None)
+)
+COUNT = (
+    update(job)
+    .where(job.c.id == bindparam("one"))
+    .values(
+        open=job.c.open - bindparam("ended"),
+        failed=job.c.failed + bindparam("bad"),
+        done=job.c.done + bindparam("good"),
+        bytes=job.c.bytes + bindparam("read"),
+        updated=bindparam("now", type_=job.c.updated.type),
+    )
+)
+STOPPING = select(job.c.id).where(job.c.work == moves.STOPPING)
+STILL_RUNNING = (
+    select(task.c.job_id)
+    .distinct()
+    .where(task.c.job_id.in_(bindparam("ids", expanding=True)), task.c.state == TaskState.RUNNING.value)
+)
+OVER_LIMIT = select(job.c.id, job.c.deadline, job.c.seconds, job.c.bytes, job.c.most_bytes).where(
+    job.c.status == Status.RUNNING.value,
+    job.c.work != moves.STOPPING,
+    job.c.work != "",
+    (job.c.deadline <= bindparam("now", type_=job.c.deadline.type)) | (job.c.bytes > job.c.most_bytes),
+)
