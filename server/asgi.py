@@ -42,6 +42,7 @@ from server.engines import engine_settings, make_kernels
 from server.figures import Gauges, Measured
 from server.host import Host
 from server.jobs.desk import Desk
+from server.jobs.figures import JobFigures
 from server.keyring import Keyring
 from server.matrix_sets import read_matrix_sets
 from server.metrics import Metrics
@@ -115,6 +116,7 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
         database=context.catalogue.engine.pool,
         pages=small,
         page_threads=PAGE_THREADS,
+        others=[JobFigures(context.catalogue)],
     )
     pixels = PixelRoutes(
         context,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import anyio.to_thread
+from prometheus_client.registry import Collector
 from sqlalchemy import Pool, QueuePool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -53,6 +54,7 @@ class Gauges:
         database: Pool | None = None,
         pages: Measured | None = None,
         page_threads: int = 0,
+        others: Sequence[Collector] = (),
     ) -> None:
         self._metrics = metrics
         self._memory = memory
@@ -60,6 +62,7 @@ class Gauges:
         self._pixels = pixels
         self._pages = pages
         self._page_threads = page_threads
+        self._others = others
 
     def routes(self) -> list[Route]:
         route = Route("/metrics", self.metrics)
@@ -77,8 +80,8 @@ class Gauges:
             return refuse(400, f"{next(iter(request.query_params))[:60]}: unknown parameter; this operation knows none")
         self.look()
         body, media_type = await anyio.to_thread.run_sync(
-            self._metrics.measured, request.headers.get("accept", "")
-        )  # reads the files of all workers
+            self._metrics.measured, request.headers.get("accept", ""), *self._others
+        )  # asks the database, and reads the files of all workers
         headers = {"content-type": media_type, "cache-control": "no-store", "vary": "Accept"}
         return Response(body, headers=headers)
 

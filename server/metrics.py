@@ -15,6 +15,7 @@ import threading
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from prismcube.cube.engine import Engine
 from prismcube.errors import BudgetExceeded, Cancelled, PrismcubeError, SourceError, StorageFull, TimeExceeded
@@ -143,11 +144,17 @@ class Metrics:
             counter.inc(total - self._seen.get(name, 0))
             self._seen[name] = total
 
-    def measured(self, accept: str) -> tuple[bytes, str]:
-        """(body, media type) of all workers' figures, in the form that an Accept header asks for."""
-        registry = self._registry
+    def measured(self, accept: str, *others: Collector) -> tuple[bytes, str]:
+        """(body, media type) of all workers' figures, in the form that an Accept header asks for.
+
+        `others` tell what is the same for all workers.
+        """
+        registry = CollectorRegistry()
         if os.environ.get(FOLDER):
-            registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it carries no types
+        else:
+            registry.register(self._registry)
+        for other in others:
+            registry.register(other)
         write, media_type = choose_encoder(accept)
         return write(registry), media_type

@@ -321,6 +321,13 @@ class Ledger:
         with self._session.read() as connection:
             return {row.work: int(row.number) for row in connection.execute(counted)}
 
+    def statuses(self) -> dict[Status, int]:
+        """How many jobs there are in each."""
+        counted = select(job.c.status, func.count().label("number")).group_by(job.c.status)
+        with self._session.read() as connection:
+            found = {Status(row.status): int(row.number) for row in connection.execute(counted)}
+        return {status: found.get(status, 0) for status in Status}
+
     @contextmanager
     def _locked(self, id: str) -> Iterator[tuple[Connection, Any, Definition]]:
         with self._session.write() as connection:
