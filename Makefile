@@ -18,14 +18,14 @@ export NO_MKDOCS_2_WARNING := 1
 PYTHON ?=
 PRISMCUBE_HOME ?= .prismcube
 PORT ?= 5000
-# How large the cubes of "make bench" are: full (3 GB of images, made once) or small.
+# How large the cubes and jobs of "make bench" are: full (3 GB of images, made once) or small.
 SIZE ?= full
 # ARGS="-k settings -x" make test       is handed to pytest (or to the benchmarks).
 ARGS ?=
 # JOBS=0 make test                      runs them in one process; else each file is run whole by one of so many.
 JOBS ?= 2
 
-.PHONY: env demo test check bench docs lock web clean help
+.PHONY: env demo test check bench chaos docs lock web clean help
 
 env: $(STAMP)  ## install everything into .venv (again only when the lock or pyproject.toml changed)
 
@@ -46,6 +46,11 @@ check: $(STAMP)  ## lint, format, types, import contracts, docs
 bench: $(STAMP)  ## measure speed beside the peers (ARGS goes to the benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/prismcube bench cube --size $(SIZE)
+	$(BIN)/prismcube bench jobs --size $(SIZE)
+
+chaos: $(STAMP)  ## kill everything that works on jobs, at all points and on both databases (some time)
+	PRISMCUBE_CHAOS=full $(BIN)/python -m pytest -n 0 tests/integration/consolidation/test_kill_points.py \
+	  tests/integration/jobs/test_killed.py $(ARGS)
 
 docs: $(STAMP)  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -31,39 +31,47 @@ def insert_with_ids(connection: Connection, table: Table, rows: Sequence[Mapping
     else:
         last = connection.scalar(LAST_ID, {"name": table.name}) or 0
         ids = [*range(last + 1, last + 1 + len(rows))]
-    insert_rows(connection, table, [{"id": id, **row} for id, row in zip(ids, rows, strict=True)])
+    if rows:
+        _insert(connection, table, ["id", *rows[0]], [ids, *_columns(connection, table, rows)])
     return ids
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store many new rows, all with the same columns."""
-    if not rows:
-        return
-    names = [*rows[0]]
-    converters = [(name, _converter(connection, table.c[name].type)) for name in names]
+    if rows:
+        _insert(connection, table, [*rows[0]], _columns(connection, table, rows))
+
+
+def _columns(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Values as the driver knows them, column by column: half the time of row by row."""
+    found = []
+    for name in rows[0]:
+        convert = _converter(connection, table.c[name].type)
+        values = [row[name] for row in rows]
+        found.append(values if convert is None else [convert(value) for value in values])
+    return found
+
+
+def _insert(connection: Connection, table: Table, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
     quoted = ", ".join(map(connection.dialect.identifier_preparer.quote, names))
     if connection.dialect.name != POSTGRESQL:  # past SQLAlchemy, which takes 40 µs a row to look at its parameters
         marks = ", ".join("?" * len(names))
-        values = [tuple(convert(row[name]) for name, convert in converters) for row in rows]
+        values = [*zip(*columns, strict=True)]
         connection.exec_driver_sql(f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})", values)  # noqa: S608  # names of ours
         return
     statement = f"COPY {table.name} ({quoted}) FROM STDIN"
     try:
         raw: Any = connection.connection  # psycopg's own, which SQLAlchemy has no types for
         with raw.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row([convert(row[name]) for name, convert in converters])
+            for row in zip(*columns, strict=True):
+                copy.write_row(row)
     except psycopg.Error as error:  # as SQLAlchemy tells those of its own statements
         raise exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
-def _converter(connection: Connection, kind: Any) -> Callable[[Any], Any]:
-    """What makes a value of this column type one that the driver knows."""
-    convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect) or _as_it_is
+def _converter(connection: Connection, kind: Any) -> Callable[[Any], Any] | None:
+    """What makes a value of this column type one that the driver knows; None: it knows it as it is."""
+    convert: Callable[[Any], Any] | None = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if isinstance(kind, Geometry) and connection.dialect.name == POSTGRESQL:  # COPY has no place for a cast from bytes
-        return lambda value: None if value is None else convert(value).hex()
+        return lambda value: None if value is None or convert is None else convert(value).hex()
     return convert
-
-
-def _as_it_is(value: Any) -> Any:
-    return value

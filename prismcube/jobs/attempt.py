@@ -201,14 +201,16 @@ class Attempt:
 
     def _insert(self, connection: Connection, stage: str, tasks: Iterable[NewTask], ids: dict[str, int]) -> None:
         rows, edges = [], []
+        common = moves.new_task(self.job, stage, "", {}) | {"maker": self.task}
         for one in tasks:
             if one.name in ids:
                 raise ValueError(f"two tasks of the stage {stage!r} are called {one.name!r}")
             ids[one.name] = 0  # until it is stored
-            state = TaskState.WAITING if one.after else TaskState.READY
-            values = {"state": state.value, "waits": len(one.after), "bytes": one.bytes, "maker": self.task}
-            rows.append(moves.new_task(self.job, stage, one.name, dict(one.payload), **values))
-            edges += [(parent, one.name) for parent in one.after]
+            row = {**common, "name": one.name, "payload": dict(one.payload), "bytes": one.bytes}
+            if one.after:
+                row["state"], row["waits"] = TaskState.WAITING.value, len(one.after)
+                edges += [(parent, one.name) for parent in one.after]
+            rows.append(row)
         ids.update(zip((row["name"] for row in rows), insert_with_ids(connection, task, rows), strict=True))
         for parent, child in edges:
             if parent not in ids:

@@ -51,27 +51,30 @@ class Claims:
             rows = connection.execute(sql.CLAIMABLE, {"kind": kind, "limit": limit}).all()
             if not rows:
                 return []
-            connection.execute(sql.CLAIM, {"ids": _list([row.id for row in rows]), "me": self.me, "now": now})
-            again = [row for row in rows if row.attempt]
-            for row in again:  # what an attempt has handed over that did not end well
-                connection.execute(sql.HANDED_OVER, {"job": row.job_id, "ids": [row.id]})
-            jobs = {
-                row.id: row for row in connection.execute(sql.JOBS_OF, {"ids": sorted({row.job_id for row in rows})})
-            }
+            connection.execute(sql.CLAIM, {"ids": _list([id for id, *_ in rows]), "me": self.me, "now": now})
+            again: dict[tuple[str, str], list[int]] = defaultdict(list)
+            for id, attempt, job_id, stage, *_ in rows:
+                if attempt:
+                    again[job_id, stage].append(id)
+            for (job_id, stage), some in again.items():  # what attempts have handed over that did not end well
+                connection.execute(sql.HANDED_OVER, {"job": job_id, "stage": stage, "ids": some})
+            ids = sorted({job_id for _, _, job_id, *_ in rows})
+            jobs = {row.id: row for row in connection.execute(sql.JOBS_OF, {"ids": ids})}
+            inputs = {id: row.inputs for id, row in jobs.items()}
             self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
         return [
             Order(
-                task=row.id,
-                attempt=row.attempt + 1,
+                task=id,
+                attempt=attempt + 1,
                 owner=self.me,
-                job=row.job_id,
+                job=job_id,
                 kind=kind,
-                stage=row.stage,
-                name=row.name,
-                payload=row.payload,
-                inputs=jobs[row.job_id].inputs,
+                stage=stage,
+                name=name,
+                payload=payload,
+                inputs=inputs[job_id],
             )
-            for row in rows
+            for id, attempt, job_id, stage, name, payload in rows
         ]
 
     def finish(self, outcomes: Iterable[Outcome], *, now: datetime | None = None) -> int:
@@ -81,7 +84,7 @@ class Claims:
         if not came:
             return 0
         with self._leading() as connection:
-            found = connection.execute(sql.MINE, {"ids": _list(sorted(came)), "me": self.me})
+            found = connection.execute(sql.MINE, {"ids": _list(sorted(came)), "me": self.me}).all()
             rows = [row for row in found if row.attempt == came[row.id].attempt]
             jobs = moves.lock(connection, (row.job_id for row in rows))
             verdicts = []
@@ -159,11 +162,11 @@ class Claims:
             kept = {one.task for one in done}.difference(bare)
             values = [_done_values(came[id], now) for id in sorted(kept)]
             connection.execute(sql.DONE, values)
+        good.update(job_of[one.task] for one in done)
         for one in done:
-            result = came[one.task].result
-            good[job_of[one.task]] += 1
-            read[job_of[one.task]] += int(result.get("read_bytes", 0))
-            results[job_of[one.task]].update(result.get("outputs") or {})
+            if result := came[one.task].result:
+                read[job_of[one.task]] += int(result.get("read_bytes", 0))
+                results[job_of[one.task]].update(result.get("outputs") or {})
         if others:
             connection.execute(sql.NOT_DONE, [_other_values(one, now) for one in others])
         for one in others:
@@ -217,8 +220,9 @@ class Claims:
 
     def _move_on(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
         """Jobs that are locked by this transaction, after their tasks have ended."""
-        self._move_stopped(connection, ids, now)
-        for row in moves.lock(connection, ids).values():
+        rows = moves.lock(connection, ids)
+        self._move_stopped(connection, [id for id, row in rows.items() if row.stopping], now)
+        for row in rows.values():
             if row.open > 0 or row.stopping or not row.work or row.process not in self._definitions:
                 continue
             machine = self._definitions[row.process].machine
@@ -228,7 +232,7 @@ class Claims:
     def _move_stopped(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
         if not ids:
             return
-        running = {row.job_id for row in connection.execute(sql.STILL_RUNNING, {"ids": list(ids)})}
+        running = set(connection.scalars(sql.STILL_RUNNING, {"ids": list(ids)}))
         for row in moves.lock(connection, set(ids) - running).values():
             if row.stopping and row.process in self._definitions:
                 machine = self._definitions[row.process].machine

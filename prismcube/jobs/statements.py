@@ -47,7 +47,12 @@ CLAIM = (
         message="",
     )
 )
-HANDED_OVER = delete(task).where(task.c.job_id == bindparam("job"), task.c.maker.in_(bindparam("ids", expanding=True)))
+HANDED_OVER = delete(task).where(
+    task.c.job_id == bindparam("job"),
+    task.c.stage != bindparam("stage"),
+    task.c.maker.in_(bindparam("ids", expanding=True)),
+)
+"""Of another stage: rows of their own, which may be very many, are told apart by the index alone."""
 JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
 MINE = select(
     task.c.id, task.c.job_id, task.c.stage, task.c.attempt, task.c.failures, task.c.losses, task.c.name
@@ -131,10 +136,12 @@ COUNT = (
 )
 STOPPING = select(job.c.id).where(job.c.work == moves.STOPPING)
 STILL_RUNNING = (
-    select(task.c.job_id)
+    select(job.c.id)
     .distinct()
-    .where(task.c.job_id.in_(bindparam("ids", expanding=True)), task.c.state == TaskState.RUNNING.value)
+    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, task.c.state == TaskState.RUNNING.value))
+    .where(job.c.id.in_(bindparam("ids", expanding=True)))
 )
+"""By the stage as well: of a job with very many tasks its index would be read whole otherwise."""
 OVER_LIMIT = select(job.c.id, job.c.deadline, job.c.seconds, job.c.bytes, job.c.most_bytes).where(
     job.c.status == Status.RUNNING.value,
     job.c.work != moves.STOPPING,
