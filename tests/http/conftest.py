@@ -111,6 +111,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def executing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Another one, which executes jobs too."""
+    home = tmp_path_factory.mktemp("executing")
+    with running(home, _port(), "demo", JOBS__RUN="true", JOBS__PROCESSES="2") as server:
+        yield server
+
+
 def _port() -> int:
     import socket
 
@@ -272,7 +280,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         for name, (scope, groups) in GUARDED_KEYS.items()
     }
     catalogue.close()
-    with running(home, _port(), "serve", "--config", str(path), "--workers", "2") as server:
+    with running(home, _port(), "serve", "--config", str(path), "--workers", "2", JOBS__RUN="true") as server:
         yield Guarded(server.url, server.pid, home, server.output, keys)
 
 

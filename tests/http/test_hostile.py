@@ -349,7 +349,7 @@ def wrong(status: int, headers: dict[str, str], body: bytes) -> str | None:
 
 
 def test_ten_thousand_hostile_requests(tmp_path: Any, start: Callable[..., Any]) -> None:
-    with start(tmp_path / "home", "demo") as server:
+    with start(tmp_path / "home", "demo", JOBS__RUN="true") as server:
         asked = {"coords": "POINT(22.1522 45.2048)", "parameter-name": "ndvi", "datetime": "2020"}
         before = httpx.get(f"{server.url}/collections/s2-romania/position", params=asked, timeout=60).json()
         workers = server.workers()

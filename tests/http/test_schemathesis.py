@@ -334,8 +334,8 @@ def text_of(value: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def target(demo):
-    return Target(demo.url)
+def target(executing):
+    return Target(executing.url)
 
 
 @pytest.fixture(scope="module")

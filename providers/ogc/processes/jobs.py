@@ -6,7 +6,7 @@ DELETE stops what has not ended and can be taken back; what has ended it removes
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -84,7 +84,8 @@ def _after(query: Query) -> tuple[datetime, str] | None:
         created = datetime.fromisoformat(time)
         if created.tzinfo is None:
             raise ValueError
-    except ValueError as error:
+        created = created.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidInput("after", "is not the cursor of a `next` link") from error
     return created, id
 

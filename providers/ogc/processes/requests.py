@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ import orjson
 from prismcube.errors import InvalidInput, UnknownParameter
 from prismcube.jobs.documents import OURS
 from prismcube.model.machine import Level
+from prismcube.model.text import check_text
 from providers.errors import UnsupportedMediaType
 from providers.ogc.answer import JSON, Request
 from providers.ogc.offer import Process
@@ -21,6 +22,8 @@ SUBSCRIBER = ("successUri", "inProgressUri", "failedUri")
 OWN = ("level", "priority", "mostBytes", "seconds")
 QUALIFIED = {"value", "mediaType", "encoding", "schema", "format"}
 """Members of a value that tells its format (schema qualifiedInputValue.yaml); `format` as drafts wrote it."""
+DEEPEST = 100
+"""Levels of a body: writers of JSON give up at some 250, and whoever hands inputs on does at its own depth."""
 LONGEST_URL = 2000
 PRIORITIES = 100
 
@@ -80,7 +83,26 @@ def _object(request: Request) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise InvalidInput("body", "must be a JSON object")
     _known(body, MEMBERS, "")
+    for name, value in body.items():
+        for text in _texts(value, name):
+            check_text(name, text, longest=len(text))  # PostgreSQL takes no NUL, in JSON neither
     return body
+
+
+def _texts(value: Any, place: str) -> Iterator[str]:
+    """All texts within a JSON value, names of members too. Raises InvalidInput for one that is nested too deeply."""
+    rest = [(value, 0)]
+    while rest:
+        one, depth = rest.pop()
+        if depth > DEEPEST:
+            raise InvalidInput(place, f"is nested more than {DEEPEST} levels deep")
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            yield from one
+            rest += [(value, depth + 1) for value in one.values()]
+        elif isinstance(one, list):
+            rest += [(value, depth + 1) for value in one]
 
 
 def _known(found: Mapping[str, Any], names: tuple[str, ...], place: str) -> None:

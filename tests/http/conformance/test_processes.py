@@ -19,6 +19,11 @@ TIFF = "SUkqAAgAAAA="
 
 
 @pytest.fixture(scope="module")
+def demo(executing):
+    return executing
+
+
+@pytest.fixture(scope="module")
 def description(demo):
     return demo.json("/processes/echo")
 
