@@ -13,6 +13,9 @@ from processes.process import Inputs, Process
 
 FORMATS = FormatChecker()
 
+DEEPEST = 100
+"""Levels of an input."""
+
 SHOWN = 100
 """Characters of a wrong value that an error repeats."""
 
@@ -27,6 +30,8 @@ def checked_inputs(process: Process, given: object) -> Inputs:
     for name in given:
         if name not in process.inputs:
             raise UnknownParameter(f"inputs.{str(name)[:SHOWN]}", known=list(process.inputs))
+    for name, value in given.items():
+        _check_depth(name, value)
     found: dict[str, Any] = {}
     for name, one in process.inputs.items():
         if name in given:
@@ -41,6 +46,17 @@ def checked_inputs(process: Process, given: object) -> Inputs:
         if error is not None:
             raise InvalidInput(_place(name, error), _reason(error))
     return found
+
+
+def _check_depth(name: str, value: Any) -> None:
+    """Inputs are pickled and written as JSON on their way to tasks, which neither can do at any depth."""
+    rest = [(value, 1)]
+    while rest:
+        one, depth = rest.pop()
+        if depth > DEEPEST:
+            raise InvalidInput(f"inputs.{name}", f"is nested more than {DEEPEST} levels deep")
+        inner = one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
+        rest += [(below, depth + 1) for below in inner]
 
 
 def _place(name: str, error: ValidationError) -> str:

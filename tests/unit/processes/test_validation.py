@@ -1,0 +1,32 @@
+"""Inputs against the schemas of a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prismcube.errors import InvalidInput
+from processes.echo import PROCESS
+from processes.validation import DEEPEST, checked_inputs
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def test_examples_are_taken_and_defaults_filled_in() -> None:
+    examples = {name: one.example for name, one in PROCESS.inputs.items()}
+    assert checked_inputs(PROCESS, examples) == examples
+    assert checked_inputs(PROCESS, {}) == {"doubleInput": 5, "pause": 0, "fail": "no"}
+
+
+@pytest.mark.parametrize("depth", [DEEPEST, 1_000, 100_000])
+def test_what_is_nested_too_deeply_is_refused(depth: int) -> None:
+    """It would end the processes that tasks are handed to."""
+    with pytest.raises(InvalidInput, match=r"inputs\.complexObjectInput: is nested more than"):
+        checked_inputs(PROCESS, {"complexObjectInput": nested(depth)})
+    assert checked_inputs(PROCESS, {"complexObjectInput": nested(DEEPEST - 1)})
