@@ -10,6 +10,7 @@ from prismcube.errors import PrismcubeError
 from prismcube.jobs.attempt import Attempt
 from prismcube.jobs.claims import Claims
 from prismcube.jobs.entities import End, Job, NewJob, Order, Outcome
+from prismcube.jobs.leader import renew
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import BATCH, RENEW_SECONDS
 from prismcube.model.machine import Status
@@ -21,6 +22,9 @@ LEAST_RATE = {"SQLite": 10_000.0, "PostgreSQL": 2_000.0}
 
 MOST_GROWTH = 200.0
 """MB that handing over 10^6 tasks may take: their names are kept, to be found twice, and nothing else."""
+
+LEASE_SECONDS = 3600.0
+"""Handing over takes longer than an orchestrator may be silent."""
 
 CALLS = 20
 """Of each query that is timed."""
@@ -35,7 +39,6 @@ def rates(url: str, database: str, *, tasks: int, tick: Tick) -> list[Figure]:
     try:
         claims, job, order = _begun(ledger)
         handed = batch(tasks, lambda: _hand_over(ledger, order, tasks))
-        claims.lead({})  # the lease may have ended meanwhile
         claims.finish([_done(order)])
         through = _go_through(claims, tick)
         if (ended := ledger.get(job.id)).status is not Status.SUCCESSFUL or ended.done != tasks + 1:
@@ -58,7 +61,6 @@ def very_many(url: str, database: str, *, tasks: int) -> list[Figure]:
         before = _memory()
         handed = batch(tasks, lambda: _hand_over(ledger, order, tasks))
         grown = _memory() - before
-        claims.lead({})  # the lease may have ended meanwhile
         claims.finish([_done(order)])
         claims.claim(WORK, BATCH)
         looks: dict[str, Callable[[], object]] = {
@@ -100,6 +102,8 @@ def _begun(ledger: Ledger) -> tuple[Claims, Job, Order]:
     claims = Claims(ledger, "bench")
     if not claims.lead({}):
         raise PrismcubeError("another orchestrator leads in this database")
+    with ledger.write() as connection:
+        renew(connection, claims.me, {}, seconds=LEASE_SECONDS)
     job, _ = ledger.submit(NewJob(process=MANY))
     [order] = claims.claim(PREPARE, 1)
     return claims, job, order
