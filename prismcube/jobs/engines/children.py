@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import threading
@@ -57,10 +58,17 @@ class Children:
         self._pool = self._make_pool()
 
     def begin(self, order: Order) -> ProcessFuture[Outcome]:
-        """Execute an order as soon as a process is free; `end` tells what has come of it."""
+        """Execute an order as soon as a process is free; `end` tells what has come of it.
+
+        Raises ValueError for one that can't be sent: the pool's own threads would end of it.
+        """
+        try:
+            packed = pickle.dumps(order)
+        except RecursionError as error:
+            raise ValueError("its payload, or an input of its job, is nested too deeply") from error
         if self._pool is None or not self._pool.active:  # it breaks when its own threads do
             self._pool = self._make_pool()
-        future: ProcessFuture[Outcome] = self._pool.schedule(_work_on, args=[self._runtime, order, self._scratch])
+        future: ProcessFuture[Outcome] = self._pool.schedule(_work_on, args=[self._runtime, packed, self._scratch])
         self.running += 1
         return future
 
@@ -146,8 +154,9 @@ def _make_ready(runtime: Runtime) -> None:
         LOG.warning("a process that executes tasks could not be made ready: %s", error)
 
 
-def _work_on(runtime: Runtime, order: Order, scratch: Path) -> Outcome:
+def _work_on(runtime: Runtime, packed: bytes, scratch: Path) -> Outcome:
     global _made
+    order: Order = pickle.loads(packed)  # noqa: S301  # our parent's
     file = _pid_name(scratch, order.task, order.attempt)
     try:
         file.write_text(str(os.getpid()))

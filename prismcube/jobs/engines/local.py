@@ -12,7 +12,7 @@ from typing import Any
 from pebble import ProcessFuture
 
 from prismcube.jobs.engines.children import Children, Runtime
-from prismcube.jobs.entities import Order, Outcome
+from prismcube.jobs.entities import End, Order, Outcome
 
 AHEAD = 2
 """Tasks that are given out for each process: one that it works on, one that it need not wait for."""
@@ -27,6 +27,7 @@ class LocalEngine:
         self._processes = processes
         self._futures: dict[tuple[int, int], ProcessFuture[Outcome]] = {}
         self._ended: SimpleQueue[tuple[Order, ProcessFuture[Outcome]]] = SimpleQueue()
+        self._refused: list[Outcome] = []
         self._wake: Callable[[], None] = lambda: None
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -37,12 +38,17 @@ class LocalEngine:
         return max(0, AHEAD * self._processes - len(self._futures))
 
     def submit(self, order: Order) -> None:
-        future = self._children.begin(order)
+        try:
+            future = self._children.begin(order)
+        except ValueError as error:
+            self._refused.append(Outcome(task=order.task, attempt=order.attempt, end=End.FAILED, message=str(error)))
+            self._wake()
+            return
         self._futures[order.task, order.attempt] = future
         future.add_done_callback(partial(self._has_ended, order))
 
     def finished(self) -> list[Outcome]:
-        found: list[Outcome] = []
+        found, self._refused = self._refused, []
         while True:
             try:
                 order, future = self._ended.get_nowait()
