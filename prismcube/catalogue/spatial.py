@@ -186,7 +186,7 @@ class _Intersects:
         if area != self._wkb:
             self._area = shapely.from_wkb(area)
             shapely.prepare(self._area)
-            self._wkb = area
+            self._wkb, self._last = area, (b"", 0)  # whatever fails from here on, no answer of the old area is left
         elif geometry == self._last[0]:
             return self._last[1]
         self._last = geometry, int(shapely.intersects(self._area, shapely.from_wkb(geometry)))

@@ -33,7 +33,7 @@ from prismcube.model.globe import polygons
 from prismcube.model.grid import Grid, parse_crs
 from prismcube.model.layout import CustomGrid, Layout, SingleCell
 from prismcube.model.period import parse_instant
-from prismcube.tiff.layout import Header
+from prismcube.tiff.layout import VALIDITY_BAND, Header
 
 MOST_CELLS = 1_000_000
 """Of one instance."""
@@ -306,12 +306,8 @@ def is_active(one: Dataset) -> bool:
     return one.status is DatasetStatus.ACTIVE
 
 
-ALPHA_REASON = "compression, validity in a band of its own"
-"""Of headers of files that GDAL reads for that; the compression's name stands before."""
-
-
 def _has_alpha(header: Header | None) -> bool:
-    return header is not None and header.reason.endswith(ALPHA_REASON)
+    return header is not None and header.reason.endswith(VALIDITY_BAND)
 
 
 def _covers(one: Dataset, grid: Grid) -> bool:

@@ -21,7 +21,7 @@ import shapely
 from prismcube.catalogue import Catalogue, FileEntry, Holding
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
-from prismcube.consolidation.planning import ALPHA_REASON, Target
+from prismcube.consolidation.planning import Target
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.valid import footprint_of
@@ -34,7 +34,6 @@ from prismcube.storage import store
 from prismcube.storage.buckets import Missing
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.current import current_header, current_headers
-from prismcube.tiff.layout import Header
 
 BATCH = 50
 """Files a transaction."""
@@ -132,7 +131,7 @@ class Publisher:
         for one, header in zip(file.dates, found, strict=True):
             record = records[one.record]
             holdings.append(Holding(record=record, datasets=(self._dataset(file, one, record, copied),)))
-            headers[one.subdir] = _header(header, alpha=file.slab.alpha)
+            headers[one.subdir] = header
         return FileEntry(
             container=Container(
                 uri=uri,
@@ -164,14 +163,6 @@ class Publisher:
             footprint=footprint,
             status=DatasetStatus.INACTIVE,
         )
-
-
-def _header(header: Header, *, alpha: bool) -> Header:
-    """Where its blocks lie; files whose validity is in a band of its own are read by GDAL."""
-    if not alpha:
-        return header
-    codec = header.layout.levels[0].codec.upper() if header.layout else header.reason.partition(" ")[0]
-    return replace(header, layout=None, reason=f"{codec} {ALPHA_REASON}")
 
 
 def publish(catalogue: Catalogue, old: Sequence[int], *, job: str) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import batched, groupby
+from itertools import batched, chain, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,10 +32,14 @@ from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import own_etag
 from prismcube.model.grid import Grid
 from prismcube.storage.uri import is_remote
-from prismcube.tiff.layout import Window
+from prismcube.tiff.layout import Level, Window
 
 MOST = 64
 """Slices of a stack."""
+
+STACK_BYTES = 16 * 2**20
+"""Of the blocks of a stack, decoded, unless one slice has more: a remote stack is asked for at once, whatever else is
+under way (`storage.ranges`)."""
 
 SHARED = 8
 """Slices of a unit, at least, for another thread to be given some."""
@@ -63,6 +67,8 @@ class Visit(NamedTuple):
     """Of the level."""
     block_bytes: int
     """Of a block of the level, decoded."""
+    blocks: int
+    """That the window touches, all bands together."""
 
 
 def alike(plan: CubePlan, index: int) -> tuple[Visit, ...] | None:
@@ -88,7 +94,24 @@ def _visit(step: ReadStep, grid: Grid) -> Visit | None:
     window = Window(row, col, grid.height, grid.width)
     bands = tuple([(band.target, band.band) for band in step.bands])
     nodata = str(step.format.nodata)
-    return Visit(step.uri, step.etag, window, step.level, bands, nodata, level.description, level.block_bytes)
+    return Visit(
+        step.uri,
+        step.etag,
+        window,
+        step.level,
+        bands,
+        nodata,
+        level.description,
+        level.block_bytes,
+        _blocks(level, window, len(bands)),
+    )
+
+
+def _blocks(level: Level, window: Window, bands: int) -> int:
+    """How many blocks a window touches, at most: bands may share theirs."""
+    rows = (window.row + window.height - 1) // level.block_height - window.row // level.block_height + 1
+    cols = (window.col + window.width - 1) // level.block_width - window.col // level.block_width + 1
+    return rows * cols * bands
 
 
 class StackUnit:
@@ -186,24 +209,32 @@ class StackWork:
         """The slices, once all units have run."""
         failed = [unit for unit in self.units if unit.has_failed]
         seen = np.logical_or.reduce([one.any(axis=(1, 2)) for one in self._valid]).tolist()
-        for number, (index, steps) in enumerate(zip(self._indices, self._steps, strict=True)):
-            if any(unit.covers(number) for unit in failed):
-                yield from self._alone(index)
-                continue
-            self._means.observer.files_read(len(steps), sum(step.read_bytes for step in steps))
-            status = SliceStatus.OK if seen[number] else SliceStatus.EMPTY
-            data, valid = (tuple(one[number] for one in ones) for ones in (self._data, self._valid))
-            yield Slice(index, data, valid, status, "")
-
-    def _alone(self, index: int) -> Iterator[Slice]:
-        work = self._means.alone((self._plan, index))
-        work.start()
+        # All at once: where a host is silent, all wait for it together, and not one after the other.
+        alone = {
+            number: self._means.alone((self._plan, index))
+            for number, index in enumerate(self._indices)
+            if any(unit.covers(number) for unit in failed)
+        }
         try:
-            for unit in work.units:
-                unit.run()
+            for number, (index, steps) in enumerate(zip(self._indices, self._steps, strict=True)):
+                if number in alone:
+                    yield from _made(alone[number])
+                    continue
+                self._means.observer.files_read(len(steps), sum(step.read_bytes for step in steps))
+                status = SliceStatus.OK if seen[number] else SliceStatus.EMPTY
+                data, valid = (tuple(one[number] for one in ones) for ones in (self._data, self._valid))
+                yield Slice(index, data, valid, status, "")
         finally:
-            work.cancel()
-        yield from work.slices()
+            for work in alone.values():
+                work.cancel()
+
+
+def _made(work: SliceWork) -> Iterator[Slice]:
+    """What becomes of a work that nobody else has begun."""
+    work.start()
+    for unit in work.units:
+        unit.run()
+    yield from work.slices()
 
 
 Work = SliceWork | StackWork
@@ -232,12 +263,19 @@ class Means:
 def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
     """The works that make slices, in the order of these; each begins when it is taken."""
     for _, stacked in groupby(((plan, index, alike(plan, index)) for plan, index in jobs), _key):
-        for some in batched(stacked, MOST):
+        first = next(stacked)
+        for some in batched(chain([first], stacked), _most(first[2])):
             plan, _, visits = some[0]
             if len(some) == 1 or visits is None:
                 yield from (means.alone((plan, index)) for plan, index, _ in some)
             else:
                 yield StackWork(means, plan, [index for _, index, _ in some], visits)
+
+
+def _most(visits: tuple[Visit, ...] | None) -> int:
+    """How many slices may be in one stack."""
+    size = sum(visit.blocks * visit.block_bytes for visit in visits or ())
+    return min(MOST, max(1, STACK_BYTES // size)) if size else MOST
 
 
 def _key(one: tuple[CubePlan, int, tuple[Visit, ...] | None]) -> tuple[int, tuple[Visit, ...] | None]:

@@ -23,6 +23,9 @@ CODECS: tuple[str, ...] = get_args(Codec)
 
 Offsets = npt.NDArray[np.uint64]
 
+VALIDITY_BAND = "compression, validity in a band of its own"
+"""Why GDAL must read a file whose last band tells which pixels are valid; the name of its compression stands before."""
+
 
 class NotUnderstood(Exception):
     """A file that is no TIFF, or one of a kind that must be read by GDAL; the message says which, in a few words."""

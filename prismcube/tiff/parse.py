@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from prismcube.tiff.layout import Codec, Layout, Level, NotUnderstood, Offsets, check_level
+from prismcube.tiff.layout import VALIDITY_BAND, Codec, Layout, Level, NotUnderstood, Offsets, check_level
 from prismcube.tiff.tags import Directory, Read, Tiff
 
 MOST_LEVELS = 31
@@ -67,13 +67,15 @@ def read_layouts(read: Read, *, size: int) -> list[Layout | NotUnderstood]:
 
 
 def _layout(file: Tiff, image: Directory, overviews: list[Directory]) -> Layout:
+    metadata = image.text(42112)
+    if _tells_validity(metadata):
+        raise NotUnderstood(f"{_compression(file, image)} {VALIDITY_BAND}")
     levels = [_level(file, image)]
     for one in overviews[: MOST_LEVELS - 1]:
         if one.number(277, 1) == levels[0].bands:  # GDAL ignores others
             levels.append(_level(file, one))
             if levels[-1].dtype != levels[0].dtype:
                 raise NotUnderstood(f"an overview is of {levels[-1].dtype}")
-    metadata = image.text(42112)
     return Layout(
         levels=_descending(levels),
         nodata=_nodata(image.text(42113), levels[0].dtype),
@@ -265,6 +267,20 @@ def _item(metadata: str, role: str, default: float) -> float:
         if f'role="{role}"' in attributes and 'sample="0"' in attributes:
             return _float(text, role)
     return default
+
+
+def _tells_validity(metadata: str) -> bool:
+    """True for a file whose last band is no data: `prismcube.raster.alpha` writes and reads such."""
+    items = _ITEM.findall(metadata)
+    return any('name="VALIDITY"' in attributes and text == "ALPHA" for attributes, text in items)
+
+
+def _compression(file: Tiff, image: Directory) -> str:
+    """The name of an image's compression, also of one that is not read here."""
+    try:
+        return _level(file, image).codec.upper()
+    except NotUnderstood as error:
+        return str(error).partition(" ")[0]
 
 
 def _float(text: str, what: str) -> float:

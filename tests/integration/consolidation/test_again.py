@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from ingester.validation import header_of
 from prismcube.errors import Conflict, SourceError
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.grid import Grid
@@ -233,3 +234,21 @@ def test_readers_see_all_of_the_old_or_all_of_the_new(three):
     if problems:
         raise problems[0]
     assert seen
+
+
+def test_validity_in_a_band_is_seen_in_the_file_itself(sqlite_bench, pixels, same_cubes):
+    """By whoever meets it anew: the indexer, another catalogue, a copy of the file."""
+    bench = sqlite_bench
+    bench.variable(dtype="uint8", nodata=None)
+    bench.add(pixels(100, 250, dtype="uint8", seed=7), nodata=None)
+    around = Grid("EPSG:32633", Affine(10, 0, 499_800, 0, -10, 5_000_200), 320, 150)
+    before = bench.cube(around)
+    bench.consolidate(instances=["v/i"], layout=bench.layout()).run()
+    reasons = set()
+    for one in bench.datasets():
+        again = header_of(one)
+        assert again.reason == bench.catalogue.headers.of([one])[one.uri, one.subdir].reason
+        reasons.add(again.reason)
+        bench.catalogue.headers.put(one.container_id, {one.subdir: again})
+    assert "ZSTD compression, validity in a band of its own" in reasons
+    same_cubes(before, bench.cube(around))

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from prismcube.cube import stacks
 from prismcube.cube.engine import Engine, EngineSettings
 from prismcube.cube.plan import CubePlan
-from prismcube.cube.stacks import StackWork
+from prismcube.cube.slices import SliceWork
+from prismcube.cube.stacks import Means, StackUnit, StackWork
 from prismcube.errors import Cancelled
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.formats import DataFormat
@@ -236,6 +237,42 @@ def test_more_dates_than_a_stack_has(tmp_path: Path, path: Path, seen: Stacks, m
     check(slices, path, grid, U16)
     assert seen.slices == DATES
     assert engine.windows.traffic.requests == 3
+
+
+def test_a_stack_has_so_many_bytes_of_blocks(
+    tmp_path: Path, path: Path, seen: Stacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window at the corner of four blocks."""
+    monkeypatch.setattr(stacks, "STACK_BYTES", 3 * 4 * BLOCK * BLOCK * 2)
+    scenes = scenes_of(tmp_path, path, DATES)
+    grid = scenes.datasets[0].grid.shifted(BLOCK - 1, BLOCK - 1, height=2, width=2)
+    made: list[int] = []
+    begin = StackWork.__init__
+
+    def told(self: StackWork, means: Any, plan: CubePlan, indices: Any, visits: Any) -> None:
+        made.append(len(indices))
+        begin(self, means, plan, indices, visits)
+
+    monkeypatch.setattr(StackWork, "__init__", told)
+    slices, _ = run(scenes.plan({"v": U16}, grid=grid))
+    check(slices, path, grid, U16)
+    assert made == [3] * 6 + [2]
+
+
+def test_slices_of_a_stack_that_failed_wait_together(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a host that is silent, say: one after the other, each would wait for as long as the stack did."""
+    events: list[str] = []
+    alone, start = Means.alone, SliceWork.start
+    monkeypatch.setattr(StackUnit, "run", lambda self: setattr(self, "has_failed", True))
+    monkeypatch.setattr(Means, "alone", lambda self, job: (events.append("asked"), alone(self, job))[1])
+    monkeypatch.setattr(SliceWork, "start", lambda self: (events.append("begun"), start(self))[1])
+    scenes = scenes_of(tmp_path, path, DATES)
+    grid = scenes.datasets[0].grid.shifted(5, 5, height=1, width=1)
+    slices, _ = run(scenes.plan({"v": U16}, grid=grid))
+    check(slices, path, grid, U16)
+    assert events == ["asked"] * DATES + ["begun"] * DATES
 
 
 def test_counts_are_those_of_single_slices(
