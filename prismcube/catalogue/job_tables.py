@@ -90,6 +90,7 @@ task = Table(
         name="state",
     ),
     Index("ix_task_job", "job_id", "stage", "state", "id"),
+    Index("ix_task_page", "job_id", "id"),
     Index("ix_task_running", "id", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")),
     Index("ix_task_due", "due", sqlite_where=text("state = 'delayed'"), postgresql_where=text("state = 'delayed'")),
     sqlite_autoincrement=True,

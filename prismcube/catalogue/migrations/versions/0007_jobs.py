@@ -84,6 +84,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_task_job", "task", ["job_id", "stage", "state", "id"])
+    op.create_index("ix_task_page", "task", ["job_id", "id"])
     running, delayed = sa.text("state = 'running'"), sa.text("state = 'delayed'")
     op.create_index("ix_task_running", "task", ["id"], sqlite_where=running, postgresql_where=running)
     op.create_index("ix_task_due", "task", ["due"], sqlite_where=delayed, postgresql_where=delayed)
