@@ -38,6 +38,7 @@ from prismcube.jobs import moves
 from prismcube.jobs.definitions import Definition, Definitions
 from prismcube.jobs.entities import Job, LogLine, NewJob, Task, TaskState
 from prismcube.jobs.rows import job_of, line_of, task_of
+from prismcube.jobs.statements import IS_RUNNING
 from prismcube.model.machine import Event, Status
 from prismcube.model.work import LogLevel
 
@@ -230,7 +231,7 @@ class Ledger:
     def running(self, id: str) -> float:
         """What the running tasks of a job's stage have done, in tasks."""
         shares = select(func.coalesce(func.sum(task.c.progress), 0.0)).where(
-            task.c.job_id == id, task.c.stage == job.c.stage, job.c.id == id, task.c.state == TaskState.RUNNING.value
+            task.c.job_id == id, task.c.stage == job.c.stage, job.c.id == id, IS_RUNNING
         )
         with self._session.read() as connection:
             return float(connection.scalar(shares) or 0.0)

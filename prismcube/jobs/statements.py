@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Text, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Text, and_, bindparam, case, delete, func, literal_column, select, update
 
 from prismcube.catalogue.dialects import Condition
 from prismcube.catalogue.job_tables import edge, job, task
 from prismcube.jobs import moves
 from prismcube.jobs.entities import TaskState
 from prismcube.model.machine import Status
+
+IS_READY, IS_RUNNING, IS_DELAYED = (
+    task.c.state == literal_column(f"'{state.value}'")
+    for state in (TaskState.READY, TaskState.RUNNING, TaskState.DELAYED)
+)
+"""In words, not as parameters: so that SQLite looks into the index of that state."""
 
 CLAIMABLE = (
     select(
@@ -20,7 +26,7 @@ CLAIMABLE = (
         task.c.payload,
     )
     .select_from(job)
-    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, task.c.state == TaskState.READY.value))
+    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, IS_READY))
     .where(job.c.work == bindparam("kind"))
     .order_by(job.c.rank, job.c.created, job.c.id, task.c.id)
     .limit(bindparam("limit"))
@@ -60,7 +66,7 @@ MINE = select(
 RUNNING = (
     select(task.c.id, task.c.job_id, task.c.attempt, task.c.owner, task.c.failures, task.c.losses, job.c.stopping)
     .join(job, job.c.id == task.c.job_id)
-    .where(task.c.state == TaskState.RUNNING.value)
+    .where(IS_RUNNING)
 )
 ENDED_WELL = {
     "state": TaskState.DONE.value,
@@ -120,7 +126,7 @@ BEREFT = (
 )
 WAKE = (
     update(task)
-    .where(task.c.state == TaskState.DELAYED.value, task.c.due <= bindparam("now", type_=task.c.due.type))
+    .where(IS_DELAYED, task.c.due <= bindparam("now", type_=task.c.due.type))
     .values(state=TaskState.READY.value, due=None)
 )
 COUNT = (
@@ -138,7 +144,7 @@ STOPPING = select(job.c.id).where(job.c.work == moves.STOPPING)
 STILL_RUNNING = (
     select(job.c.id)
     .distinct()
-    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, task.c.state == TaskState.RUNNING.value))
+    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, IS_RUNNING))
     .where(job.c.id.in_(bindparam("ids", expanding=True)))
 )
 """By the stage as well: of a job with very many tasks its index would be read whole otherwise."""

@@ -83,11 +83,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_task"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_task_job", "task", ["job_id", "stage", "state", "id"])
     op.create_index("ix_task_page", "task", ["job_id", "id"])
-    running, delayed = sa.text("state = 'running'"), sa.text("state = 'delayed'")
-    op.create_index("ix_task_running", "task", ["id"], sqlite_where=running, postgresql_where=running)
-    op.create_index("ix_task_due", "task", ["due"], sqlite_where=delayed, postgresql_where=delayed)
+    for name, state, columns in (
+        ("ix_task_ready", "ready", ["job_id", "stage", "id"]),
+        ("ix_task_running", "running", ["id"]),
+        ("ix_task_due", "delayed", ["due"]),
+    ):
+        where = sa.text(f"state = '{state}'")
+        op.create_index(name, "task", columns, sqlite_where=where, postgresql_where=where)
     op.create_table(
         "edge",
         _column("parent", ID, autoincrement=False),
