@@ -28,8 +28,10 @@ LAYOUT = {
         "cell_height": 256,
     },
     "max_records": 200,
+    "block_width": 64,
+    "block_height": 64,
 }
-"""On the pixels of the images, so that every value stays what it is."""
+"""On the pixels of the images, so that every value stays what it is; blocks as small as these images ask for."""
 
 KEY = "demo-series"
 """Of the job: a second start of the demo finds that of the first."""
@@ -58,6 +60,8 @@ class Series:
 def show(url: str, console: Console) -> None:
     """Ask, consolidate, ask again, and tell. Raises httpx.HTTPError."""
     with httpx.Client(base_url=url, timeout=TIMEOUT) as client:
+        while client.get("/readyz").status_code != httpx.codes.OK:  # until then GDAL reads, and times would tell of it
+            time.sleep(LOOK_SECONDS)
         stored = client.get(f"/catalogue/layouts?name={LAYOUT['name']}").raise_for_status().json()
         if not stored["entities"]:
             client.post("/catalogue/layouts", json=LAYOUT).raise_for_status()
