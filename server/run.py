@@ -124,8 +124,8 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         if self._role is not Role.SERVER or not self._settings.jobs.run:
             return Arbiter(self)
         settings = self._settings
-        command = [sys.executable, "-m", "server.cli", "worker", "--with-parent", "--config", str(settings.path)]
-        return JobsArbiter(self, [*command, "--home", str(settings.home)])
+        command = [sys.executable, "-m", "server.cli", "worker", "--config", str(settings.path)]
+        return JobsArbiter(self, [*command, "--home", str(settings.home), "--with-parent", str(os.getpid())])
 
     def load(self) -> Any:
         # In the worker: they import GDAL, pygeoapi and the rest.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -145,3 +147,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker carries no 
             log.propagate = True
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
+
+    async def callback_notify(self) -> None:
+        """Called about once a second. A master that was killed can't tell its workers to end, and nobody else would."""
+        if os.getppid() != self.ppid:
+            os.kill(os.getpid(), signal.SIGTERM)
+        await super().callback_notify()

@@ -14,7 +14,7 @@ def worker(
     config: ConfigOption = None,
     home: HomeOption = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that execute tasks on this machine.")] = None,
-    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    with_parent: Annotated[int | None, typer.Option(hidden=True, help="End with the process of this id.")] = None,
 ) -> None:
     """Execute jobs until Ctrl-C, on this machine or on a cluster: what `serve` starts by itself, alone.
 
@@ -26,8 +26,8 @@ def worker(
     from server.jobs.run import run_jobs  # brings GDAL
 
     settings = settings_for(config, home=home, job_processes=processes)
-    if not with_parent:
+    if with_parent is None:
         migrate(settings.catalogue_url)
     console = Console(highlight=False)
     told = "executing jobs (Ctrl-C stops)"
-    run_jobs(settings, with_parent=with_parent, ready=lambda: None if with_parent else console.print(told))
+    run_jobs(settings, with_parent=with_parent, ready=lambda: console.print(told) if with_parent is None else None)

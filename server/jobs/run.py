@@ -40,8 +40,8 @@ LOOK_SECONDS = 0.5
 """Between two looks whether the parent is still there."""
 
 
-def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[], None] = lambda: None) -> None:
-    """Execute jobs until a TERM or INT; `with_parent`, also until the process that started this one ends."""
+def run_jobs(settings: Settings, *, with_parent: int | None = None, ready: Callable[[], None] = lambda: None) -> None:
+    """Execute jobs until a TERM or INT; also until the process `with_parent`, which started this one, has ended."""
     logs.configure(settings.log)
     catalogue = Catalogue(settings.catalogue_url, idle_seconds=LEASE_SECONDS)
     ledger = open_ledger(settings, catalogue)
@@ -58,8 +58,8 @@ def run_jobs(settings: Settings, *, with_parent: bool = False, ready: Callable[[
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: orchestrator.stop())
-    if with_parent:
-        threading.Thread(target=_stop_with, args=[os.getppid(), orchestrator], daemon=True).start()
+    if with_parent is not None:
+        threading.Thread(target=_stop_with, args=[with_parent, orchestrator], daemon=True).start()
     ready()
     if pool is not None:
         pool.start()
