@@ -87,7 +87,7 @@ def test_secrets_of_a_request_are_not_told(told):
 
 
 def figures(server):
-    """Every figure by name and labels; a worker counts an answer when it has gone, and another one is asked for them."""
+    """Every figure by name and labels; a worker counts an answer when it has gone, another may be asked for them."""
     time.sleep(0.5)
     text = server.ok("/metrics").text
     return {
