@@ -83,10 +83,12 @@ class Claims:
         came = {outcome.task: outcome for outcome in outcomes}
         if not came:
             return 0
+        ids = _list(sorted(came))
         with self._leading() as connection:
-            found = connection.execute(sql.MINE, {"ids": _list(sorted(came)), "me": self.me}).all()
+            # Only when nobody else changes these jobs any more: a person may just now take a task away (forced retry).
+            jobs = moves.lock(connection, connection.scalars(sql.JOBS_BY_TASKS, {"ids": ids}))
+            found = connection.execute(sql.MINE, {"ids": ids, "me": self.me})
             rows = [row for row in found if row.attempt == came[row.id].attempt]
-            jobs = moves.lock(connection, (row.job_id for row in rows))
             verdicts = []
             for row in rows:
                 definition = self._definitions.get(jobs[row.job_id].process)
@@ -101,8 +103,9 @@ class Claims:
         """Make the tasks of orchestrators that are gone ready again. How many."""
         now = now or datetime.now(UTC)
         with self._leading() as connection:
-            rows = connection.execute(sql.RUNNING.where(task.c.owner != self.me)).all()
-            jobs = moves.lock(connection, (row.job_id for row in rows))
+            others = sql.RUNNING.where(task.c.owner != self.me)
+            jobs = moves.lock(connection, [row.job_id for row in connection.execute(others)])
+            rows = connection.execute(others).all()  # as they are when nobody else changes their jobs any more
             verdicts = [moved(row.id, failures=row.failures, losses=row.losses) for row in rows]
             self._record(connection, jobs, rows, verdicts, {}, now)
             return len(rows)

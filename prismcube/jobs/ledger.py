@@ -292,11 +292,11 @@ class Ledger:
     def delete(self, id: str) -> Job:
         """Remove a job that has ended, with its tasks and its log; the job as it was.
 
-        Raises NotFound, Conflict while something of it may still run.
+        Raises NotFound, Conflict while something of it may still run, or is to be taken back.
         """
-        with self._locked(id) as (connection, row, _):
-            if not _has_ended(row):
-                raise Conflict("job", id, "has not ended; cancel it first")
+        with self._locked(id) as (connection, row, definition):
+            if not Status(row.status).is_final or row.work or definition.machine.after(row.stage, Event.CANCEL):
+                raise Conflict("job", id, "has not ended; cancel it first, so that what it has begun is taken back")
             connection.execute(delete(job).where(job.c.id == id))
             return job_of(row)
 
@@ -341,10 +341,6 @@ class Ledger:
         if process not in self.definitions:
             raise NotFound("process", process)
         return self.definitions[process]
-
-
-def _has_ended(row: Any) -> bool:
-    return Status(row.status).is_final and not row.work
 
 
 def _one(connection: Connection, id: str) -> Job:

@@ -62,6 +62,7 @@ HANDED_OVER = delete(task).where(
 )
 """Of another stage: rows of their own, which may be very many, are told apart by the index alone."""
 JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
+JOBS_BY_TASKS = select(task.c.job_id).distinct().where(BY_IDS)
 MINE = select(
     task.c.id, task.c.job_id, task.c.stage, task.c.attempt, task.c.failures, task.c.losses, task.c.name
 ).where(BY_IDS, task.c.state == TaskState.RUNNING.value, task.c.owner == bindparam("me"))

@@ -86,13 +86,26 @@ def test_secrets_of_a_request_are_not_told(told):
     assert "TopSecret" not in told.output.read_text()
 
 
-def figures(server):
-    """Every figure by name and labels; a worker counts an answer when it has gone, another may be asked for them."""
-    time.sleep(0.5)
-    text = server.ok("/metrics").text
-    return {
-        name: float(value) for name, _, value in (one.rpartition(" ") for one in text.splitlines() if one[0] != "#")
-    }
+def figures(server, *, since=None, requests=0):
+    """Every figure by name and labels.
+
+    With `since`, once so many requests have been counted since then: a worker counts an answer when it has gone, and
+    another may be asked for the figures before.
+    """
+    deadline = time.monotonic() + 60
+    while True:
+        text = server.ok("/metrics").text
+        lines = [one.rpartition(" ") for one in text.splitlines() if one[0] != "#"]
+        found = {name: float(value) for name, _, value in lines}
+        if since is None or answered(found) - answered(since) >= requests:
+            return found
+        assert time.monotonic() < deadline, f"{answered(found) - answered(since):g} requests of {requests} are counted"
+
+
+def answered(found):
+    """Requests that were counted, but for those for figures."""
+    names = (name for name in found if name.startswith("prismcube_requests_total") and "/metrics" not in name)
+    return sum(found[name] for name in names)
 
 
 def test_figures_count_requests_by_route(told):
@@ -102,7 +115,7 @@ def test_figures_count_requests_by_route(told):
     told.get("/collections/none")
     told.get("/no/such/place/1")
     told.get("/no/such/place/2")
-    after = figures(told)
+    after = figures(told, since=before, requests=5)
     requests = 'prismcube_requests_total{{method="GET",route="{}",status="{}"}}'.format
     added = {name: after[name] - before.get(name, 0) for name in after}
     assert added[requests("/collections/<name>", 200)] == 2
@@ -116,7 +129,7 @@ def test_figures_count_the_work(told):
     answer = told.ok("/collections/s2-romania/coverage", datetime="2016-03-18", properties="B4")
     refused = told.get("/collections/s2-romania/coverage", width=30000, properties="B4")
     assert refused.status_code == 413
-    after = figures(told)
+    after = figures(told, since=before, requests=2)
     added = {name: after[name] - before.get(name, 0) for name in after}
     assert added['prismcube_slices_total{status="ok"}'] == 1
     assert added["prismcube_files_read_total"] == 1
@@ -141,10 +154,11 @@ def test_workers_map_figures_that_lie_in_memory(demo):
 def test_figures_of_all_workers_are_added_up(demo):
     """Two workers; each request may reach the other."""
     name = 'prismcube_requests_total{method="GET",route="/conformance",status="200"}'
-    before = figures(demo).get(name, 0)
+    before = figures(demo)
     for _ in range(12):
         demo.ok("/conformance")  # each over a connection of its own
-    assert {figures(demo)[name] for _ in range(6)} == {before + 12}
+    figures(demo, since=before, requests=12)
+    assert {figures(demo)[name] for _ in range(6)} == {before.get(name, 0) + 12}
 
 
 @pytest.mark.parametrize(

@@ -298,17 +298,17 @@ class DaskEngine:
             return _ended(order, End.DISTURBED, "dask's scheduler is gone")
         resource = self._resources.get(order.kind)
         key = _key(order)
-        future = self._futures[key] = client.submit(
-            carry_out,
-            order,
-            runtime=self._runtime,
-            url=self._url,
-            key=key,
-            resources={resource: 1} if resource else None,
-            retries=0,
-            pure=False,
-        )
         try:
+            future = self._futures[key] = client.submit(
+                carry_out,
+                order,
+                runtime=self._runtime,
+                url=self._url,
+                key=key,
+                resources={resource: 1} if resource else None,
+                retries=0,
+                pure=False,
+            )
             came: Outcome = await future
             return came
         except FutureCancelledError as error:
@@ -317,12 +317,12 @@ class DaskEngine:
             worker = error.last_worker
             end = End.DISTURBED if worker.name in self._leaving else End.LOST
             return _ended(order, end, f"its worker {worker.name} ({worker.address}) is gone")
-        except Exception as error:  # the worker has other code than we, or the like
+        except Exception as error:  # the worker has other code than we, the order can't be sent, or the like
             LOG.warning("attempt %d of task %d was lost", order.attempt, order.task, exc_info=error)
             return _ended(order, End.LOST, f"{type(error).__name__}: {error}")
         finally:
-            del self._futures[key]
-            future.release()
+            if (sent := self._futures.pop(key, None)) is not None:
+                sent.release()
 
     async def _drop(self, order: Order) -> None:
         """Take an attempt out of dask that no worker has; one that has it ends it itself."""

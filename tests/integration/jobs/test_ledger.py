@@ -395,6 +395,10 @@ def test_delete_and_prune(driver: Driver) -> None:
     first, second = driver.claim("one", 2)
     driver.end(first)
     driver.end(second, End.FAILED, message="no")
+    with pytest.raises(Conflict, match="cancel it first"):  # what it has begun is still to be taken back
+        driver.ledger.delete(two.id)
+    driver.ledger.cancel(two.id)
+    driver.claims.tend()
     driver.ledger.delete(two.id)
     with pytest.raises(NotFound):
         driver.ledger.get(two.id)
