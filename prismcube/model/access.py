@@ -76,7 +76,9 @@ class Access:
 
     @property
     def writes_everything(self) -> bool:
-        return self.is_admin or (Scope.WRITE in self.scopes and all(self._among(rule.write) for rule in self.rules))
+        """True when there is no collection that he may not change: none that he may not read either."""
+        may_all = self.reads_everything and all(self._among(rule.write) for rule in self.rules)
+        return self.is_admin or (Scope.WRITE in self.scopes and may_all)
 
     def may_read(self, name: str) -> bool:
         """True when he may know of the collection."""
