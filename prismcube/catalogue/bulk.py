@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -73,5 +74,11 @@ def _converter(connection: Connection, kind: Any) -> Callable[[Any], Any] | None
     """What makes a value of this column type one that the driver knows; None: it knows it as it is."""
     convert: Callable[[Any], Any] | None = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if isinstance(kind, Geometry) and connection.dialect.name == POSTGRESQL:  # COPY has no place for a cast from bytes
-        return lambda value: None if value is None or convert is None else convert(value).hex()
+        return partial(_hexadecimal, convert)
     return convert
+
+
+def _hexadecimal(convert: Callable[[Any], Any] | None, value: Any) -> str | None:
+    if convert is None:
+        raise TypeError("a geometry has no form that the driver knows")
+    return None if value is None else str(convert(value).hex())

@@ -170,7 +170,7 @@ class Ledger:
             row = connection.execute(found).one_or_none()
         if row is None:
             return None
-        if (row.process, row.inputs) != (wanted.process, json.loads(json.dumps(dict(wanted.inputs)))):
+        if _asked(row) != _asked_by(wanted):
             raise Conflict("idempotency key", wanted.key, f"was used for another request, of job {row.id}")
         return job_of(row)
 
@@ -300,17 +300,15 @@ class Ledger:
             connection.execute(delete(job).where(job.c.id == id))
             return job_of(row)
 
-    def prune(self, before: datetime, *, limit: int = 100) -> list[Job]:
-        """Remove jobs that ended before this time, at most so many; what they were. Resting ones stay."""
+    def ended(self, before: datetime, *, limit: int = 100) -> list[Job]:
+        """Jobs that ended before this time, the oldest first. Those that rest until a person comes are none of them."""
         old = select(job).where(
             job.c.status.in_([Status.SUCCESSFUL.value, Status.DISMISSED.value]),
             job.c.work == "",
             job.c.finished < before,
         )
-        with self._session.write() as connection:
-            rows = connection.execute(old.order_by(job.c.created).limit(limit).with_for_update()).all()
-            connection.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
-            return [job_of(row) for row in rows]
+        with self._session.read() as connection:
+            return [job_of(row) for row in connection.execute(old.order_by(job.c.created).limit(limit))]
 
     def backlog(self) -> dict[str, int]:
         """How many tasks of each kind could be claimed at once, or are running: what workers are scaled by."""
@@ -341,6 +339,19 @@ class Ledger:
         if process not in self.definitions:
             raise NotFound("process", process)
         return self.definitions[process]
+
+
+def _asked(row: Any) -> tuple[Any, ...]:
+    """What a job was asked to do, and within which limits; not by which of our names (`base`) it was asked."""
+    request = {name: value for name, value in row.request.items() if name != "base"}
+    return row.process, row.inputs, request, row.rank, row.level, row.most_bytes, row.seconds
+
+
+def _asked_by(wanted: NewJob) -> tuple[Any, ...]:
+    inputs, request = json.loads(json.dumps([dict(wanted.inputs), dict(wanted.request)]))
+    request.pop("base", None)
+    level, limits = wanted.level.value, (wanted.most_bytes, wanted.seconds)
+    return wanted.process, inputs, request, -wanted.priority, level, *limits
 
 
 def _one(connection: Connection, id: str) -> Job:

@@ -178,6 +178,10 @@ def delete(uri: str) -> None:
         _guarded(uri, lambda: os.unlink(gdal_path(uri)))
 
 
+PART_BYTES, PARTS = 5 * 2**20, 12
+"""Of an upload: the size of a part, and how many are sent at once."""
+
+
 def upload(path: Path, uri: str, *, storage_class: str = "") -> None:
     """Put a local file into a bucket, where it appears whole. `storage_class`: the store's own name for one.
 
@@ -187,7 +191,11 @@ def upload(path: Path, uri: str, *, storage_class: str = "") -> None:
     if not is_remote(uri) or uri.startswith("http"):
         raise InvalidInput("uri", f"{without_secret(uri)!r} is not in a bucket")
     attributes = {"Storage-Class": storage_class} if storage_class else None
-    _remotely(uri, lambda store, name: obstore.put(store, name, path, attributes=attributes))
+
+    def put(store: Any, name: str) -> None:
+        obstore.put(store, name, path, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=PARTS)
+
+    _remotely(uri, put, PARTS * PART_BYTES)
 
 
 def download(uri: str, path: Path) -> FileStatus:
@@ -200,7 +208,8 @@ def download(uri: str, path: Path) -> FileStatus:
                 file.write(chunk)
         return _status(result.meta)
 
-    return _remotely(canonical_uri(uri), get)
+    uri = canonical_uri(uri)
+    return _remotely(uri, get, stat(uri).size)
 
 
 def _remotely[T](uri: str, action: Callable[[Any, str], T], size: int = 0) -> T:

@@ -54,7 +54,8 @@ def read_layout(read: Read, *, size: int, page: int | None = None) -> Layout:
 
 def read_layouts(read: Read, *, size: int) -> list[Layout | NotUnderstood]:
     """The layouts of all pages of a file, as `read_layout` gives each, or why there is none; every directory is read
-    once. Raises NotUnderstood for a file whose directories can't be followed.
+    once. Raises NotUnderstood for a file whose directories can't be followed to the last: its first pages
+    `read_layout` can tell all the same.
     """
     file = Tiff(read, size)
     found: list[Layout | NotUnderstood] = []

@@ -95,7 +95,7 @@ def _reader(catalogue: Catalogue, datasets: int, *, first: int = 0) -> Callable[
             return catalogue.records.items(found_in, after=(start, 0), limit=data.PAGE)
         area = data.area_of((first + 31 * number) % data.PLACES if number % 4 else 0)
         period = data.period_of(day)
-        return catalogue.datasets.search(found_in, found_in.stored_fields, period=period, area=area)
+        return catalogue.datasets.find(found_in, found_in.stored_fields, period=period, area=area).datasets
 
     return work
 

@@ -66,11 +66,11 @@ class Queries:
 
     def by_place_and_period(self) -> Sequence[object]:
         fields, period = self._collection.stored_fields, data.period_of(self._day)
-        return self._catalogue.datasets.search(self._collection, fields, period=period, area=data.area_of(0))
+        return self._catalogue.datasets.find(self._collection, fields, period=period, area=data.area_of(0)).datasets
 
     def by_period(self) -> Sequence[object]:
         fields, period = self._collection.stored_fields, data.period_of(self._day, 7)
-        return self._catalogue.datasets.search(self._collection, fields, period=period)
+        return self._catalogue.datasets.find(self._collection, fields, period=period).datasets
 
     def by_few_tag(self) -> Sequence[Record]:
         return self._records(RecordFilter(tags={"orbit": "7"}))

@@ -22,9 +22,9 @@ from prismcube.model.period import format_instant
 from server.cli.options import ConfigOption, HomeOption, settings_for
 
 if TYPE_CHECKING:
-    from config.settings import Settings
     from prismcube.jobs.entities import Job
     from prismcube.jobs.ledger import Ledger
+    from processes.tools import Tools
 
 jobs = typer.Typer(no_args_is_help=True, help="Submit, watch and steer jobs.")
 
@@ -33,8 +33,8 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
 LOOK_SECONDS = 0.2
 
 
-class JobFailed(PrismcubeError):
-    """A job that was waited for did not end well."""
+class NotWell(PrismcubeError):
+    """A job that was waited for did not end well, or waits for a person itself."""
 
 
 class Output(StrEnum):
@@ -82,16 +82,10 @@ def submit(
     from prismcube.jobs.entities import NewJob
     from processes.validation import checked_inputs
     from server.jobs.registry import process_of
-    from server.jobs.runtime import make_tools
 
-    with _ledger(config, home) as (settings, ledger):
-        from prismcube.catalogue import Catalogue
-        from prismcube.storage.uri import canonical_uri
-
+    with _opened(config, home) as (tools, ledger):
         chosen = process_of(process)
         given = checked_inputs(chosen, _parsed(inputs))
-        catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
-        tools = make_tools(settings, catalogue, ledger)
         if estimate:
             print(json.dumps(chosen.estimate(tools, given).to_json(), indent=2))
             return
@@ -127,7 +121,7 @@ def list_jobs(
     """
     from prismcube.jobs.ledger import JobFilter
 
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         wanted = JobFilter(processes=process or (), statuses=status or ())
         found = ledger.jobs(wanted, limit=limit)
     if output is Output.JSON:
@@ -147,7 +141,7 @@ def show(job: JobArgument, config: ConfigOption = None, home: HomeOption = None)
 
     Example: prismcube job show 0b7c6a2e-...
     """
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         print(json.dumps(_as_json(ledger.get(job)), indent=2))
 
 
@@ -162,7 +156,7 @@ def log(
 
     Example: prismcube job log 0b7c6a2e-...
     """
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         for line in ledger.log(job, limit=limit):
             print(f"{format_instant(line.time)} {line.level:7} {line.stage}: {line.message}")
 
@@ -173,7 +167,7 @@ def wait_for(job: JobArgument, config: ConfigOption = None, home: HomeOption = N
 
     Example: prismcube job wait 0b7c6a2e-...
     """
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         _wait(ledger, job)
 
 
@@ -188,7 +182,7 @@ def retry(
 
     Example: prismcube job retry 0b7c6a2e-...
     """
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         _told(ledger.retry(job, force=force))
 
 
@@ -198,7 +192,7 @@ def resume(job: JobArgument, config: ConfigOption = None, home: HomeOption = Non
 
     Example: prismcube job continue 0b7c6a2e-...
     """
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         _told(ledger.resume(job))
 
 
@@ -208,20 +202,22 @@ def cancel(job: JobArgument, config: ConfigOption = None, home: HomeOption = Non
 
     Example: prismcube job cancel 0b7c6a2e-...
     """
-    with _ledger(config, home) as (_, ledger):
+    with _opened(config, home) as (_, ledger):
         _told(ledger.cancel(job))
 
 
 @contextmanager
-def _ledger(config: Path | None, home: Path | None) -> Iterator[tuple[Settings, Ledger]]:
+def _opened(config: Path | None, home: Path | None) -> Iterator[tuple[Tools, Ledger]]:
     from prismcube.catalogue import Catalogue, migrate
-    from server.jobs.runtime import open_ledger
+    from prismcube.storage.uri import canonical_uri
+    from server.jobs.runtime import make_tools, open_ledger
 
     settings = settings_for(config, home=home)
     migrate(settings.catalogue_url)
-    catalogue = Catalogue(settings.catalogue_url)
+    catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
+    ledger = open_ledger(settings, catalogue)
     try:
-        yield settings, open_ledger(settings, catalogue)
+        yield make_tools(settings, catalogue, ledger), ledger
     finally:
         catalogue.close()
 
@@ -242,7 +238,7 @@ def _parsed(text: str) -> Any:
 
 
 def _wait(ledger: Ledger, id: str) -> None:
-    """Raises JobFailed."""
+    """Raises NotWell."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True, highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -250,9 +246,11 @@ def _wait(ledger: Ledger, id: str) -> None:
         while not (one := ledger.get(id)).finished or one.stopping:
             done = one.tasks - one.open + ledger.running(id)
             bar.update(shown, description=one.message[:60], completed=done, total=max(one.tasks, 1))
+            if one.paused:
+                raise NotWell(f"job {id} {one.message}: prismcube job continue {id}")
             time.sleep(LOOK_SECONDS)
     if one.status is not Status.SUCCESSFUL:
-        raise JobFailed(f"job {id} is {one.status}: {one.message}")
+        raise NotWell(f"job {id} is {one.status}: {one.message}")
     print(json.dumps(dict(one.results), indent=2))
 
 

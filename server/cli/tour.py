@@ -6,6 +6,7 @@ A client as any other, over HTTP, in a process of its own: python -m server.cli.
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def submitted(client: httpx.Client) -> dict[str, Any]:
 
 def main() -> None:
     """Show it; a demo that is stopped meanwhile is no error."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal sends it to all of its processes
     console = Console(highlight=False, soft_wrap=True)
     try:
         show(sys.argv[1], console)

@@ -16,7 +16,7 @@ from config.pool import PoolKind
 from config.settings import Settings
 from config.tree import JobEngine
 from prismcube.catalogue import Catalogue
-from prismcube.errors import ConfigurationError, PrismcubeError, SourceError
+from prismcube.errors import CatalogueUnavailable, ConfigurationError, Conflict, NotFound, PrismcubeError, SourceError
 from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.callbacks import Callbacks
 from prismcube.jobs.engine import Engine
@@ -150,21 +150,31 @@ class Housekeeping:
         self._callbacks = callbacks
         self._keep = keep
         self._pruned = float("-inf")
+        self._pruning = threading.Thread(target=self._prune)
 
     def __call__(self) -> None:
         """Called about once a second; takes no longer than some statements."""
         self._callbacks.send_due()
-        if time.monotonic() - self._pruned < PRUNE_SECONDS:
-            return
-        self._pruned = time.monotonic()
-        gone = self._ledger.prune(datetime.now(UTC) - self._keep)
+        if time.monotonic() - self._pruned >= PRUNE_SECONDS and not self._pruning.is_alive():
+            self._pruned = time.monotonic()
+            # Stores may take their time, and the lease of who leads is short.
+            self._pruning = threading.Thread(target=self._prune, daemon=True, name="old-jobs")
+            self._pruning.start()
+
+    def _prune(self) -> None:
+        gone = 0
+        try:
+            for one in self._ledger.ended(datetime.now(UTC) - self._keep):
+                try:
+                    self._files.remove(one.id)  # before the row: who is killed between them finds the job once more
+                    self._ledger.delete(one.id)
+                    gone += 1
+                except (SourceError, Conflict, NotFound) as error:
+                    LOG.error("job %s stays: %s", one.id, error)
+        except CatalogueUnavailable as error:
+            LOG.warning("old jobs stay for now: %s", error)
         if gone:
-            LOG.info("%d jobs that ended more than %d days ago are removed", len(gone), self._keep.days)
-        for one in gone:
-            try:
-                self._files.remove(one.id)
-            except SourceError as error:
-                LOG.error("results of job %s are left: %s", one.id, error)
+            LOG.info("%d jobs that ended more than %d days ago are removed", gone, self._keep.days)
 
 
 def _stop_with(parent: int, orchestrator: Orchestrator) -> None:

@@ -37,7 +37,7 @@ def open_ledger(settings: Settings, catalogue: Catalogue) -> Ledger:
 
 def make_tools(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> Tools:
     """What checks, estimates and bodies work with; bodies submit as the owner of their own job."""
-    return Tools(catalogue=catalogue, submit=partial(_submit, ledger, ""), memory=int(settings.jobs.memory))
+    return Tools(catalogue=catalogue, submit=partial(_submit, ledger, None), memory=int(settings.jobs.memory))
 
 
 def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
@@ -60,13 +60,14 @@ def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
 
 def _run(process: Process, body: ProcessBody, tools: Tools, ledger: Ledger, work: Work) -> Mapping[str, Any]:
     """A task of a process; what a stage with one task returns are the outputs of the job, as far as it has such."""
-    owned = replace(tools, submit=partial(_submit, ledger, ledger.get(work.job).owner))
+    owned = replace(tools, submit=partial(_submit, ledger, work.job))
     result = body(owned, work, work.payload)
     outputs = {name: value for name, value in result.items() if name in process.outputs}
     return {**result, "outputs": {} if work.payload else outputs}
 
 
-def _submit(ledger: Ledger, owner: str, process: str, inputs: Inputs, *, key: str) -> str:
+def _submit(ledger: Ledger, parent: str | None, process: str, inputs: Inputs, *, key: str) -> str:
+    owner = "" if parent is None else ledger.get(parent).owner
     return ledger.submit(NewJob(process=process, inputs=inputs, owner=owner, key=key))[0].id
 
 

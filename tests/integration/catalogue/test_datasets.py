@@ -275,7 +275,9 @@ def test_a_swap_is_seen_as_a_whole_by_one_who_reads_all_the_time(archive: Any, m
     def read() -> None:
         try:
             while not stop.is_set():
-                answers.append([one.id for one in catalogue.datasets.search(collection, collection.stored_fields)])
+                answers.append(
+                    [one.id for one in catalogue.datasets.find(collection, collection.stored_fields).datasets]
+                )
                 [(_, footprint)] = catalogue.records.items(collection)
                 assert any(footprint.equals(place) for place in places.values())
                 if {*map(tuple, answers)} >= {(old,), (new,)}:

@@ -155,9 +155,9 @@ def test_what_a_file_says_changes_with_the_file_alone(
     assert archive.catalogue.files.put_many([changed]) == [Change.UPDATED]
     assert archive.catalogue.files.put_many([changed]) == [Change.UNCHANGED]
     collection = archive.collection()
-    (found,) = archive.catalogue.datasets.search(collection, collection.stored_fields, area=elsewhere)
+    (found,) = archive.catalogue.datasets.find(collection, collection.stored_fields, area=elsewhere).datasets
     assert (found.grid, found.format) == (wanted.grid, wanted.format)
-    assert not archive.catalogue.datasets.search(collection, collection.stored_fields, area=make.square(15, 45))
+    assert not archive.catalogue.datasets.find(collection, collection.stored_fields, area=make.square(15, 45)).datasets
     outcome = archive.add("a", etag="2")  # the same file can't say two things
     assert isinstance(outcome, Conflict)
     with pytest.raises(Conflict, match=named):
@@ -189,10 +189,10 @@ def test_other_bands_of_a_known_file_may_have_another_instance(archive: Any) -> 
 def test_status_hides_and_publishes(archive: Any) -> None:
     archive.add("a")
     collection = archive.collection()
-    one = archive.catalogue.datasets.search(collection, collection.stored_fields)[0]
+    one = archive.catalogue.datasets.find(collection, collection.stored_fields).datasets[0]
     assert one == archive.catalogue.datasets.get(one.id or 0)
     archive.catalogue.datasets.set_status([one.id or 0], DatasetStatus.INACTIVE)
-    assert archive.catalogue.datasets.search(collection, collection.stored_fields) == []
+    assert archive.catalogue.datasets.find(collection, collection.stored_fields).datasets == []
     assert archive.catalogue.records.items(collection) == []
     assert archive.catalogue.collections.rebuild("c").extent is None
     assert isinstance(archive.add("a"), Conflict)

@@ -40,7 +40,7 @@ def test_copies_are_what_the_repositories_would_have_stored(filled):
         [holding] = wanted.holdings
         day = data.period_of(at // data.SHARE, 1)
         area = data.area_of(data.place_of(at))
-        [found] = catalogue.datasets.search(found_in, found_in.stored_fields, period=day, area=area)
+        [found] = catalogue.datasets.find(found_in, found_in.stored_fields, period=day, area=area).datasets
         assert found.footprint == holding.datasets[0].footprint
         record = catalogue.records.get(found.record_id)
         assert (record.name, record.time) == (holding.record.name, holding.record.time)

@@ -44,7 +44,7 @@ def test_filters_equal_brute_force(
         assert outcome is Change.CREATED
     collection = archive.collection(record_tags=tags)
     everything = archive.collection("all", instances=archive.instances)
-    stored = {one.uri: one for one in catalogue.datasets.search(everything, everything.stored_fields)}
+    stored = {one.uri: one for one in catalogue.datasets.find(everything, everything.stored_fields).datasets}
     assert len(stored) == len(files)
     hidden = [stored[f"file:///{number}"].id for number, file in enumerate(files) if not file[5]]
     catalogue.datasets.set_status(hidden, DatasetStatus.TO_DELETE)
@@ -67,7 +67,7 @@ def test_filters_equal_brute_force(
 
     expected = [stored[f"file:///{number}"] for number in range(len(files)) if wanted(number)]
     expected.sort(key=lambda one: (one.time, one.id))
-    found = catalogue.datasets.search(collection, collection.stored_fields, period=period, area=area)
+    found = catalogue.datasets.find(collection, collection.stored_fields, period=period, area=area).datasets
     assert [one.id for one in found] == [one.id for one in expected]
 
     pages, after = [], None
@@ -124,13 +124,13 @@ def test_item_of_another_collection_is_not_found(archive: Any) -> None:
 def test_area(archive: Any, area: Any, found: bool) -> None:
     archive.add("a")
     collection = archive.collection()
-    assert bool(archive.catalogue.datasets.search(collection, collection.stored_fields, area=area)) is found
+    assert bool(archive.catalogue.datasets.find(collection, collection.stored_fields, area=area).datasets) is found
     assert bool(archive.catalogue.records.items(collection, ItemFilter(area=area))) is found
 
 
 def test_no_fields_find_nothing(archive: Any) -> None:
     archive.add("a")
-    assert archive.catalogue.datasets.search(archive.collection(), []) == []
+    assert archive.catalogue.datasets.find(archive.collection(), []).datasets == []
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

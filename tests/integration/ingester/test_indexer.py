@@ -83,9 +83,9 @@ def test_demo_twice(catalogue: Catalogue, demo_data: Path) -> None:
     times = catalogue.collections.times(collection)
     assert [f"S2_{time:%Y%m%d}.tif" for time in times] == sorted(file.name for file in folder.glob("*.tif"))
     ndvi = collection.sources(["ndvi"])
-    found = catalogue.datasets.search(
+    found = catalogue.datasets.find(
         collection, ndvi, period=Period.parse("2016"), area=box(22.15, 45.2, 22.16, 45.21)
-    )
+    ).datasets
     assert {one.bands for one in found} == {(1, 2, 3, 4)}
     assert len(found) == len(list(folder.glob("S2_2016*.tif")))
     records = catalogue.records.get_many([one.record_id for one in found])
@@ -106,7 +106,7 @@ def test_demo_of_one_file_a_band(catalogue: Catalogue, demo_data: Path) -> None:
     ]
     assert collection.extent is not None
     assert collection.extent.native.shape == (1301, 2000)
-    assert len(catalogue.datasets.search(collection, collection.stored_fields)) == 6
+    assert len(catalogue.datasets.find(collection, collection.stored_fields).datasets) == 6
 
 
 def test_bad_files_fail_alone(catalogue: Catalogue, tmp_path: Path, demo_data: Path) -> None:
@@ -163,7 +163,7 @@ def test_changed_file_and_changed_grid(catalogue: Catalogue, tmp_path: Path) -> 
     write(path, x=600_000)
     assert run(catalogue, mapping(), path)[1][0].status is Status.UPDATED
     collection = catalogue.collections.get("c")
-    (found,) = catalogue.datasets.search(collection, collection.stored_fields)
+    (found,) = catalogue.datasets.find(collection, collection.stored_fields).datasets
     assert found.grid.bounds.west == 600_000
     assert collection.extent.native.bounds == found.grid.bounds
 
@@ -220,7 +220,7 @@ def test_names_of_all_sorts(catalogue: Catalogue, tmp_path: Path, name: str) -> 
     assert (record.name, record.tags) == (name, {"name": name})
     collection = replace(catalogue.collections.get("c"), name="odd", record_tags={"name": name})
     stored, _ = catalogue.collections.put(collection)
-    [found] = catalogue.datasets.search(stored, stored.stored_fields)
+    [found] = catalogue.datasets.find(stored, stored.stored_fields).datasets
     assert found.uri == path.as_uri()
 
 

@@ -75,7 +75,7 @@ def cube(
         resampling=resampling,
     )
     judged = {rule.field for rule in request.masks.values()}
-    datasets = catalogue.datasets.search(collection, collection.sources([*fields, *judged]))
+    datasets = catalogue.datasets.find(collection, collection.sources([*fields, *judged])).datasets
     return list(execute(make_plan(request, datasets)))
 
 

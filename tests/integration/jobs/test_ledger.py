@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,10 @@ def test_idempotency_key(driver: Driver) -> None:
     assert (first.id, new, newer) == (second.id, True, False)
     with pytest.raises(Conflict, match="another request"):
         driver.ledger.submit(NewJob(process="one", inputs={"a": 2}, owner="me", key="k"))
+    for other in ({"priority": 1}, {"most_bytes": 5}, {"level": Level.ALL}, {"request": {"response": "raw"}}):
+        with pytest.raises(Conflict, match="another request"):
+            driver.ledger.submit(replace(wanted, **other))
+    assert driver.ledger.submit(replace(wanted, request={"base": "http://elsewhere"}))[0].id == first.id
     other, new = driver.ledger.submit(NewJob(process="one", inputs={}, owner="you", key="k"))
     assert new
     assert other.id != first.id
@@ -388,7 +393,7 @@ def test_running_jobs_have_a_duration_too(driver: Driver) -> None:
     assert driver.ledger.jobs(JobFilter(most_seconds=90), now=later) == []
 
 
-def test_delete_and_prune(driver: Driver) -> None:
+def test_delete_and_what_is_old(driver: Driver) -> None:
     one, two, three = driver.submit(), driver.submit(), driver.submit()
     with pytest.raises(Conflict, match="has not ended"):
         driver.ledger.delete(one.id)
@@ -402,7 +407,9 @@ def test_delete_and_prune(driver: Driver) -> None:
     driver.ledger.delete(two.id)
     with pytest.raises(NotFound):
         driver.ledger.get(two.id)
-    assert [job.id for job in driver.ledger.prune(datetime.now(UTC) + timedelta(days=1))] == [one.id]
+    assert [job.id for job in driver.ledger.ended(datetime.now(UTC) + timedelta(days=1))] == [one.id]
+    assert driver.ledger.ended(datetime.now(UTC) - timedelta(days=1)) == []
+    driver.ledger.delete(one.id)
     assert [job.id for job in driver.ledger.jobs()] == [three.id]
 
 
