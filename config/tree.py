@@ -32,6 +32,7 @@ from config.access import AccessControl, AccessRule, is_loopback
 from config.pool import Pool, PoolKind, PoolRatio
 from config.section import PositiveInt, Section
 from prismcube.errors import InvalidInput
+from prismcube.jobs.addresses import parse_allowed
 from prismcube.storage.uri import canonical_prefix
 
 SECRETS = ("prismcube.catalogue.url", "prismcube.limits.rate_storage")
@@ -407,6 +408,13 @@ class Jobs(Section):
         description="Hosts and networks (`10.0.0.0/8`, `hooks.example.org`, `127.0.0.1:8000`) that jobs may call back "
         "although they are private; public ones may always be called.",
     )
+
+    @field_validator("callbacks")
+    @classmethod
+    def _hosts_and_networks(cls, callbacks: tuple[str, ...]) -> tuple[str, ...]:
+        for one in callbacks:
+            parse_allowed(one)
+        return callbacks
 
 
 class Ours(Section):

@@ -7,14 +7,18 @@ A name is resolved once, and what is called is the address that it had then: a n
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from prismcube.model.pattern import Pattern
+from prismcube.storage.doors import is_public_address
 
-IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+PORTS = {"http": 80, "https": 443}
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_HOST = re.compile(r"[a-z0-9_.*?-]+(:[0-9*?]{1,5})?|\[[0-9a-f:.]+\]:[0-9]{1,5}", re.IGNORECASE)
 Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a host; raises OSError."""
 
@@ -39,8 +43,17 @@ class Target:
     @property
     def authority(self) -> str:
         """The Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
+        host = _bracketed(self.host)
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """To connect to."""
+        return f"{self.scheme}://{_bracketed(self.ip)}:{self.port}{self.path}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def resolved(host: str, port: int) -> list[str]:
@@ -55,29 +68,26 @@ class Addresses:
     def __init__(self, allowed: Iterable[str] = (), *, resolve: Resolve = resolved) -> None:
         """`allowed`: networks (`10.0.0.0/8`), and hosts with or without a port (`hooks.local`, `*.local:8000`)."""
         self._resolve = resolve
-        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
-        self._hosts: list[Pattern] = []
-        for one in allowed:
-            try:
-                self._networks.append(ipaddress.ip_network(one))
-            except ValueError:
-                self._hosts.append(Pattern(one.lower()))
+        parsed = [parse_allowed(one) for one in allowed]
+        self._networks = [one for one in parsed if not isinstance(one, Pattern)]
+        self._hosts = [one for one in parsed if isinstance(one, Pattern)]
 
     def target(self, url: str) -> Target:
         """Where this URL leads now. Raises NotAllowed."""
         try:
             parts = urlsplit(url)
-            scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
-        except ValueError as error:
+            scheme, host, port = parts.scheme.lower(), _ascii((parts.hostname or "").lower()), parts.port
+        except ValueError as error:  # also for a name that IDNA does not know
             raise NotAllowed("is no address of the web") from error
-        if scheme not in ("http", "https") or not host or parts.username is not None:
-            raise NotAllowed("must be http://host/... or https://host/..., without a user")
-        port = port or {"http": 80, "https": 443}[scheme]
+        if scheme not in PORTS or not host or parts.username is not None or not url.isprintable() or " " in url:
+            raise NotAllowed("must be http://host/... or https://host/..., without a user and without blanks")
+        port = port or PORTS[scheme]
         try:
             found = self._resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise NotAllowed(f"the host {host!r} is not found") from error
-        is_listed = any(pattern.matches(name) for pattern in self._hosts for name in (host, f"{host}:{port}"))
+        names = (host, f"{_bracketed(host)}:{port}")
+        is_listed = any(pattern.matches(name) for pattern in self._hosts for name in names)
         # One address that is forbidden forbids the name: which of them is called is not for its owner to play with.
         for address in found:
             if not is_listed and not self._may_call(address):
@@ -96,30 +106,21 @@ class Addresses:
         return ""
 
     def _may_call(self, text: str) -> bool:
-        try:
-            address: IP = ipaddress.ip_address(text.partition("%")[0])
-        except ValueError:
-            return False
-        inner = _inner(address)
-        if any(
-            one in network for network in self._networks for one in (address, inner) if one.version == network.version
-        ):
-            return True
-        return _is_public(address) and _is_public(inner)
+        address = ipaddress.ip_address(text.partition("%")[0])
+        own = getattr(address, "ipv4_mapped", None) or address  # an IPv6 socket's way to write an IPv4 address
+        return any(own in network for network in self._networks) or is_public_address(text)
 
 
-def _inner(address: IP) -> IP:
-    """The IPv4 address that an IPv6 one stands for, else itself."""
-    if isinstance(address, ipaddress.IPv6Address):
-        teredo = address.teredo
-        return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or _nat64(address) or address
-    return address
+def parse_allowed(text: str) -> Network | Pattern:
+    """A network (`10.0.0.0/8`, `10.0.0.7`), or a pattern of hosts. Raises ValueError for what is neither."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        if not _HOST.fullmatch(text):
+            raise ValueError(f"{text!r} is no network such as 10.0.0.0/8, nor a host such as *.local:8000") from None
+    return Pattern(text.lower())
 
 
-def _nat64(address: ipaddress.IPv6Address) -> IP | None:
-    known = ipaddress.IPv6Network("64:ff9b::/96")
-    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in known else None
-
-
-def _is_public(address: IP) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
+def _ascii(host: str) -> str:
+    """As it stands in Host and in certificates. Raises UnicodeError, which is a ValueError."""
+    return host if host.isascii() else host.encode("idna").decode("ascii")

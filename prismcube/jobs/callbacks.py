@@ -8,10 +8,9 @@ POST and the removal of its row leads to a second POST, not to none.
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import json
 import logging
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from sqlalchemy import bindparam, delete, select, update
 
 from prismcube.catalogue.job_tables import job_callback
@@ -36,7 +36,7 @@ LOG = logging.getLogger("prismcube.jobs")
 
 ATTEMPTS = 8
 FIRST_WAIT, FACTOR = 20.0, 4.0
-"""Seconds before the second attempt, and how much longer each further wait is: eight attempts take about 30 hours."""
+"""Seconds before the second attempt, and how much longer each further wait is: eight attempts take 13.6 hours."""
 LONGEST_WAIT = 6 * 3600.0
 TIMEOUT = 10.0
 """Seconds that one attempt may take."""
@@ -123,16 +123,26 @@ class Callbacks:
 
     def _attempt(self, row: Any) -> None:
         one = self._ledger.get(row.job_id)
+        refused = self._refused(row, one)
+        if refused is not None:
+            self._failed(row, one, str(refused), is_last=refused.for_good or row.attempt + 1 >= ATTEMPTS)
+            return
+        with self._ledger.write() as connection:
+            connection.execute(GONE, {"one": row.id})
+
+    def _refused(self, row: Any, one: Job) -> Refused | None:
+        """Send it; why it has not come, if so."""
         try:
             target = self._addresses.target(row.url)
             self._send(target, json.dumps(self._content(one, Status(row.event))).encode())
         except NotAllowed as error:
-            self._failed(row, one, str(error), is_last=row.attempt + 1 >= ATTEMPTS)
+            return Refused(str(error))
         except Refused as error:
-            self._failed(row, one, str(error), is_last=error.for_good or row.attempt + 1 >= ATTEMPTS)
-        else:
-            with self._ledger.write() as connection:
-                connection.execute(GONE, {"one": row.id})
+            return error
+        except Exception as error:  # a defect of ours; it must not be tried for ever
+            LOG.exception("callback %s", row.id)
+            return Refused(f"it can't be sent ({type(error).__name__}); the server's log says why")
+        return None
 
     def _failed(self, row: Any, one: Job, reason: str, *, is_last: bool) -> None:
         level = LogLevel.ERROR if is_last else LogLevel.WARNING
@@ -169,42 +179,26 @@ def post(target: Target, body: bytes) -> None:
 
     No redirect is followed: it would lead past the check of the address. Raises Refused.
     """
-    connection = _Pinned(target)
-    over = threading.Timer(TIMEOUT, connection.break_off)
-    over.daemon = True
-    over.start()
     try:
-        headers = {"Host": target.authority, "Content-Type": "application/json", "User-Agent": "prismcube"}
-        connection.request("POST", target.path, body, headers)
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        status = asyncio.run(_status(target, body))
+    except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:  # also TimeoutError and SSLError
         raise Refused(f"no answer ({type(error).__name__})") from error
-    finally:
-        over.cancel()
-        connection.close()
     if status == 410:
         raise Refused("410 Gone", for_good=True)
     if not 200 <= status < 300:
         raise Refused(f"status {status}")
 
 
-class _Pinned(http.client.HTTPConnection):
-    """A connection to one address, which the certificate must belong to by the name in the URL."""
+async def _status(target: Target, body: bytes) -> int:
+    """Of the answer, whose body nobody reads.
 
-    def __init__(self, target: Target) -> None:
-        super().__init__(target.ip, target.port, timeout=TIMEOUT)
-        self._target = target
-
-    def connect(self) -> None:
-        self.sock = socket.create_connection((self._target.ip, self._target.port), TIMEOUT)
-        if self._target.scheme == "https":
-            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self._target.host)
-
-    def break_off(self) -> None:
-        """From another thread: whoever reads or writes gets an error."""
-        found = self.sock
-        if found is not None:
-            try:
-                found.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it has ended by itself
+    The limit is one of the event loop, so that it holds in each phase, also against a host that sends a byte now and
+    then. Connecting and TLS have a third of it each: broken off from outside, a handshake would leave its socket open.
+    The certificate must belong to the name in the URL, by what the system trusts.
+    """
+    headers = {"Host": target.authority, "Content-Type": "application/json", "User-Agent": "prismcube"}
+    timeout = httpx.Timeout(TIMEOUT, connect=TIMEOUT / 3)
+    client = httpx.AsyncClient(trust_env=False, timeout=timeout, verify=ssl.create_default_context())
+    sending = client.stream("POST", target.url, content=body, headers=headers, extensions={"sni_hostname": target.host})
+    async with asyncio.timeout(TIMEOUT), client, sending as answer:
+        return answer.status_code

@@ -97,4 +97,4 @@ def is_public_address(text: str) -> bool:
             return is_public_address(str(address.ipv4_mapped))
         if any(address in network for network in _TRANSLATED):
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not address.is_reserved

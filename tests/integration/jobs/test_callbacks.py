@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
 from prismcube.catalogue.job_tables import job_callback
-from prismcube.jobs.addresses import Addresses, NotAllowed
-from prismcube.jobs.callbacks import ATTEMPTS, Callbacks, wait_after
+from prismcube.jobs import callbacks as module
+from prismcube.jobs.addresses import Addresses, NotAllowed, Target
+from prismcube.jobs.callbacks import ATTEMPTS, Callbacks, Refused, post, wait_after
 from prismcube.jobs.entities import End, Job
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles
@@ -27,7 +35,7 @@ LONG = 60
 class Listener:
     """A server that keeps what it is sent, and answers as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.got: list[tuple[str, dict[str, str], Any]] = []
         self.status = 200
         listener = self
@@ -45,6 +53,8 @@ class Listener:
                 self.end_headers()
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
@@ -65,8 +75,8 @@ def listener() -> Iterator[Listener]:
 def callbacks(ledger: Ledger) -> Iterator[Any]:
     made: list[Callbacks] = []
 
-    def make(addresses: Addresses) -> Callbacks:
-        made.append(Callbacks(ledger, ResultFiles("file:///nowhere"), addresses))
+    def make(addresses: Addresses, **more: Any) -> Callbacks:
+        made.append(Callbacks(ledger, ResultFiles("file:///nowhere"), addresses, **more))
         return made[-1]
 
     yield make
@@ -209,10 +219,111 @@ def test_two_senders_send_once(ledger: Ledger, driver: Any, listener: Listener, 
     assert taken == [True, False]
 
 
+def test_a_defect_of_ours_is_given_up_as_well(ledger: Ledger, driver: Any, callbacks: Any) -> None:
+    def broken(target: Target, body: bytes) -> None:
+        raise ZeroDivisionError
+
+    sender = callbacks(Addresses(["127.0.0.1"]), send=broken)
+    one = submitted(driver, "http://127.0.0.1:1")
+    driver.claim("one")
+    now = datetime.now(UTC)
+    while found := rows(ledger):
+        now = max(now, found[0].due)
+        sender.send_due(now=now)
+        wait(lambda: sum("ZeroDivisionError" in line.message for line in ledger.log(one.id)) > found[0].attempt)
+        wait(lambda: found[0].attempt + 1 < ATTEMPTS or not rows(ledger))
+    assert sum("ZeroDivisionError" in line.message for line in ledger.log(one.id)) == ATTEMPTS
+
+
+MOST = 500
+"""Bytes that are dripped: for ten seconds, which nobody must stay to see."""
+
+
+@contextmanager
+def dripping(begin: bytes, port_of: Callable[[int], Target]) -> Iterator[tuple[Target, list[int], threading.Thread]]:
+    """A host that sends `begin` and then a byte now and then, while anybody listens; what it has sent."""
+    sent: list[int] = []
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            try:
+                connection.recv(100_000)
+                connection.sendall(begin)
+                while len(sent) < MOST:
+                    connection.sendall(b"a")
+                    sent.append(1)
+                    time.sleep(0.02)
+            except OSError:
+                return  # the other side has gone
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield port_of(listening.getsockname()[1]), sent, thread
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "begin"),
+    [("https", b"\x16\x03\x03\x40\x00"), ("http", b"HTTP/1.1 200 OK\r\nX: "), ("http", b"HTTP/1.1 100 C\r\n\r\n")],
+    ids=["handshake", "header", "interim"],
+)
+def test_a_host_that_drips_is_left(monkeypatch: pytest.MonkeyPatch, scheme: str, begin: bytes) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+    target = lambda port: Target(scheme, "slow.example", port, "127.0.0.1", "/")  # noqa: E731
+    with dripping(begin, target) as (to, sent, thread):
+        with pytest.raises(Refused, match="no answer"):
+            post(to, b"{}")
+        thread.join()
+    assert 0 < len(sent) < MOST
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of right.example, with its key; it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("right.example")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "right.pem"
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, *form)
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_certificates_belong_to_the_name_in_the_url(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    one = Listener(context)
+    try:
+        post(Target("https", "right.example", one.port, "127.0.0.1", "/ü?a=ü"), b"1")
+        with pytest.raises(Refused, match="ConnectError"):
+            post(Target("https", "wrong.example", one.port, "127.0.0.1", "/wrong"), b"2")
+    finally:
+        one.close()
+    [(path, headers, body)] = one.got
+    assert (path, headers["Host"], body) == ("/%C3%BC?a=%C3%BC", f"right.example:{one.port}", 1)
+
+
+def test_addresses_of_ipv6_stand_in_brackets() -> None:
+    to = Addresses(["::1"]).target("http://[::1]:8000/a?b")
+    assert (to.url, to.authority) == ("http://[::1]:8000/a?b", "[::1]:8000")
+    assert Addresses(["[::1]:80"]).target("http://[::1]").url == "http://[::1]:80/"
+
+
 PRIVATE = [
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
     "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
-    "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
+    "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "::7f00:1",
 ]  # fmt: skip
 
 
@@ -234,6 +345,7 @@ def test_private_addresses_are_refused(address: str) -> None:
         (["hooks.example:80"], "http://hooks.example/", True),
         (["hooks.example:80"], "http://hooks.example:81/", False),
         (["*.example"], "http://hooks.example/", True),
+        (["10.1.0.1/16"], "http://hooks.example/", True),
     ],
 )
 def test_listed_ones_are_allowed(allowed: list[str], url: str, may: bool) -> None:
@@ -243,8 +355,11 @@ def test_listed_ones_are_allowed(allowed: list[str], url: str, may: bool) -> Non
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://a.example/", "http://", "http://u:p@a.example/", "http://a.example:99999/", "file:///etc/passwd", "x"],
-)
+    [
+        "ftp://a.example/", "http://", "http://u:p@a.example/", "http://a.example:99999/", "file:///etc/passwd", "x",
+        "http://a.example/a b", "http://a.example/\u2028", f"http://{'ü' * 64}.example/",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_of_the_web_is_refused(url: str) -> None:
     assert Addresses(["*"], resolve=lambda host, port: ["93.184.216.34"]).why_not(url)
 

@@ -240,6 +240,8 @@ def test_password_is_never_repeated(write: WriteFile) -> None:
         ("limits", "client_rate", "0/minute"),
         ("limits", "client_rate", "5/fortnight"),
         ("limits", "rate_storage", "file:///tmp/x"),
+        ("jobs", "callbacks", ["10.0.0.0/33"]),
+        ("jobs", "callbacks", ["https://hooks.example.org/"]),
     ],
 )
 def test_lists_and_rates_must_be_written_right(write: WriteFile, section: str, name: str, wrong: Any) -> None:
