@@ -134,6 +134,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     planner = Planner(tools.catalogue, Order.from_inputs(inputs), job="estimate")
     tasks = read = written = dates = copied = kept = 0
     for one in planner.cells():
+        tools.stop()
         kept += len(one.plan.kept)
         for slab in one.plan.slabs:
             tasks += 1

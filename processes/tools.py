@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from prismcube.catalogue import Catalogue
+from prismcube.cube.gate import Stop, never
 
 
 class Submit(Protocol):
@@ -29,5 +30,7 @@ class Tools:
     """That a task may use to compress."""
     memory: int = 2**30
     """Bytes that a task may use for pixels."""
+    stop: Stop = never
+    """Called now and then by estimates; raises when nobody waits for one any more."""
     grace: float = 60
     """Seconds that files stay which others have replaced: cubes that are being read may have been planned before."""

@@ -5,8 +5,6 @@ download ─ parse_plan ─ vetted ─ Doors.check ─ check_costs ─> the cube
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -52,7 +50,7 @@ def download(means: Downloads, request: Request) -> Answer:
     f = query.text("f")
     format = choose_format(f, request.accept, NEGOTIATED if f is None else FORMATS)
     _check_type(request.content_type)
-    with _waiting(means, len(request.body)):
+    with means.parsing(len(request.body)):
         plan = read_plan(request.body)
     if len(plan.slices) <= means.limits.slices:  # else it is refused below, whatever it names
         _check_doors(means.doors, plan)
@@ -71,17 +69,6 @@ def read_plan(body: bytes) -> CubePlan:
     except orjson.JSONDecodeError as error:
         raise InvalidInput("plan", f"is no JSON ({error})"[:200]) from error
     return vetted(parse_plan(document))
-
-
-PARSED = 32
-"""Times the size of a document, its values need as memory: most of empty objects, of 64 bytes each."""
-
-
-@contextmanager
-def _waiting(means: Means, size: int) -> Iterator[None]:
-    """Many large documents at once would be more than there is room for."""
-    with means.memory.hold(PARSED * size, stop=means.stop):
-        yield
 
 
 def _check_type(content_type: str) -> None:

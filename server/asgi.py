@@ -118,17 +118,24 @@ def _handlers(settings: Settings, context: Context, host: Host, metrics: Metrics
         page_threads=PAGE_THREADS,
         others=[JobFigures(context.catalogue)],
     )
+    times = Times(answer=limits.seconds, stall=limits.stall_seconds)
     pixels = PixelRoutes(
         context,
         ready=context.catalogue.ready,
         threads=threads,
-        times=Times(answer=limits.seconds, stall=limits.stall_seconds),
+        times=times,
         places=Places(limits.client_requests),
         metrics=metrics,
         is_settled=lambda: kernels.is_settled,
     )
-
-    submissions = Submissions(context, places=pixels.places, named=serve.public_url is not None)
+    submissions = Submissions(
+        context,
+        places=pixels.places,
+        times=times,
+        queue=limits.queue,
+        metrics=metrics,
+        named=serve.public_url is not None,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> Any:

@@ -229,9 +229,7 @@ class _Worked(Response):
             await _send(send, status, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, body)
 
     def _tell(self, error: PrismcubeError) -> None:
-        self._routes.metrics.failed(error)
-        if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
-            LOG.error("%s: %s", self._received.scope["path"], error)
+        note(error, self._received.scope, self._routes.metrics)
 
     async def _deliver(self, answer: Answer, access: Access, send: Send, watch: Watch) -> None:
         status, headers = head(answer, if_none_match=self._request.if_none_match, access=access)
@@ -270,6 +268,13 @@ class _Worked(Response):
             except PrismcubeError as error:
                 self._tell(error)
                 raise ConnectionAbortedError("the rest of the answer can't be made") from error
+
+
+def note(error: PrismcubeError, scope: Scope, metrics: Metrics) -> None:
+    """Count what a request has failed by, and log what its client is not told."""
+    metrics.failed(error)
+    if isinstance(error, SourceError | CatalogueUnavailable | StorageFull):
+        LOG.error("%s: %s", scope["path"], error)
 
 
 async def _tell_of_going(receive: Receive, watch: Watch) -> None:

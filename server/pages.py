@@ -13,7 +13,7 @@ import orjson
 from flask import Blueprint, Flask, Response, redirect, request, send_from_directory
 from werkzeug.exceptions import HTTPException
 
-from prismcube.errors import CatalogueUnavailable, PrismcubeError
+from prismcube.errors import CatalogueUnavailable, PrismcubeError, SourceError
 from prismcube.model.access import Access
 from providers.errors import MethodNotAllowed
 from providers.ogc.answer import JSON, REL, Answer, Context, Request, link
@@ -271,7 +271,7 @@ def flask_app(pages: Pages) -> Flask:
 
 
 def _on_known_error(error: PrismcubeError) -> Response:
-    if isinstance(error, CatalogueUnavailable):
+    if isinstance(error, CatalogueUnavailable | SourceError):
         LOG.error("%s: %s", request.path, error)
     status, body = problem_of(error)
     response = Response(body, status, headers={"Cache-Control": "no-store"}, content_type=MEDIA_TYPE)

@@ -9,6 +9,7 @@ handler(context, request, **path) -> dict            a document, which the serve
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,8 @@ JSON = "application/json"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 """Begins the names of relations that OGC has registered."""
 CHUNK_BYTES = 1 << 20
+PARSED = 32
+"""Times the size of a document, its values need as memory: most of empty objects, of 64 bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,12 @@ class Means:
     """What the caller may do."""
     observer: Observer = NOBODY
     """Is told what is read and made."""
+
+    @contextmanager
+    def parsing(self, size: int) -> Iterator[None]:
+        """Have room for the values of a document of so many bytes: many large ones at once would be too much."""
+        with self.memory.hold(PARSED * size, stop=self.stop):
+            yield
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from prismcube.jobs.ledger import Ledger
@@ -30,8 +30,6 @@ class Input(Output, Protocol):
     def required(self) -> bool: ...
     @property
     def most(self) -> int: ...
-    @property
-    def whole_schema(self) -> Mapping[str, Any]: ...
 
 
 class Process(Protocol):
@@ -87,8 +85,8 @@ class Processes(Protocol):
         """What schemas can't tell. Raises InvalidInput, NotFound, Conflict."""
         ...
 
-    def estimate(self, id: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a job would cost, as JSON. Raises as `check`."""
+    def estimate(self, id: str, inputs: Mapping[str, Any], *, stop: Callable[[], None]) -> Mapping[str, Any]:
+        """What a job would cost, as JSON; `stop` is called now and then. Raises as `check`, and what `stop` raises."""
         ...
 
     def why_not_called(self, url: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from prismcube.catalogue import Catalogue
 from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles
-from prismcube.storage.uri import canonical_uri
 
 if TYPE_CHECKING:
     from processes.process import Process
@@ -26,7 +26,7 @@ class Desk:
     """
 
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
-        self.files = ResultFiles.below(canonical_uri(settings.managed))
+        self.files = ResultFiles.below(settings.managed)
         self.wait_seconds = float(settings.jobs.wait_seconds)
         self._settings = settings
         self._catalogue = catalogue
@@ -62,8 +62,8 @@ class Desk:
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
         self.get(id).check(self._tools, inputs)
 
-    def estimate(self, id: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.get(id).estimate(self._tools, inputs).to_json()
+    def estimate(self, id: str, inputs: Mapping[str, Any], *, stop: Callable[[], None]) -> Mapping[str, Any]:
+        return self.get(id).estimate(replace(self._tools, stop=stop), inputs).to_json()
 
     def why_not_called(self, url: str) -> str:
         return self._addresses.why_not(url)

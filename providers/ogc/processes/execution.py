@@ -24,13 +24,16 @@ from providers.ogc.processes.prefer import Preference
 from providers.ogc.processes.requests import Execution, parse
 
 LONGEST_KEY = 255
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 
 
 def estimate(context: Context, request: Request, process: str) -> Answer:
     """`POST /processes/{processID}/estimate`: what the job would cost; nothing is stored. Raises as `execute`."""
-    processes, one, asked = _asked(context, request, process)
-    inputs = processes.checked(one.id, asked.inputs)
-    return Answer(orjson.dumps({"processID": one.id, **processes.estimate(one.id, inputs)}), JSON, keep=Keep.NEVER)
+    with context.parsing(len(request.body)):
+        processes, one, asked = _asked(context, request, process)
+        inputs = processes.checked(one.id, asked.inputs)
+        found = processes.estimate(one.id, inputs, stop=context.stop)
+    return Answer(orjson.dumps({"processID": one.id, **found}), JSON, keep=Keep.NEVER)
 
 
 def execute(context: Context, request: Request, process: str) -> Answer | Pending:
@@ -38,6 +41,21 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
 
     Raises NotFound, Forbidden, Unauthorized, InvalidInput naming the member or input, Conflict.
     """
+    with context.parsing(len(request.body)):
+        processes, one, job = _submitted(context, request, process)
+    preference = Preference.parse(request.prefer)
+    seconds = preference.seconds(synchronous=one.synchronous, most=processes.wait_seconds)
+    applied = _Applied(preference, seconds)
+    if not seconds:
+        return _accepted(processes, job, request, applied)
+    return Pending(
+        ask=lambda: _ended(processes, job.id, request, applied),
+        late=lambda: _accepted(processes, processes.ledger.get(job.id), request, applied),
+        seconds=seconds,
+    )
+
+
+def _submitted(context: Context, request: Request, process: str) -> tuple[Processes, Process, Job]:
     processes, one, asked = _asked(context, request, process)
     key = _key(request.idempotency_key)
     for name, url in asked.subscriber.items():
@@ -58,16 +76,7 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
     if processes.ledger.submitted_before(wanted) is None:
         processes.check(one.id, inputs)
     job, _ = processes.ledger.submit(wanted)
-    preference = Preference.parse(request.prefer)
-    seconds = preference.seconds(synchronous=one.synchronous, most=processes.wait_seconds)
-    applied = _Applied(preference, seconds)
-    if not seconds:
-        return _accepted(processes, job, request, applied)
-    return Pending(
-        ask=lambda: _ended(processes, job.id, request, applied),
-        late=lambda: _accepted(processes, processes.ledger.get(job.id), request, applied),
-        seconds=seconds,
-    )
+    return processes, one, job
 
 
 def _asked(context: Context, request: Request, process: str) -> tuple[Processes, Process, Execution]:
@@ -83,7 +92,7 @@ def _key(header: str) -> str | None:
     if not header:
         return None
     key = header.strip().strip('"')
-    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+    if not _KEY.fullmatch(key):
         raise InvalidInput("Idempotency-Key", f"must be 1 to {LONGEST_KEY} visible characters")
     return key
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 
-from prismcube.errors import InvalidInput
+from prismcube.errors import InvalidInput, TimeExceeded
 from processes import loading
 
 
@@ -18,7 +19,7 @@ def romania(sqlite_bench, demo_data):
     return sqlite_bench, mapping, [str(folder / f"S2_201508{day}.tif") for day in ("01", "11", "31")]
 
 
-def test_files_are_indexed(romania):
+def test_files_are_indexed(romania, tmp_path):
     bench, mapping, files = romania
     simulated = bench.job(loading.INDEX, files=files, mapping=mapping, simulate=True).run()
     assert (simulated.results["created"], bench.datasets()) == (3, [])
@@ -35,6 +36,18 @@ def test_files_are_indexed(romania):
     again = bench.job(loading.INDEX, files=files, mapping=mapping).run()
     assert again.results["unchanged"] == 3
     assert loading.estimate_index(bench.tools, {"files": files, "mapping": mapping}).details == {"sources": 3}
+    folder = tmp_path / "more"
+    (folder / "below").mkdir(parents=True)
+    for name in ("a", "below/b", "below/c"):
+        (folder / name).touch()
+    told = loading.estimate_index(bench.tools, {"files": [str(folder), *files], "mapping": mapping})
+    assert told.details == {"sources": 6}
+
+    def stop():
+        raise TimeExceeded(1)
+
+    with pytest.raises(TimeExceeded):
+        loading.estimate_index(replace(bench.tools, stop=stop), {"files": [str(folder)], "mapping": mapping})
 
 
 def test_files_that_fail_are_told(romania, tmp_path):
@@ -85,9 +98,14 @@ def test_what_can_not_be_indexed_is_refused(romania):
     bench, mapping, files = romania
     for inputs, parameter in [
         ({"files": ["/no/such/file"], "mapping": mapping}, "files"),
+        ({"files": ["/" + "long" * 250], "mapping": mapping}, "files"),
+        ({"files": ["/a\0b"], "mapping": mapping}, "files"),
         ({"files": ["relative.tif"], "mapping": mapping}, "files"),
         ({"files": files, "mapping": {"file": []}}, "mapping"),
     ]:
         with pytest.raises(InvalidInput) as raised:
             bench.job(loading.INDEX, **inputs)
         assert raised.value.parameter == parameter
+        if parameter == "files":
+            with pytest.raises(InvalidInput, match="files"):
+                loading.estimate_index(bench.tools, inputs)
