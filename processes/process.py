@@ -5,7 +5,7 @@
             ─ bodies             one a kind of task    -> what the tasks of a stage do
             ─ check, estimate    before there is a job
 
-A job's outputs are the members of what its last stage with one task has returned.
+A job's outputs are members of what the one task of its last stage has returned (`Machine.ends_with`).
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Callbacks:
             asked = one.request.get("outputs")
             wanted = {name: value for name, value in one.results.items() if asked is None or name in asked}
             return shown(wanted, one.id, self._files, base=base)
-        status = status_info(one, self._ledger.definitions[one.process].machine, base=base)
+        status = status_info(one, self._ledger.machine(one), base=base)
         return {**status, **({"exception": failure(one)} if event is not Status.RUNNING else {})}
 
 

@@ -19,10 +19,11 @@ from prismcube.catalogue.job_tables import task
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Verdict, judge, moved
+from prismcube.jobs.definitions import GIVEN_UP, given_up, known_machine
 from prismcube.jobs.entities import Order, Outcome, TaskState
 from prismcube.jobs.leader import check, renew, resign
 from prismcube.jobs.ledger import Ledger
-from prismcube.model.machine import Event, Status
+from prismcube.model.machine import Event, Machine, Status
 from prismcube.model.work import LogLevel
 
 
@@ -226,9 +227,9 @@ class Claims:
         rows = moves.lock(connection, ids)
         self._move_stopped(connection, [id for id, row in rows.items() if row.stopping], now)
         for row in rows.values():
-            if row.open > 0 or row.stopping or not row.work or row.process not in self._definitions:
+            machine = known_machine(self._definitions, row.process, row.stage)
+            if row.open > 0 or row.stopping or not row.work or machine is None:
                 continue
-            machine = self._definitions[row.process].machine
             message = _why(connection, row) if row.failed else ""
             moves.settle(connection, row, machine, now, message=message)
 
@@ -237,15 +238,17 @@ class Claims:
             return
         running = set(connection.scalars(sql.STILL_RUNNING, {"ids": list(ids)}))
         for row in moves.lock(connection, set(ids) - running).values():
-            if row.stopping and row.process in self._definitions:
-                machine = self._definitions[row.process].machine
+            machine = known_machine(self._definitions, row.process, row.stopping)
+            if machine is None and row.stopping == GIVEN_UP:
+                machine = Machine((given_up(),))
+            if row.stopping and machine is not None:
                 target, status = machine.stage(row.stopping), Status(row.status)
                 moves.enter(connection, row, machine, target, now, message=row.message, status=status)
 
     def _limit(self, connection: Connection, row: Any, now: datetime) -> None:
-        if row.stopping or row.process not in self._definitions:
+        machine = known_machine(self._definitions, row.process, row.stage)
+        if row.stopping or machine is None:
             return
-        machine = self._definitions[row.process].machine
         target = machine.after(row.stage, Event.FAILED)
         if target is None:
             return

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prismcube.model.machine import Machine
+from prismcube.jobs.entities import Job
+from prismcube.model.machine import Event, Machine, Stage, Status
+
+GIVEN_UP = "given-up"
+"""The stage in which a job ends that was cancelled when nobody knew its machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +23,34 @@ class Definition:
 
 Definitions = Mapping[str, Definition]
 """By the id of the process."""
+
+
+def known_machine(definitions: Definitions, process: str, *stages: str) -> Machine | None:
+    """The machine of a process; None when there is none that has these stages."""
+    found = definitions.get(process)
+    names = {stage.name for stage in found.machine.stages} if found else set()
+    return found.machine if found and names.issuperset(stages) else None
+
+
+def machine_of(definitions: Definitions, job: Job) -> Machine:
+    """The machine of a job; where its process, or its stage, is known no more, one to look at it and to give it up."""
+    return known_machine(definitions, job.process, job.stage) or _orphan(job)
+
+
+def _orphan(job: Job) -> Machine:
+    """Nothing moves the job on. What has not ended can be cancelled, which takes nothing back."""
+    meaning = f"The process {job.process!r}, or this stage of it, is not known here any more."
+    if job.status.is_final and not job.stopping and not job.open:
+        return Machine((Stage(name=job.stage, meaning=meaning, status=job.status),))
+    return Machine(
+        (
+            Stage(name=job.stage, meaning=meaning, status=Status.RUNNING, moves={Event.CANCEL: GIVEN_UP}),
+            given_up(),
+        )
+    )
+
+
+def given_up() -> Stage:
+    """Of a job whose machine nobody knows."""
+    meaning = "Given up by a person; nothing was taken back, since its process is not known here."
+    return Stage(name=GIVEN_UP, meaning=meaning, status=Status.DISMISSED)

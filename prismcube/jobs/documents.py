@@ -73,7 +73,7 @@ def verbs(job: Job, machine: Machine) -> list[tuple[str, str]]:
     found = []
     if machine.after(job.stage, Event.RETRY) and not job.stopping:
         found.append(("retry", "Try again what failed"))
-    if job.paused:
+    if job.paused and machine.stage(job.stage).task:
         found.append(("continue", "Let it go on"))
     if machine.after(job.stage, Event.CANCEL) and job.status is not Status.DISMISSED and not job.stopping:
         found.append(("cancel", "Stop it, and take back what it has begun"))

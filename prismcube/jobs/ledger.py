@@ -35,11 +35,11 @@ from prismcube.catalogue.engine import PooledSession
 from prismcube.catalogue.job_tables import job, job_log, task
 from prismcube.errors import Conflict, NotFound
 from prismcube.jobs import moves
-from prismcube.jobs.definitions import Definition, Definitions
+from prismcube.jobs.definitions import GIVEN_UP, Definitions, machine_of
 from prismcube.jobs.entities import Job, LogLine, NewJob, Task, TaskState
 from prismcube.jobs.rows import job_of, line_of, task_of
 from prismcube.jobs.statements import IS_RUNNING
-from prismcube.model.machine import Event, Status
+from prismcube.model.machine import Event, Machine, Status
 from prismcube.model.work import LogLevel
 
 Key = tuple[Any, ...]
@@ -115,9 +115,9 @@ class Ledger:
         Returns the job, and whether it is new. Raises NotFound for an unknown process, Conflict when the key was used
         for something else.
         """
-        definition = self._definition(wanted.process)
+        machine = self._machine_for(wanted.process)
         now, id = now or datetime.now(UTC), str(uuid.uuid4())
-        first = definition.machine.first
+        first = machine.first
         row = {
             "id": id,
             "process": wanted.process,
@@ -149,7 +149,7 @@ class Ledger:
                 connection.execute(insert(job), row)
                 stored = moves.lock(connection, [id])[id]
                 moves.log(connection, id, now, "submitted", stage=first.name)
-                moves.enter(connection, stored, definition.machine, first, now, status=Status.ACCEPTED)
+                moves.enter(connection, stored, machine, first, now, status=Status.ACCEPTED)
                 return _one(connection, id), True
         except IntegrityError:
             before = self.submitted_before(wanted)
@@ -178,6 +178,10 @@ class Ledger:
         """Raises NotFound."""
         with self._session.read() as connection:
             return _one(connection, id)
+
+    def machine(self, one: Job) -> Machine:
+        """Of a job, also of one whose process is known no more."""
+        return machine_of(self.definitions, one)
 
     def jobs(
         self,
@@ -242,8 +246,7 @@ class Ledger:
         What is done is not done again. Raises NotFound, Conflict when there is nothing to retry.
         """
         now = now or datetime.now(UTC)
-        with self._locked(id) as (connection, row, definition):
-            machine = definition.machine
+        with self._locked(id) as (connection, row, machine):
             stage = machine.stage(row.stage)
             target = machine.after(row.stage, Event.RETRY)
             if target is None and not (force and stage.task and not row.stopping):
@@ -265,10 +268,10 @@ class Ledger:
     def resume(self, id: str, *, now: datetime | None = None) -> Job:
         """Let a job go on that waits for a person. Raises NotFound, Conflict when it does not wait."""
         now = now or datetime.now(UTC)
-        with self._locked(id) as (connection, row, definition):
-            if not row.paused:
+        with self._locked(id) as (connection, row, machine):
+            stage = machine.stage(row.stage)
+            if not row.paused or not stage.task:
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it waits for nobody")
-            stage = definition.machine.stage(row.stage)
             moves.change(connection, id, now, paused=False, work=stage.task, message=stage.meaning)
             moves.log(connection, id, now, "continued", stage=row.stage)
             moves.notify(connection)
@@ -280,9 +283,10 @@ class Ledger:
         To cancel twice is to cancel once. Raises NotFound, Conflict when the job has ended.
         """
         now = now or datetime.now(UTC)
-        with self._locked(id) as (connection, row, definition):
-            target = definition.machine.after(row.stage, Event.CANCEL)
-            if row.status == Status.DISMISSED.value:
+        with self._locked(id) as (connection, row, machine):
+            target = machine.after(row.stage, Event.CANCEL)
+            is_unknown = target is not None and target.name == GIVEN_UP
+            if row.status == Status.DISMISSED.value and not (is_unknown and row.stopping != GIVEN_UP):
                 return job_of(row)
             if target is None:
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it can't be cancelled")
@@ -294,8 +298,8 @@ class Ledger:
 
         Raises NotFound, Conflict while something of it may still run, or is to be taken back.
         """
-        with self._locked(id) as (connection, row, definition):
-            if not Status(row.status).is_final or row.work or definition.machine.after(row.stage, Event.CANCEL):
+        with self._locked(id) as (connection, row, machine):
+            if not Status(row.status).is_final or row.work or machine.after(row.stage, Event.CANCEL):
                 raise Conflict("job", id, "has not ended; cancel it first, so that what it has begun is taken back")
             connection.execute(delete(job).where(job.c.id == id))
             return job_of(row)
@@ -328,17 +332,17 @@ class Ledger:
         return {status: found.get(status, 0) for status in Status}
 
     @contextmanager
-    def _locked(self, id: str) -> Iterator[tuple[Connection, Any, Definition]]:
+    def _locked(self, id: str) -> Iterator[tuple[Connection, Any, Machine]]:
         with self._session.write() as connection:
             row = moves.lock(connection, [id]).get(id)
             if row is None:
                 raise NotFound("job", id)
-            yield connection, row, self._definition(row.process)
+            yield connection, row, self.machine(job_of(row))
 
-    def _definition(self, process: str) -> Definition:
+    def _machine_for(self, process: str) -> Machine:
         if process not in self.definitions:
             raise NotFound("process", process)
-        return self.definitions[process]
+        return self.definitions[process].machine
 
 
 def _asked(row: Any) -> tuple[Any, ...]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from prismcube.errors import SourceError
+from prismcube.errors import InvalidInput, SourceError
+from prismcube.jobs.documents import address_of
 from prismcube.storage import store
 from prismcube.storage.managed import is_below
 from prismcube.storage.uri import canonical_uri, gdal_path, is_remote
@@ -41,7 +42,10 @@ class ResultFiles:
     def uri(self, job: str, value: object) -> str | None:
         """The file that an output is; None for all that is a value."""
         href = value.get("href") if isinstance(value, Mapping) else None
-        return href if isinstance(href, str) and is_below(href, self.folder_of(job)) else None
+        try:
+            return href if isinstance(href, str) and is_below(href, self.folder_of(job)) else None
+        except InvalidInput:  # what a client has made up may look like a URI and be none
+            return None
 
     def remove(self, job: str) -> None:
         """Delete all files in a job's folder; when some can't be deleted, the others are all the same.
@@ -63,12 +67,18 @@ class ResultFiles:
 
 
 def _remove_local(folder: str) -> None:
-    try:
-        shutil.rmtree(gdal_path(folder))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise SourceError(folder, f"can't be removed: {error.strerror}") from error
+    problems: list[OSError] = []
+
+    def note(_: object, path: str, error: BaseException) -> None:
+        del path
+        if not isinstance(error, OSError):
+            raise error
+        if not isinstance(error, FileNotFoundError):  # somebody else was faster
+            problems.append(error)
+
+    shutil.rmtree(gdal_path(folder), onexc=note)
+    if problems:
+        raise SourceError(folder, f"can't be removed: {problems[0]}") from problems[0]
 
 
 def shown(results: Mapping[str, Any], job: str, files: ResultFiles, *, base: str) -> dict[str, Any]:
@@ -89,4 +99,4 @@ def shown(results: Mapping[str, Any], job: str, files: ResultFiles, *, base: str
 
 def address(base: str, job: str, output: str) -> str:
     """Of one output over HTTP."""
-    return f"{base}/jobs/{quote(job, safe='')}/results/{quote(output, safe='')}"
+    return f"{address_of(base, job)}/results/{quote(output, safe='')}"

@@ -118,6 +118,16 @@ class Machine:
         target = self.stage(name).moves.get(event)
         return None if target is None else self.stage(target)
 
+    def ends_with(self, task: str) -> bool:
+        """True for the kind of the one task that a job which goes well does last: its outputs are the job's."""
+        return any(
+            stage.task == task
+            and not stage.fans_out
+            and self.stage(stage.moves[Event.DONE]).status is Status.SUCCESSFUL
+            for stage in self.stages
+            if stage.task
+        )
+
     def walk(self) -> Iterator[tuple[Stage, Event, str]]:
         """Every move of the table."""
         for stage in self.stages:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles
-from prismcube.model.machine import Machine
 
 
 class Output(Protocol):
@@ -49,8 +48,6 @@ class Process(Protocol):
     def inputs(self) -> Mapping[str, Input]: ...
     @property
     def outputs(self) -> Mapping[str, Output]: ...
-    @property
-    def machine(self) -> Machine: ...
     @property
     def synchronous(self) -> bool: ...
     @property

@@ -6,7 +6,7 @@ orchestrator ── engine ── child: runtime(settings) once ── body(tool
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from prismcube.model.work import Work
 from prismcube.storage.buckets import wait_at_most
 from prismcube.storage.uri import canonical_uri
 from processes.process import Body as ProcessBody
-from processes.process import Inputs, Process
+from processes.process import Inputs
 from processes.tools import Tools
 from server import kernels, logs
 from server.engines import engine_settings, make_kernels
@@ -54,16 +54,16 @@ def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
     bodies: dict[str, Body] = {}
     for process in PROCESSES.values():
         for kind, body in process.bodies.items():
-            bodies[kind] = partial(_run, process, body, tools, ledger)
+            outputs = process.outputs if process.machine.ends_with(kind) else ()
+            bodies[kind] = partial(_run, outputs, body, tools, ledger)
     return ledger, bodies
 
 
-def _run(process: Process, body: ProcessBody, tools: Tools, ledger: Ledger, work: Work) -> Mapping[str, Any]:
-    """A task of a process; what a stage with one task returns are the outputs of the job, as far as it has such."""
+def _run(outputs: Collection[str], body: ProcessBody, tools: Tools, ledger: Ledger, work: Work) -> Mapping[str, Any]:
+    """A task of a process; of what it returns, `outputs` are those of the job."""
     owned = replace(tools, submit=partial(_submit, ledger, work.job))
     result = body(owned, work, work.payload)
-    outputs = {name: value for name, value in result.items() if name in process.outputs}
-    return {**result, "outputs": {} if work.payload else outputs}
+    return {**result, "outputs": {name: value for name, value in result.items() if name in outputs}}
 
 
 def _submit(ledger: Ledger, parent: str | None, process: str, inputs: Inputs, *, key: str) -> str:

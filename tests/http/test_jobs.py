@@ -376,6 +376,14 @@ def test_jobs_are_kept_by_nobody(jobs, some):
 # --- results in files ------------------------------------------------------------------------------------------------
 
 
+def write(demo, job, **columns):
+    """Change the row of a job."""
+    values = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in columns.items()}
+    with closing(sqlite3.connect(demo.home / "catalogue.sqlite", timeout=LONG)) as connection, connection:
+        told = ", ".join(f"{name} = ?" for name in values)
+        connection.execute(f"UPDATE job SET {told} WHERE id = ?", (*values.values(), job))
+
+
 @pytest.fixture
 def with_file(demo, jobs):
     """A job one of whose results is a file; the file."""
@@ -386,9 +394,7 @@ def with_file(demo, jobs):
     file = folder / "cube.tif"
     file.write_bytes(bytes(range(256)) * 1000)
     results = {"stringOutput": "a", "imagesOutput": {"href": file.as_uri(), "type": "image/tiff"}}
-    with sqlite3.connect(demo.home / "catalogue.sqlite") as connection:
-        connection.execute("UPDATE job SET results = ? WHERE id = ?", (json.dumps(results), job))
-    connection.close()
+    write(demo, job, results=results)
     return job, file
 
 
@@ -403,6 +409,8 @@ def test_a_file_is_a_link_and_comes_whole_or_in_parts(jobs, with_file):
     assert whole.headers["accept-ranges"] == "bytes"
     etag = whole.headers["etag"]
     assert jobs.client.get(link["href"], headers={"If-None-Match": etag}).status_code == 304
+    has = jobs.client.get(link["href"], headers={"If-None-Match": f'W/"x", {etag}', "Range": "bytes=0-9"})
+    assert (has.status_code, has.content) == (304, b"")  # RFC 9110, 13.2.2
     for asked, part in (
         ("0-9", content[:10]),
         ("255990-", content[255990:]),
@@ -431,11 +439,66 @@ def test_files_of_others_are_not_handed_out(demo, jobs, with_file):
     """Whatever the row of a job says."""
     job, _ = with_file
     results = {"imagesOutput": {"href": (demo.home / "catalogue.sqlite").as_uri(), "type": "text/plain"}}
-    with sqlite3.connect(demo.home / "catalogue.sqlite") as connection:
-        connection.execute("UPDATE job SET results = ? WHERE id = ?", (json.dumps(results), job))
-    connection.close()
+    write(demo, job, results=results)
     answer = jobs.get(f"/jobs/{job}/results/imagesOutput")
     assert answer.json() == results["imagesOutput"]  # the value, not the file
+
+
+@pytest.mark.parametrize("href", ["file://other/x", "s3://", "http://["])
+def test_a_link_that_is_no_uri_is_a_value(demo, jobs, some, href):
+    write(demo, some["slow"], results={"complexObjectOutput": {"href": href}})
+    assert jobs.get(f"/jobs/{some['slow']}/results").json()["complexObjectOutput"] == {"href": href}
+    assert jobs.get(f"/jobs/{some['slow']}/results/complexObjectOutput").json() == {"href": href}
+
+
+@pytest.mark.parametrize(("status", "stage"), [("running", "work"), ("dismissed", "cancelled"), ("failed", "failed")])
+def test_what_has_not_ended_well_has_no_results(demo, jobs, with_file, status, stage):
+    """Whatever its row has of them."""
+    job, file = with_file
+    write(demo, job, status=status, stage=stage)
+    for path in ("", "/stringOutput", "/imagesOutput", "/nothing"):
+        answer = jobs.get(f"/jobs/{job}/results{path}")
+        assert answer.status_code == (422 if status == "failed" else 404)
+        assert answer.json()["title"]
+    write(demo, job, status="successful", stage="done")
+    assert jobs.get(f"/jobs/{job}/results/imagesOutput").content == file.read_bytes()
+    assert jobs.client.delete(f"/jobs/{job}").status_code == 200
+
+
+def test_what_is_still_taken_back_keeps_its_files(demo, jobs, with_file):
+    job, file = with_file
+    write(demo, job, status="dismissed", process="consolidate", stage="rollback", work="consolidate.never", open=1)
+    refused = jobs.client.delete(f"/jobs/{job}")
+    assert (refused.status_code, refused.json()["entity"]) == (409, "job")
+    assert file.exists()
+    write(demo, job, stage="cancelled", work="", open=0)
+    assert jobs.client.delete(f"/jobs/{job}").status_code == 200
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_job_whose_process_is_gone_is_seen_and_removed(demo, jobs, with_file, ended):
+    job, file = with_file
+    write(demo, job, process="of-a-plug-in", **({} if ended else {"status": "running", "stage": "work", "open": 1}))
+    assert job in jobs.ids(limit=1000)
+    status = jobs.status(job)
+    assert (status["processID"], "of-a-plug-in" in status[OWN]["meaning"]) == ("of-a-plug-in", True)
+    assert jobs.get(f"/jobs/{job}/logs").json()["logs"]
+    assert jobs.get(f"/jobs/{job}/tasks").json()["tasks"]
+    assert jobs.get(f"/jobs/{job}/graph").json()["stage"] == ("done" if ended else "work")
+    assert "<h1" in jobs.get(f"/jobs/{job}", f="html").text
+    assert jobs.get("/jobs", f="html").status_code == 200
+    if ended:
+        assert jobs.get(f"/jobs/{job}/results").json()["stringOutput"] == "a"
+        assert jobs.get(f"/jobs/{job}/results/imagesOutput").content == file.read_bytes()
+    else:
+        assert jobs.client.post(f"/jobs/{job}/retry").status_code == 409
+        assert jobs.client.delete(f"/jobs/{job}").json()["status"] == "dismissed"
+        while jobs.status(job)[OWN]["stopping"]:
+            time.sleep(0.05)
+    assert jobs.client.delete(f"/jobs/{job}").status_code == 200
+    assert jobs.get(f"/jobs/{job}").status_code == 404
+    assert not file.exists()
 
 
 # --- others' clients -------------------------------------------------------------------------------------------------

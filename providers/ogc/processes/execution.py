@@ -111,7 +111,7 @@ class _Applied:
 
 def _accepted(processes: Processes, job: Job, request: Request, applied: _Applied) -> Answer:
     """201: where the job is (/req/core/job-creation-success-async)."""
-    status = status_info(job, processes.get(job.process).machine, base=request.base)
+    status = status_info(job, processes.ledger.machine(job), base=request.base)
     headers = {"Location": address_of(request.base, job.id), **applied.headers(is_late=True)}
     return Answer(orjson.dumps(status), JSON, status=201, headers=headers, keep=Keep.NEVER)
 

@@ -21,7 +21,7 @@ def graph(context: Context, request: Request, job: str) -> Answer | dict[str, An
     query = Query(request.query, known=("f", "lang"))
     one = job_of(context, job)
     processes = processes_of(context)
-    stages = graph_of(processes.ledger, one, processes.get(one.process).machine)
+    stages = graph_of(processes.ledger, one, processes.ledger.machine(one))
     if choose_format(query.text("f"), request.accept, FORMATS) == "svg":
         return Answer(draw(stages, title=f"Job {one.id}: {one.stage}").encode(), SVG, keep=Keep.NEVER)
     here = f"{address_of(request.base, one.id)}/graph"

@@ -5,13 +5,14 @@ DELETE stops what has not ended and can be taken back; what has ended it removes
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from prismcube.errors import Conflict, InvalidInput
+from prismcube.errors import InvalidInput, SourceError
 from prismcube.jobs.documents import HTML, address_of, line_document, status_info, task_document
 from prismcube.jobs.entities import Job, TaskState
 from prismcube.jobs.ledger import JobFilter
@@ -22,6 +23,8 @@ from providers.ogc.answer import JSON, Answer, Context, Keep, Request, link, lin
 from providers.ogc.offer import Processes
 from providers.ogc.params import Query
 from providers.ogc.processes.offered import check_may_steer, job_of, processes_of
+
+LOG = logging.getLogger("prismcube.jobs")
 
 PARAMETERS = (
     "f", "lang", "type", "processID", "status", "datetime", "minDuration", "maxDuration", "limit", "after",
@@ -104,7 +107,7 @@ def job(context: Context, request: Request, job: str) -> dict[str, Any]:
 
 
 def _status(processes: Processes, job: Job, *, base: str, running: float = 0.0) -> dict[str, Any]:
-    return status_info(job, processes.get(job.process).machine, base=base, running=running)
+    return status_info(job, processes.ledger.machine(job), base=base, running=running)
 
 
 def tasks(context: Context, request: Request, job: str) -> dict[str, Any]:
@@ -160,21 +163,20 @@ def dismiss(context: Context, request: Request, job: str) -> Answer:
     one = job_of(context, job)
     check_may_steer(context.access)
     processes = processes_of(context)
-    machine = processes.get(one.process).machine
-    if machine.after(one.stage, Event.CANCEL) is not None:
-        if one.status is not Status.DISMISSED or one.stopping:  # to dismiss it twice is to dismiss it once
-            one = processes.ledger.cancel(one.id)
+    if processes.ledger.machine(one).after(one.stage, Event.CANCEL) is not None:
+        one = processes.ledger.cancel(one.id)
     else:
         _remove(processes, one)
     return _told(processes, replace(one, status=Status.DISMISSED), request)
 
 
 def _remove(processes: Processes, job: Job) -> None:
-    """With its results: these first, since nobody would find them without the job."""
-    if not job.status.is_final or job.stopping:
-        raise Conflict("job", job.id, f"is in the stage {job.stage!r}; it can be removed when it has ended")
-    processes.files.remove(job.id)
+    """With its results; the ledger comes first, which decides under its lock whether the job has ended."""
     processes.ledger.delete(job.id)
+    try:
+        processes.files.remove(job.id)
+    except SourceError as error:
+        LOG.error("results of job %s are left: %s", job.id, error)
 
 
 def retry(context: Context, request: Request, job: str) -> Answer:

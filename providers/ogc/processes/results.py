@@ -26,10 +26,11 @@ from prismcube.storage import store
 from providers.errors import JobFailed, ResultNotReady
 from providers.ogc.answer import JSON, Answer, Context, Keep, Request, Stream
 from providers.ogc.negotiate import by_preference
-from providers.ogc.offer import Process, Processes
+from providers.ogc.offer import Processes
 from providers.ogc.params import Query
 from providers.ogc.processes.offered import job_of, processes_of
 from providers.ogc.processes.ranges import part_of
+from providers.ogc.validators import has_tag
 
 TEXT = "text/plain; charset=utf-8"
 LARGEST_VALUE = 64 * 2**20
@@ -45,19 +46,21 @@ def results(context: Context, request: Request, job: str) -> Answer | dict[str, 
 
 
 def output(context: Context, request: Request, job: str, output: str) -> Answer:
-    """`/jobs/{jobID}/results/{output}`: the value itself, or the file that it is. Raises NotFound."""
+    """`/jobs/{jobID}/results/{output}`: the value itself, or the file that it is.
+
+    Raises NotFound, ResultNotReady, JobFailed.
+    """
     Query(request.query, known=())
     processes = processes_of(context)
     one = job_of(context, job)
+    check_ended_well(one)
     if output not in one.results:
-        if not one.status.is_final:
-            raise _not_ready(one)
         raise NotFound("output", output)
     value = one.results[output]
     uri = processes.files.uri(one.id, value)
     if uri is not None:
         return _file(uri, str(value.get("type") or "application/octet-stream"), request)
-    body, media_type = _raw(value, _schema(processes, one, output))
+    body, media_type = _raw(value, _schemas(processes, one).get(output, {}))
     return Answer(body, media_type, keep=Keep.NEVER)
 
 
@@ -66,17 +69,13 @@ def check_ended_well(job: Job) -> None:
     if job.status is Status.FAILED:
         raise JobFailed(job.id, stage=job.stage, message=job.message)
     if job.status is not Status.SUCCESSFUL:
-        raise _not_ready(job)
-
-
-def _not_ready(job: Job) -> ResultNotReady:
-    return ResultNotReady(job.id, status=job.status.value, is_final=job.status.is_final)
+        raise ResultNotReady(job.id, status=job.status.value, is_final=job.status.is_final)
 
 
 def answer(processes: Processes, job: Job, request: Request, *, f: str | None = None) -> Answer | dict[str, Any]:
     """The results as the execute request wanted them; a dict where they are a document."""
     check_ended_well(job)
-    wanted = _wanted(processes.get(job.process), job)
+    wanted = _wanted(_schemas(processes, job), job)
     if _is_document(job, request, f, len(wanted)):
         values = shown({one.id: one.value for one in wanted}, job.id, processes.files, base=request.base)
         return {one.id: _entry(one, values[one.id], job, base=request.base) for one in wanted}
@@ -98,12 +97,12 @@ class _Wanted:
     by_reference: bool
 
 
-def _wanted(process: Process, job: Job) -> list[_Wanted]:
+def _wanted(schemas: Mapping[str, Mapping[str, Any]], job: Job) -> list[_Wanted]:
     """Outputs in the order of the description; those that a job did not give are left out."""
     asked = job.request.get("outputs")
     return [
-        _Wanted(name, job.results[name], one.schema, (asked or {}).get(name, {}).get("transmissionMode") == "reference")
-        for name, one in process.outputs.items()
+        _Wanted(name, job.results[name], schema, (asked or {}).get(name, {}).get("transmissionMode") == "reference")
+        for name, schema in schemas.items()
         if name in job.results and (asked is None or name in asked)
     ]
 
@@ -168,9 +167,12 @@ def _part(files: ResultFiles, job: Job, one: _Wanted, request: Request, boundary
     return begin.encode() + (content or b"") + b"\r\n"
 
 
-def _schema(processes: Processes, job: Job, output: str) -> Mapping[str, Any]:
-    outputs = processes.get(job.process).outputs
-    return outputs[output].schema if output in outputs else {}
+def _schemas(processes: Processes, job: Job) -> Mapping[str, Mapping[str, Any]]:
+    """Of the outputs; of a job whose process is known no more, any for all that it has given."""
+    try:
+        return {name: one.schema for name, one in processes.get(job.process).outputs.items()}
+    except NotFound:
+        return {name: {} for name in job.results}
 
 
 def _raw(value: Any, schema: Mapping[str, Any]) -> tuple[bytes, str]:
@@ -192,7 +194,7 @@ def _file(uri: str, media_type: str, request: Request) -> Answer:
     etag = f'"{status.etag}"'
     headers = {"Accept-Ranges": "bytes"}
     part = part_of(request.range, status.size) if request.if_range in ("", etag) else None
-    if part is None:
+    if part is None or has_tag(request.if_none_match, etag):  # what the client has comes before its range (13.2.2)
         return Answer(Stream(_pieces(uri, 0, status.size), status.size), media_type, headers=headers, etag=etag)
     start, stop = part
     if start >= stop:

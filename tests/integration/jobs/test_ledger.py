@@ -413,6 +413,52 @@ def test_delete_and_what_is_old(driver: Driver) -> None:
     assert [job.id for job in driver.ledger.jobs()] == [three.id]
 
 
+@pytest.mark.parametrize("at", ["ready", "paused", "running", "stopping", "rollback", "failed"])
+def test_jobs_whose_process_is_gone_can_be_given_up(driver: Driver, at: str) -> None:
+    one = fanned_out(driver, NewTask(name="a"), level=Level.MAJOR if at == "paused" else Level.NONE)
+    if at == "failed":
+        (order,) = driver.claim("fan.work")
+        driver.end(order, End.FAILED, message="no")
+    if at in ("running", "stopping"):
+        driver.claim("fan.work")
+    if at in ("stopping", "rollback"):
+        driver.ledger.cancel(one.id)
+    if at == "rollback":
+        driver.claims.tend()
+        assert driver.ledger.get(one.id).stage == "rollback"
+    ledger = Ledger(driver.ledger.engine, {})
+    claims = Claims(ledger, "other")
+    driver.claims.resign()
+    claims.lead({})
+    claims.take_over()
+    claims.tend()
+    before = ledger.get(one.id)
+    machine = ledger.machine(before)
+    assert "'fan'" in machine.stage(before.stage).meaning
+    for move in (ledger.retry, ledger.resume, *([ledger.cancel] if at == "failed" else [ledger.delete])):
+        with pytest.raises(Conflict):
+            move(one.id)
+    assert ledger.get(one.id) == before
+    if at != "failed":
+        ledger.cancel(one.id)
+        claims.tend()
+        assert (ledger.get(one.id).stage, ledger.get(one.id).status) == ("given-up", Status.DISMISSED)
+    ledger.delete(one.id)
+    assert ledger.jobs() == []
+
+
+def test_a_stage_that_a_process_has_no_more_stops_nothing_else(driver: Driver) -> None:
+    one, other = fanned_out(driver, NewTask(name="a")), driver.submit(seconds=0)
+    with driver.ledger.write() as connection:
+        moves.change(connection, one.id, datetime.now(UTC), stage="former", deadline=datetime.now(UTC))
+    driver.claim("one")
+    driver.claims.tend()
+    assert driver.ledger.get(other.id).status is Status.FAILED
+    driver.ledger.cancel(one.id)
+    driver.claims.tend()
+    assert driver.ledger.get(one.id).stage == "given-up"
+
+
 def test_progress_is_told_and_summed(driver: Driver) -> None:
     one = fanned_out(driver, NewTask(name="a"), NewTask(name="b"))
     a, _ = driver.claim("fan.work")

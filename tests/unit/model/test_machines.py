@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prismcube.model.machine import Event, Level, Status
+from prismcube.model.machine import Event, Level, Status, simple_machine
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS, EXPORT_CUBE, diagram_of, table_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "concepts" / "consolidation.md"
@@ -64,6 +64,18 @@ def test_what_can_not_be_taken_back_can_not_be_cancelled():
     assert without_cancel(DELETE_DATASETS) == {
         *("remove", "remove-failed", "remove-rest", "remove-rest-failed", "done-untidy", "rollback", "rollback-failed"),
     }
+
+
+def test_whose_outputs_are_those_of_the_job():
+    """Not of a stage after which it may still fail, be taken back, or go on."""
+
+    def last(machine):
+        return {stage.task for stage in machine.stages if stage.task and machine.ends_with(stage.task)}
+
+    assert last(CONSOLIDATE) == {"consolidate.clean"}
+    assert last(DELETE_DATASETS) == {"delete.remove", "delete.remove-rest"}
+    assert last(EXPORT_CUBE) == {"export.clean"}
+    assert last(simple_machine("one", meaning="It works.")) == {"one"}
 
 
 def test_jobs_wait_before_what_readers_notice():
