@@ -112,6 +112,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "stage": ("Only tasks of this stage.", TEXT),
     "level": ("The least level of lines that are given.", {"type": "string", "enum": [one.value for one in LogLevel]}),
+    "newest": ("`true`: the last lines in place of the first ones.", {"type": "boolean", "default": False}),
     "force": ("`true`: also what has not ended, wherever it runs.", {"type": "boolean", "default": False}),
     "skipGeometry": ("`true`: without footprints.", {"type": "boolean", "default": False}),
 }

@@ -224,13 +224,29 @@ class Ledger:
             _one(connection, id)
             return [task_of(row) for row in connection.execute(query)]
 
-    def log(self, id: str, *, least: LogLevel = LogLevel.INFO, after: int = 0, limit: int = 100) -> list[LogLine]:
-        """A page of a job's log, oldest first. Raises NotFound."""
+    def log(
+        self,
+        id: str,
+        *,
+        least: LogLevel = LogLevel.INFO,
+        after: int = 0,
+        before: int | None = None,
+        newest: bool = False,
+        limit: int = 100,
+    ) -> list[LogLine]:
+        """A page of a job's log, oldest first: of the lines between `after` and `before` the first ones, or the last.
+
+        Raises NotFound.
+        """
         levels = [level.value for level in [*LogLevel][[*LogLevel].index(least) :]]
         query = select(job_log).where(job_log.c.job_id == id, job_log.c.id > after, job_log.c.level.in_(levels))
+        if before is not None:
+            query = query.where(job_log.c.id < before)
+        query = query.order_by(job_log.c.id.desc() if newest else job_log.c.id).limit(limit)
         with self._session.read() as connection:
             _one(connection, id)
-            return [line_of(row) for row in connection.execute(query.order_by(job_log.c.id).limit(limit))]
+            found = [line_of(row) for row in connection.execute(query)]
+        return found[::-1] if newest else found
 
     def running(self, id: str) -> float:
         """What the running tasks of a job's stage have done, in tasks."""

@@ -29,6 +29,7 @@ from providers.errors import refused
 from providers.ogc.offer import Processes
 
 JSON = "application/json"
+HTML = "text/html"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 """Begins the names of relations that OGC has registered."""
 CHUNK_BYTES = 1 << 20
@@ -192,6 +193,14 @@ class Document(dict[str, Any]):
     def __init__(self, content: Mapping[str, Any], *, headers: Mapping[str, str]) -> None:
         super().__init__(content)
         self.headers = headers
+
+
+def own_links(request: Request, address: str) -> list[dict[str, Any]]:
+    """Of a document with a page: to itself, and to the page."""
+    return [
+        link(linked(address, request.query), "self", JSON, "This document"),
+        link(linked(address, request.query, f="html"), "alternate", HTML, "As HTML"),
+    ]
 
 
 def json_answer(document: Any, media_type: str = JSON, *, keep: Keep = Keep.CHECK) -> Answer:

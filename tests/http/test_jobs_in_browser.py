@@ -41,11 +41,16 @@ def demo(executing: Any) -> Any:
 
 
 @pytest.fixture
-def page(browser: Browser, demo: Any) -> Iterator[Page]:
+def problems() -> list[str]:
+    """What a page has asked or logged that it must not."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, demo: Any, problems: list[str]) -> Iterator[Page]:
     """A page that must ask no other host and log no error, such as that of a refused script."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(WAIT_MS)
-    problems: list[str] = []
     here = (demo.url + "/", "data:", f"blob:{demo.url}/")
     page.on("request", lambda one: one.url.startswith(here) or problems.append(f"another host: {one.url}"))
     page.on("console", lambda one: one.type == "error" and problems.append(one.text))
@@ -62,7 +67,21 @@ def run(page: Page, demo: Any, inputs: str) -> None:
     page.wait_for_url(re.compile("/jobs/[0-9a-f-]{36}"))
 
 
+TIMERS = """
+window.timers = new Set();
+const [set, clear] = [window.setTimeout, window.clearTimeout];
+window.setTimeout = (call, wait) => {
+  const id = set(() => { timers.delete(id); call(); }, wait);
+  timers.add(id);
+  return id;
+};
+window.clearTimeout = (id) => { timers.delete(id); clear(id); };
+"""
+"""Keeps which timers of a page are running."""
+
+
 def test_a_job_is_submitted_and_watched_to_its_end(page: Page, demo: Any) -> None:
+    page.add_init_script(TIMERS)
     run(page, demo, '{"stringInput": "seen", "pause": 3}')
     status = page.locator("#status")
     expect(status).to_have_text("running")
@@ -72,6 +91,10 @@ def test_a_job_is_submitted_and_watched_to_its_end(page: Page, demo: Any) -> Non
     expect(status).to_have_text("successful")  # without a reload
     expect(page.locator("#percent")).to_have_text("100 %")
     assert page.evaluate("document.getElementById('graph').naturalWidth") > 200
+    page.evaluate("new Promise((done) => setTimeout(done, 500))")
+    assert page.evaluate("timers.size") == 0  # it is not asked for again by itself
+    with page.expect_request("**/logs?newest=true**"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.get_by_role("link", name="Results", exact=True).click()
     expect(page.locator("main")).to_contain_text("seen")
 
@@ -82,6 +105,18 @@ def test_a_job_is_cancelled_by_its_button(page: Page, demo: Any) -> None:
     page.get_by_role("button", name="cancel").click()
     expect(page.locator("#status")).to_have_text("dismissed")
     expect(page.get_by_role("button", name="cancel")).to_have_count(0)
+
+
+def test_a_lost_connection_is_told(page: Page, demo: Any, problems: list[str]) -> None:
+    run(page, demo, '{"pause": 3000}')
+    expect(page.locator("#status")).to_have_text("running")
+    page.route("**/cancel", lambda route: route.abort())
+    page.get_by_role("button", name="cancel").click()
+    expect(page.locator("#told")).to_contain_text("fetch")
+    problems.clear()
+    page.unroute("**/cancel")
+    page.get_by_role("button", name="cancel").click()
+    expect(page.locator("#status")).to_have_text("dismissed")
 
 
 def test_a_failed_job_is_retried_by_its_button(page: Page, demo: Any) -> None:
@@ -125,6 +160,8 @@ def test_pages_fit(page: Page, demo: Any, width: int) -> None:
     for address in (page.url, f"{demo.url}/jobs", f"{demo.url}/processes", f"{demo.url}/processes/consolidate"):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+        wide = "[...document.querySelectorAll('.diagram')].filter((one) => one.scrollWidth > one.clientWidth).length"
+        assert page.evaluate(wide) == 0, address
 
 
 def test_the_list_is_searched(page: Page, demo: Any) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 import orjson
 
 from prismcube.errors import InvalidInput, SourceError
-from prismcube.jobs.documents import HTML, address_of, line_document, status_info, task_document
+from prismcube.jobs.documents import address_of, line_document, status_info, task_document
 from prismcube.jobs.entities import Job, TaskState
 from prismcube.jobs.ledger import JobFilter
 from prismcube.model.machine import Event, Status
 from prismcube.model.period import format_instant
 from prismcube.model.work import LogLevel
-from providers.ogc.answer import JSON, Answer, Context, Keep, Request, link, linked
+from providers.ogc.answer import JSON, Answer, Context, Keep, Request, link, linked, own_links
 from providers.ogc.offer import Processes
 from providers.ogc.params import Query
 from providers.ogc.processes.offered import check_may_steer, job_of, processes_of
@@ -30,7 +30,7 @@ PARAMETERS = (
     "f", "lang", "type", "processID", "status", "datetime", "minDuration", "maxDuration", "limit", "after",
 )  # fmt: skip
 TASK_PARAMETERS = ("f", "lang", "state", "stage", "limit", "after")
-LOG_PARAMETERS = ("f", "lang", "level", "limit", "after")
+LOG_PARAMETERS = ("f", "lang", "level", "limit", "after", "before", "newest")
 LONGEST = 10**9
 """Seconds of a duration."""
 
@@ -43,10 +43,7 @@ def jobs(context: Context, request: Request) -> dict[str, Any]:
     wanted, has_any = _filter(query, context)
     found = processes.ledger.jobs(wanted, after=_after(query), limit=limit + 1) if has_any else []
     address = f"{request.base}/jobs"
-    links = [
-        link(linked(address, request.query), "self", JSON, "This document"),
-        link(linked(address, request.query, f="html"), "alternate", HTML, "As HTML"),
-    ]
+    links = own_links(request, address)
     if len(found) > limit:
         last = found[limit - 1]
         after = f"{format_instant(last.created)}~{last.id}"
@@ -132,26 +129,36 @@ def _state_of(name: str) -> TaskState:
 
 
 def logs(context: Context, request: Request, job: str) -> dict[str, Any]:
-    """`/jobs/{jobID}/logs`: a page of its log, the oldest line first; `level`: the least that is shown."""
+    """`/jobs/{jobID}/logs`: a page of its log, the oldest line first; `level`: the least that is shown.
+
+    With `newest` it is the last page, from which links lead back.
+    """
     query = Query(request.query, known=LOG_PARAMETERS)
     one = job_of(context, job)
     limit = _limit(query, context)
     level = query.text("level") or LogLevel.INFO.value
     if level not in [*LogLevel]:
         raise InvalidInput("level", f"{level[:40]!r} is not one of {', '.join(LogLevel)}")
-    after = query.integer("after", least=0) or 0
-    found = processes_of(context).ledger.log(one.id, least=LogLevel(level), after=after, limit=limit + 1)
-    last = str(found[limit - 1].id) if len(found) > limit else ""
-    links = _paging(request, f"{address_of(request.base, one.id)}/logs", last)
-    return {"jobID": one.id, "logs": [line_document(line) for line in found[:limit]], "links": links}
+    newest = query.boolean("newest")
+    found = processes_of(context).ledger.log(
+        one.id,
+        least=LogLevel(level),
+        after=query.integer("after", least=0) or 0,
+        before=query.integer("before", least=0),
+        newest=newest,
+        limit=limit + 1,
+    )
+    address = f"{address_of(request.base, one.id)}/logs"
+    shown = found[-limit:] if newest else found[:limit]
+    has_more = len(found) > limit
+    links = _paging(request, address, str(shown[-1].id) if has_more and not newest else "")
+    if has_more and newest:
+        links.append(link(linked(address, request.query, before=str(shown[0].id)), "prev", JSON, "Older lines"))
+    return {"jobID": one.id, "logs": [line_document(line) for line in shown], "links": links}
 
 
 def _paging(request: Request, address: str, last: str) -> list[dict[str, Any]]:
-    links = [
-        link(linked(address, request.query), "self", JSON, "This document"),
-        link(linked(address, request.query, f="html"), "alternate", HTML, "As HTML"),
-        link(address.rpartition("/")[0], "up", JSON, "The job"),
-    ]
+    links = [*own_links(request, address), link(address.rpartition("/")[0], "up", JSON, "The job")]
     if last:
         links.append(link(linked(address, request.query, after=last), "next", JSON, "Next page"))
     return links

@@ -1,5 +1,6 @@
 // A job's page: asks for the status each second while the job goes on, for the new lines of its log, and for its picture
-// when something has changed. Buttons are the links of the status that are to be posted to.
+// when something has changed. Buttons are the links of the status that are to be posted to. Once the job has ended it is
+// asked for again only after a button, or when somebody comes back to the page.
 const root = document.documentElement.dataset.root;
 const $ = (id) => document.getElementById(id);
 const job = `${root}jobs/${encodeURIComponent($('job').dataset.job)}`;
@@ -10,25 +11,43 @@ const ENDED = ['successful', 'failed', 'dismissed'];
 
 let seen = 0;
 let shown = '';
+let timer = 0;
+let asking = false;
+let askAgain = false;
 
-async function getJson(address) {
-  const answer = await fetch(address, { headers: { Accept: 'application/json' }, cache: 'no-store' });
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? answer.statusText);
-  return answer.json();
+/** The JSON of an answer. Throws what the server tells; with `isGone` when the job is not there any more. */
+async function getJson(address, method = 'GET') {
+  const answer = await fetch(address, { method, headers: { Accept: 'application/json' }, cache: 'no-store' });
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw Object.assign(new Error(found.detail ?? answer.statusText), { isGone: answer.status === 404 });
+  return found;
 }
 
 async function follow() {
+  clearTimeout(timer);
+  askAgain = asking; // what is under way may not know of what has just been done
+  if (asking) return;
+  asking = true;
+  let pause = SLOWLY;
   try {
     const status = await getJson(job);
+    const { stopping, paused } = status['prismcube:job'];
     show(status);
     await showLog();
-    const rests = ENDED.includes(status.status) && !status['prismcube:job'].stopping;
     document.body.dataset.ready = 'true';
-    setTimeout(follow, rests || status['prismcube:job'].paused ? SLOWLY : SECOND);
-  } catch ({ message }) {
-    $('told').textContent = message;
-    setTimeout(follow, SLOWLY);
+    if (ENDED.includes(status.status) && !stopping) pause = 0;
+    else if (!paused) pause = SECOND;
+  } catch ({ message, isGone }) {
+    tell(message);
+    if (isGone) pause = 0;
   }
+  asking = false;
+  if (askAgain) pause = SECOND;
+  if (pause) timer = setTimeout(follow, pause);
+}
+
+function tell(message) {
+  $('told').textContent = message;
 }
 
 function show(status) {
@@ -77,15 +96,17 @@ function showVerbs(links) {
 }
 
 async function act(address) {
-  $('told').textContent = '';
-  const answer = await fetch(address, { method: 'POST', headers: { Accept: 'application/json' } });
-  const found = await answer.json();
-  if (answer.ok) show(found);
-  else $('told').textContent = found.detail ?? answer.statusText;
+  tell('');
+  try {
+    show(await getJson(address, 'POST'));
+  } catch ({ message }) {
+    tell(message);
+  }
+  await follow();
 }
 
 async function showLog() {
-  const { logs, links } = await getJson(`${job}/logs?limit=${LINES}${seen ? `&after=${seen}` : ''}`);
+  const { logs } = await getJson(`${job}/logs?newest=true&limit=${LINES}&after=${seen}`);
   for (const line of logs) {
     const row = document.createElement('tr');
     row.className = line.level;
@@ -95,7 +116,7 @@ async function showLog() {
     seen = line.id;
   }
   while ($('log').rows.length > LINES) $('log').deleteRow(0);
-  if (links.some(({ rel }) => rel === 'next')) await showLog();
 }
 
+document.addEventListener('visibilitychange', () => document.hidden || follow());
 follow();
