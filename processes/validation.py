@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
 
 from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.model.text import check_text
 from processes.process import Inputs, Process
 
 FORMATS = FormatChecker()
@@ -31,7 +32,7 @@ def checked_inputs(process: Process, given: object) -> Inputs:
         if name not in process.inputs:
             raise UnknownParameter(f"inputs.{str(name)[:SHOWN]}", known=list(process.inputs))
     for name, value in given.items():
-        _check_depth(name, value)
+        _check_texts(f"inputs.{name}", value)
     found: dict[str, Any] = {}
     for name, one in process.inputs.items():
         if name in given:
@@ -48,15 +49,24 @@ def checked_inputs(process: Process, given: object) -> Inputs:
     return found
 
 
-def _check_depth(name: str, value: Any) -> None:
-    """Inputs are pickled and written as JSON on their way to tasks, which neither can do at any depth."""
+def _check_texts(place: str, value: Any) -> None:
+    """Refuse what the ledger can't keep, or hand on.
+
+    PostgreSQL takes no NUL, in JSON neither; and inputs are pickled and written as JSON on their way to tasks, which
+    neither can do at any depth.
+    """
     rest = [(value, 1)]
     while rest:
         one, depth = rest.pop()
         if depth > DEEPEST:
-            raise InvalidInput(f"inputs.{name}", f"is nested more than {DEEPEST} levels deep")
-        inner = one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
-        rest += [(below, depth + 1) for below in inner]
+            raise InvalidInput(place, f"is nested more than {DEEPEST} levels deep")
+        if isinstance(one, str):
+            check_text(place, one, longest=len(one))
+        elif isinstance(one, Mapping):
+            rest += [(name, depth) for name in one]
+            rest += [(below, depth + 1) for below in one.values()]
+        elif isinstance(one, list):
+            rest += [(below, depth + 1) for below in one]
 
 
 def _place(name: str, error: ValidationError) -> str:

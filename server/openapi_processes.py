@@ -9,11 +9,20 @@ from prismcube.jobs.documents import OURS
 from prismcube.model.machine import Level, Status
 from providers.ogc import processes
 from providers.ogc.answer import JSON
+from providers.ogc.processes import requests
+from providers.ogc.processes.execution import LONGEST_KEY
 from server.openapi_schemas import NUMBER, OBJECT, TEXT, ref
 from server.operation import Operation
 from server.routes_processes import ACTIONS, SUBMISSIONS
 
-ADDRESS = {"type": "string", "maxLength": 2000, "pattern": "^https?://"}
+ADDRESS = {"type": "string", "maxLength": requests.LONGEST_URL, "pattern": "^https?://"}
+_FORMAT = {"mediaType": TEXT, "encoding": TEXT, "schema": {"anyOf": [TEXT, OBJECT]}}
+_OWN = {
+    "level": {"type": "string", "enum": [level.value for level in Level]},
+    "priority": {"type": "integer", "minimum": -requests.PRIORITIES, "maximum": requests.PRIORITIES},
+    "mostBytes": {"type": "integer", "minimum": 1, "maximum": requests.MOST_BYTES},
+    "seconds": {"type": "number", "minimum": 0, "maximum": requests.MOST_SECONDS},
+}
 
 EXECUTE: dict[str, Any] = {
     "type": "object",
@@ -26,28 +35,27 @@ EXECUTE: dict[str, Any] = {
             "additionalProperties": {
                 "type": "object",
                 "properties": {
-                    "transmissionMode": {"type": "string", "enum": ["value", "reference"]},
-                    "format": {"type": "object", "properties": {"mediaType": TEXT}, "additionalProperties": False},
+                    "transmissionMode": {"type": "string", "enum": [*requests.TRANSMISSION]},
+                    "format": {
+                        "type": "object",
+                        "properties": {name: _FORMAT[name] for name in requests.FORMAT},
+                        "additionalProperties": False,
+                    },
                 },
                 "additionalProperties": False,
             },
         },
-        "response": {"type": "string", "enum": ["raw", "document"]},
+        "response": {"type": "string", "enum": [*requests.RESPONSES]},
         "subscriber": {
             "type": "object",
             "description": "Addresses that are told how the job goes",
-            "properties": {"successUri": ADDRESS, "inProgressUri": ADDRESS, "failedUri": ADDRESS},
+            "properties": dict.fromkeys(requests.SUBSCRIBER, ADDRESS),
             "additionalProperties": False,
         },
         OURS: {
             "type": "object",
             "description": "Beyond the standard: how often it waits for a person, and what it may cost",
-            "properties": {
-                "level": {"type": "string", "enum": [level.value for level in Level]},
-                "priority": {"type": "integer", "minimum": -100, "maximum": 100},
-                "mostBytes": {"type": "integer", "minimum": 1, "maximum": 2**53},
-                "seconds": {"type": "number", "minimum": 0, "maximum": 1e9},
-            },
+            "properties": {name: _OWN[name] for name in requests.OWN},
             "additionalProperties": False,
         },
     },
@@ -78,7 +86,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                 "type": "array",
                 "items": {"type": "string", "enum": ["sync-execute", "async-execute", "dismiss"]},
             },
-            "outputTransmission": {"type": "array", "items": {"type": "string", "enum": ["value", "reference"]}},
+            "outputTransmission": {"type": "array", "items": {"type": "string", "enum": [*requests.TRANSMISSION]}},
             "links": {"type": "array", "items": ref("Link")},
         },
     },
@@ -167,11 +175,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
 }
 
-_BY_PATH = {
-    "/processes/{processID}/estimate": "Estimate",
-}
-"""The schema of the JSON of a path, where it is no status."""
-
 _HEADERS = [
     {
         "name": "Prefer",
@@ -184,11 +187,10 @@ _HEADERS = [
         "name": "Idempotency-Key",
         "in": "header",
         "description": "To submit twice with the same key is to submit once.",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{LONGEST_KEY}}}$"},
         "example": "nightly-2026-11-28",
     },
 ]
-_HANDLERS_WITH_BODY = (processes.execute, processes.estimate)
 _LOCATION = {"Location": {"description": "Where the job is", "schema": TEXT}}
 
 Refusals = Callable[[tuple[str, ...]], Mapping[str, Any]]
@@ -210,11 +212,11 @@ def _operation(one: Operation, parameters: list[dict[str, Any]], refusals: Refus
         "parameters": parameters,
         "responses": {"200": {"description": one.summary, "content": _content(one)}},
     }
-    if one.handler in _HANDLERS_WITH_BODY:
+    if one in SUBMISSIONS:
         example = {"inputs": {"stringInput": "teststring"}}
         found["requestBody"] = {"required": True, "content": {JSON: {"schema": ref("Execute"), "example": example}}}
     statuses: tuple[str, ...] = ("400", "401", "403", "404", "409", "413", "414", "429", "500", "503")
-    if one.handler in _HANDLERS_WITH_BODY:
+    if one in SUBMISSIONS:
         statuses += ("415",)
     if one.handler is processes.execute:
         found["parameters"] = [*parameters, *_HEADERS]
@@ -236,7 +238,7 @@ def _content(one: Operation) -> dict[str, Any]:
             "multipart/related": {"schema": {"type": "string", "format": "binary"}},
             "text/plain": {"schema": TEXT},
         }
-    return {JSON: {"schema": ref(_BY_PATH.get(one.path, "StatusInfo"))}}
+    return {JSON: {"schema": ref("Estimate" if one.handler is processes.estimate else "StatusInfo")}}
 
 
 def _name(path: str) -> str:

@@ -103,8 +103,10 @@ PROCESS_DOCUMENTS = (
 )
 
 
-def _action(path: str, handler: Callable[..., Any], summary: str, **more: Any) -> Operation:
-    return Operation(path=path, handler=handler, summary=summary, parameters=more.pop("parameters", ()), **more)
+def _action(
+    path: str, handler: Callable[..., Any], summary: str, *, parameters: tuple[str, ...] = (), **more: Any
+) -> Operation:
+    return Operation(path=path, handler=handler, summary=summary, parameters=parameters, **more)
 
 
 ACTIONS = (

@@ -113,6 +113,6 @@ def line_document(line: LogLine) -> dict[str, Any]:
     }
 
 
-def failure(job: Job, *, type: str = "about:blank") -> Mapping[str, Any]:
+def failure(job: Job) -> Mapping[str, Any]:
     """Why a job has no results (schema exception.yaml)."""
-    return {"type": type, "title": f"The job is {job.status}", "detail": job.message}
+    return {"type": "about:blank", "title": f"The job is {job.status}", "detail": job.message}

@@ -27,7 +27,6 @@ from prismcube.jobs.orchestrator import Orchestrator, Windows
 from prismcube.jobs.pool import KubernetesWorkers, LocalWorkers, WorkerPool, Workers
 from prismcube.jobs.results import ResultFiles
 from prismcube.jobs.scaling import Scaling
-from prismcube.storage.uri import canonical_uri
 from server import logs
 from server.jobs.runtime import open_ledger, processes_of, runtime
 
@@ -45,7 +44,7 @@ def run_jobs(settings: Settings, *, with_parent: int | None = None, ready: Calla
     logs.configure(settings.log)
     catalogue = Catalogue(settings.catalogue_url, idle_seconds=LEASE_SECONDS)
     ledger = open_ledger(settings, catalogue)
-    files = ResultFiles.below(canonical_uri(settings.managed))
+    files = ResultFiles.below(settings.managed)
     callbacks = Callbacks(ledger, files, Addresses(settings.jobs.callbacks))
     engine = make_engine(settings)
     pool = make_pool(settings, engine, ledger)

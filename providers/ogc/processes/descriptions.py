@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from providers.ogc.answer import JSON, REL, Context, Request, link, linked
+from providers.ogc.answer import HTML, JSON, REL, Context, Request, link, linked, own_links
 from providers.ogc.offer import Input, Output, Process
 from providers.ogc.params import Query
 from providers.ogc.processes.offered import processes_of
 from providers.schemas import for_openapi
 
-HTML = "text/html"
 PARAMETERS = ("f", "lang", "limit", "after")
 PROFILE = "https://www.opengis.net/def/profile/OGC/0/ogc-process-description"
 
@@ -25,10 +24,7 @@ def processes(context: Context, request: Request) -> dict[str, Any]:
     everything = sorted([*ours, *context.other_processes()], key=lambda one: str(one["id"]))
     rest = [one for one in everything if one["id"] > after]
     address = f"{request.base}/processes"
-    links = [
-        link(linked(address, request.query), "self", JSON, "This document"),
-        link(linked(address, request.query, f="html"), "alternate", HTML, "As HTML"),
-    ]
+    links = own_links(request, address)
     if len(rest) > limit:
         links.append(link(linked(address, request.query, after=rest[limit - 1]["id"]), "next", JSON, "Next page"))
     return {"processes": rest[:limit], "links": links}

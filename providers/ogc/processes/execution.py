@@ -58,9 +58,6 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
 def _submitted(context: Context, request: Request, process: str) -> tuple[Processes, Process, Job]:
     processes, one, asked = _asked(context, request, process)
     key = _key(request.idempotency_key)
-    for name, url in asked.subscriber.items():
-        if reason := processes.why_not_called(url):
-            raise InvalidInput(f"subscriber.{name}", reason)
     inputs = processes.checked(one.id, asked.inputs)
     wanted = NewJob(
         process=one.id,
@@ -84,7 +81,11 @@ def _asked(context: Context, request: Request, process: str) -> tuple[Processes,
     one = processes.get(process)
     check_may_submit(context.access, one)
     Query(request.query, known=())
-    return processes, one, parse(request, one)
+    asked = parse(request, one)
+    for name, url in asked.subscriber.items():
+        if reason := processes.why_not_called(url):
+            raise InvalidInput(f"subscriber.{name}", reason)
+    return processes, one, asked
 
 
 def _key(header: str) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from prismcube.jobs.documents import HTML, address_of
+from prismcube.jobs.documents import address_of
 from prismcube.jobs.graph import StageGraph, graph_of
-from providers.ogc.answer import JSON, Answer, Context, Keep, Request, link
+from providers.ogc.answer import HTML, JSON, Answer, Context, Keep, Request, link, own_links
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from providers.ogc.processes.drawing import draw
@@ -26,9 +26,8 @@ def graph(context: Context, request: Request, job: str) -> Answer | dict[str, An
         return Answer(draw(stages, title=f"Job {one.id}: {one.stage}").encode(), SVG, keep=Keep.NEVER)
     here = f"{address_of(request.base, one.id)}/graph"
     links = [
-        link(f"{here}?f=json", "self", JSON, "This document"),
+        *own_links(request, here),
         link(f"{here}?f=svg", "alternate", SVG, "As a picture"),
-        link(f"{here}?f=html", "alternate", HTML, "As HTML"),
         link(address_of(request.base, one.id), "up", JSON, "The job"),
     ]
     return {"jobID": one.id, "stage": one.stage, "stages": [_stage(stage) for stage in stages], "links": links}

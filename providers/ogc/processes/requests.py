@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from prismcube.errors import InvalidInput, UnknownParameter
 from prismcube.jobs.documents import OURS
 from prismcube.model.machine import Level
-from prismcube.model.text import check_text
 from providers.errors import UnsupportedMediaType
 from providers.ogc.answer import JSON, Request
 from providers.ogc.offer import Process
 
 MEMBERS = ("inputs", "outputs", "response", "subscriber", OURS)
+RESPONSES = ("raw", "document")
+TRANSMISSION = ("value", "reference")
+FORMAT = ("mediaType", "encoding", "schema")
+"""Members of a format (schema format.yaml)."""
 SUBSCRIBER = ("successUri", "inProgressUri", "failedUri")
 OWN = ("level", "priority", "mostBytes", "seconds")
-QUALIFIED = {"value", "mediaType", "encoding", "schema", "format"}
+QUALIFIED = {"value", "format", *FORMAT}
 """Members of a value that tells its format (schema qualifiedInputValue.yaml); `format` as drafts wrote it."""
-DEEPEST = 100
-"""Levels of a body: writers of JSON give up at some 250, and whoever hands inputs on does at its own depth."""
 LONGEST_URL = 2000
 PRIORITIES = 100
+MOST_BYTES = 2**53
+MOST_SECONDS = 1e9
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +66,12 @@ def parse(request: Request, process: Process) -> Execution:
     return Execution(
         inputs=_unwrapped(_mapping(body, "inputs"), process),
         outputs=_outputs(body, process),
-        response=_choice(body, "response", ("raw", "document")),
+        response=_choice(body, "response", RESPONSES),
         subscriber=_subscriber(body),
         level=_level(own),
         priority=int(_number(own, "priority", least=-PRIORITIES, most=PRIORITIES, whole=True) or 0),
         most_bytes=_whole(own, "mostBytes"),
-        seconds=_number(own, "seconds", least=0, most=1e9),
+        seconds=_number(own, "seconds", least=0, most=MOST_SECONDS),
     )
 
 
@@ -83,26 +86,7 @@ def _object(request: Request) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise InvalidInput("body", "must be a JSON object")
     _known(body, MEMBERS, "")
-    for name, value in body.items():
-        for text in _texts(value, name):
-            check_text(name, text, longest=len(text))  # PostgreSQL takes no NUL, in JSON neither
     return body
-
-
-def _texts(value: Any, place: str) -> Iterator[str]:
-    """All texts within a JSON value, names of members too. Raises InvalidInput for one that is nested too deeply."""
-    rest = [(value, 0)]
-    while rest:
-        one, depth = rest.pop()
-        if depth > DEEPEST:
-            raise InvalidInput(place, f"is nested more than {DEEPEST} levels deep")
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            yield from one
-            rest += [(value, depth + 1) for value in one.values()]
-        elif isinstance(one, list):
-            rest += [(value, depth + 1) for value in one]
 
 
 def _known(found: Mapping[str, Any], names: tuple[str, ...], place: str) -> None:
@@ -135,7 +119,7 @@ def _number(own: Mapping[str, Any], name: str, *, least: float, most: float, who
 
 
 def _whole(own: Mapping[str, Any], name: str) -> int | None:
-    found = _number(own, name, least=1, most=2**53, whole=True)
+    found = _number(own, name, least=1, most=MOST_BYTES, whole=True)
     return None if found is None else int(found)
 
 
@@ -155,7 +139,7 @@ def _outputs(body: Mapping[str, Any], process: Process) -> dict[str, Mapping[str
         if not isinstance(wanted, Mapping):
             raise InvalidInput(place, "must be a JSON object")
         _known(wanted, ("transmissionMode", "format"), f"{place}.")
-        mode = _choice(wanted, "transmissionMode", ("value", "reference"), f"{place}.")
+        mode = _choice(wanted, "transmissionMode", TRANSMISSION, f"{place}.")
         _check_format(wanted.get("format", {}), process.outputs[name].schema, f"{place}.format")
         found[name] = {"transmissionMode": mode or "value"}
     return found
@@ -165,39 +149,48 @@ def _check_format(wanted: object, schema: Mapping[str, Any], place: str) -> None
     """An output comes as it is described; a client that wants another format is told so."""
     if not isinstance(wanted, Mapping):
         raise InvalidInput(place, "must be a JSON object")
-    _known(wanted, ("mediaType", "encoding", "schema"), f"{place}.")
-    media_type = wanted.get("mediaType")
-    known = media_types(schema)
-    if media_type is not None and media_type not in known:
-        raise InvalidInput(f"{place}.mediaType", f"must be one of {', '.join(known)}")
+    _known(wanted, FORMAT, f"{place}.")
+    _check_told(wanted, schema, place)
+    if not isinstance(wanted.get("schema", ""), str | Mapping):
+        raise InvalidInput(f"{place}.schema", "must be an address or a JSON object")
+
+
+def _check_told(told: Mapping[str, Any], schema: Mapping[str, Any], place: str) -> None:
+    """The media type and encoding that are told of a value are among those that it may have."""
+    for name, known in (("mediaType", media_types(schema)), ("encoding", encodings(schema))):
+        value = told.get(name)
+        if value is not None and value not in known:
+            raise InvalidInput(f"{place}.{name}", f"{str(value)[:60]!r} is not one of {', '.join(known)}")
 
 
 def media_types(schema: Mapping[str, Any]) -> list[str]:
-    """The formats that a value of a schema may have."""
-    found = [schema["contentMediaType"]] if "contentMediaType" in schema else []
-    for word in ("anyOf", "oneOf", "allOf"):
-        for one in schema.get(word, ()):
-            found += media_types(one)
-    if isinstance(schema.get("items"), Mapping):
-        found += media_types(schema["items"])
-    return list(dict.fromkeys(found)) or [JSON]
+    """The formats that a value of a schema may have: text comes as it is where it is the whole answer."""
+    found = [one["contentMediaType"] for one in _parts(schema) if "contentMediaType" in one]
+    return list(dict.fromkeys(found)) or ([TEXT] if schema.get("type") == "string" else []) + [JSON]
+
+
+def encodings(schema: Mapping[str, Any]) -> list[str]:
+    """The encodings that a value of a schema may have within a document."""
+    found = [one["contentEncoding"] for one in _parts(schema) if "contentEncoding" in one]
+    return list(dict.fromkeys(found)) or ["utf-8", "UTF-8"]
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schema, those that it is put together of, and those of the items of an array."""
+    yield schema
+    inner = [one for word in ("anyOf", "oneOf", "allOf") for one in schema.get(word, ())]
+    for one in (*inner, schema.get("items")):
+        if isinstance(one, Mapping):
+            yield from _parts(one)
 
 
 def _subscriber(body: Mapping[str, Any]) -> dict[str, str]:
     found = _mapping(body, "subscriber")
     _known(found, SUBSCRIBER, "subscriber.")
     for name, url in found.items():
-        if not isinstance(url, str) or len(url) > LONGEST_URL or not _is_web(url):
-            raise InvalidInput(f"subscriber.{name}", "must be an address that begins with http:// or https://")
+        if not isinstance(url, str) or len(url) > LONGEST_URL:
+            raise InvalidInput(f"subscriber.{name}", f"must be an address of at most {LONGEST_URL:,} characters")
     return dict(found)
-
-
-def _is_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
-    except ValueError:
-        return False
 
 
 def _unwrapped(inputs: Mapping[str, Any], process: Process) -> dict[str, Any]:
@@ -220,10 +213,9 @@ def _value(value: Any, schema: Mapping[str, Any], place: str) -> Any:
     if _takes_object_whole(value, schema):
         return value
     told = value.get("format", {})
-    media_type = value.get("mediaType") or (told.get("mediaType") if isinstance(told, Mapping) else None)
-    known = media_types(schema)
-    if media_type is not None and media_type not in known:
-        raise InvalidInput(f"{place}.mediaType", f"{str(media_type)[:60]!r} is not one of {', '.join(known)}")
+    if isinstance(told, Mapping):
+        _check_told(told, schema, f"{place}.format")
+    _check_told(value, schema, place)
     return value["value"]
 
 

@@ -135,32 +135,36 @@ def _type(one: _Wanted) -> str:
 
 
 def _one(files: ResultFiles, job: Job, one: _Wanted, request: Request) -> Answer:
-    content = _value(files, job, one)
+    content = _value(files, job, one, room=LARGEST_VALUE)
     if content is None:
         return Answer(b"", status=303, headers={"Location": address(request.base, job.id, one.id)})
     return Answer(content, _type(one), keep=Keep.NEVER)
 
 
-def _value(files: ResultFiles, job: Job, one: _Wanted) -> bytes | None:
-    """The bytes of an output; None for a file that is too large to stand in another answer."""
+def _value(files: ResultFiles, job: Job, one: _Wanted, *, room: int) -> bytes | None:
+    """The bytes of an output; None for a file that is larger than the room that an answer has left."""
     uri = files.uri(job.id, one.value)
     if uri is None:
         return _raw(one.value, one.schema)[0]
-    return store.read(uri) if store.stat(uri).size <= LARGEST_VALUE else None
+    return store.read(uri) if store.stat(uri).size <= room else None
 
 
 def _multipart(files: ResultFiles, job: Job, wanted: list[_Wanted], request: Request) -> Answer:
     """RFC 2387: a part each, called by the id of the output; one by reference has an address and no body."""
     boundary = f"prismcube-{secrets.token_hex(16)}"
-    parts = b"".join(_part(files, job, one, request, boundary) for one in wanted)
-    body = parts + f"--{boundary}--\r\n".encode()
+    parts, room = [], LARGEST_VALUE
+    for one in wanted:
+        content = None if one.by_reference else _value(files, job, one, room=room)
+        parts.append(_part(job, one, content, request, boundary))
+        room -= len(content or b"")
+    body = b"".join([*parts, f"--{boundary}--\r\n".encode()])
     kind = _type(wanted[0]).partition(";")[0]
     return Answer(body, f'multipart/related; type="{kind}"; boundary={boundary}', keep=Keep.NEVER)
 
 
-def _part(files: ResultFiles, job: Job, one: _Wanted, request: Request, boundary: str) -> bytes:
+def _part(job: Job, one: _Wanted, content: bytes | None, request: Request, boundary: str) -> bytes:
+    """One that has no content has an address."""
     head = [f"Content-Type: {_type(one)}", f"Content-ID: <{one.id}>"]
-    content = None if one.by_reference else _value(files, job, one)
     if content is None:
         head.append(f"Content-Location: {address(request.base, job.id, one.id)}")
     begin = "\r\n".join([f"--{boundary}", *head, "", ""])

@@ -30,3 +30,12 @@ def test_what_is_nested_too_deeply_is_refused(depth: int) -> None:
     with pytest.raises(InvalidInput, match=r"inputs\.complexObjectInput: is nested more than"):
         checked_inputs(PROCESS, {"complexObjectInput": nested(depth)})
     assert checked_inputs(PROCESS, {"complexObjectInput": nested(DEEPEST - 1)})
+
+
+@pytest.mark.parametrize("value", ["a\0b", {"a\0": 1}, {"a": [{"b": "\0"}]}, "\ud800"])
+def test_what_no_database_keeps_is_refused(value: Any) -> None:
+    """By the command line too, which has no HTTP in between."""
+    name = "stringInput" if isinstance(value, str) else "complexObjectInput"
+    with pytest.raises(InvalidInput) as raised:
+        checked_inputs(PROCESS, {name: value})
+    assert raised.value.parameter == f"inputs.{name}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from prismcube.jobs.graph import StageGraph
 from prismcube.jobs.progress import progress, way
 from prismcube.model.machine import Event, Level, Machine, Status, simple_machine
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS
+from providers.ogc.answer import Answer, Request
 from providers.ogc.processes.drawing import HEIGHT, WIDTH, draw, layout
 from providers.ogc.processes.prefer import Preference
 from providers.ogc.processes.ranges import part_of
@@ -23,6 +26,7 @@ from providers.schemas import for_openapi
 
 MACHINES = {"simple": simple_machine("one", meaning="It works."), "cons": CONSOLIDATE, "del": DELETE_DATASETS}
 SVG = "{http://www.w3.org/2000/svg}"
+results = importlib.import_module("providers.ogc.processes.results")  # its package has a function of that name
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,41 @@ def test_progress_rests_where_a_job_has_failed_and_is_none_while_it_takes_back()
     at = progress(made(CONSOLIDATE, "swap", tasks=1, open=1), CONSOLIDATE)
     assert progress(made(CONSOLIDATE, "swap-failed", tasks=0, open=0), CONSOLIDATE) == at
     assert progress(made(CONSOLIDATE, "rollback"), CONSOLIDATE) is None
+
+
+class Stored:
+    """The processes and files of a server that has one job, whose results `a`, `b`, ... are files of these sizes."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.files = self
+        self.sizes = dict(zip("abc", sizes, strict=False))
+
+    def get(self, id: str) -> Any:
+        return SimpleNamespace(outputs={name: SimpleNamespace(schema={}) for name in self.sizes})
+
+    def uri(self, job: str, value: Any) -> str:
+        return str(value["href"])
+
+    def stat(self, uri: str) -> Any:
+        return SimpleNamespace(size=self.sizes[uri])
+
+    def read(self, uri: str) -> bytes:
+        return uri.encode() * self.sizes[uri]
+
+
+def test_an_answer_of_many_files_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond it has an address in place of its bytes, what fits after it is there."""
+    stored: Any = Stored(6, 5, 4)
+    monkeypatch.setattr(results, "store", stored)
+    monkeypatch.setattr(results, "LARGEST_VALUE", 10)
+    links = {name: {"href": name, "type": "image/tiff"} for name in stored.sizes}
+    job = made(MACHINES["simple"], "done", results=links, request={"response": "raw"})
+    found = results.answer(stored, job, Request(base="http://x"))
+    assert isinstance(found, Answer)
+    assert isinstance(found.body, bytes)
+    assert (b"aaaaaa\r\n" in found.body, b"bbbbb" in found.body, b"cccc\r\n" in found.body) == (True, False, True)
+    assert found.body.count(b"Content-Location: http://x/jobs/j/results/b\r\n") == 1
+    assert found.body.count(b"Content-Location") == 1
 
 
 def graph(machine: Machine, here: str, tasks: int = 0) -> list[StageGraph]:
