@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prismcube.errors import PrismcubeError
-from prismcube.jobs.engines.with_parent import PARENT
 from prismcube.jobs.scaling import Scaling, cheapest
 from prismcube.jobs.watched import Watched
 
@@ -68,7 +67,7 @@ class LocalWorkers:
         self._expect = expect
         self._folder = folder
         # `--no-nanny`: a worker of a nanny may have no children, and it is we who start it again.
-        self._options = [scheduler, "--no-nanny", "--nthreads", str(threads), "--no-dashboard"]
+        self._options = [scheduler, str(os.getpid()), "--no-nanny", "--nthreads", str(threads), "--no-dashboard"]
         self._options += ["--preload", "prismcube.jobs.engines.with_parent"]
         self._options += ["--resources", resources] if resources else []
         self._workers: dict[str, Watched] = {}
@@ -91,7 +90,7 @@ class LocalWorkers:
             name = f"prismcube-{os.getpid()}-{self._made}"  # never used again
             options = [*self._options, "--name", name, "--local-directory", str(self._folder / name)]
             command = [sys.executable, "-m", "dask", "worker", *options]
-            self._workers[name] = Watched(command, what=f"the worker {name}", environment={PARENT: str(os.getpid())})
+            self._workers[name] = Watched(command, what=f"the worker {name}")
             self._workers[name].look()
         known = self._costs()
         for name in cheapest({name: known.get(name, 0.0) for name in self._workers}, len(self._workers) - number):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import time
@@ -24,6 +23,7 @@ from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.leader import LEASE_SECONDS
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.jobs.parent import when_parent_ends
 from prismcube.jobs.pool import KubernetesWorkers, LocalWorkers, WorkerPool, Workers
 from prismcube.jobs.results import ResultFiles
 from prismcube.jobs.scaling import Scaling
@@ -34,9 +34,6 @@ LOG = logging.getLogger("prismcube.jobs")
 
 PRUNE_SECONDS = 600
 """Between two removals of old jobs."""
-
-LOOK_SECONDS = 0.5
-"""Between two looks whether the parent is still there."""
 
 
 def run_jobs(settings: Settings, *, with_parent: int | None = None, ready: Callable[[], None] = lambda: None) -> None:
@@ -58,7 +55,7 @@ def run_jobs(settings: Settings, *, with_parent: int | None = None, ready: Calla
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: orchestrator.stop())
     if with_parent is not None:
-        threading.Thread(target=_stop_with, args=[with_parent, orchestrator], daemon=True).start()
+        when_parent_ends(with_parent, partial(_stop, orchestrator))
     ready()
     if pool is not None:
         pool.start()
@@ -176,8 +173,6 @@ class Housekeeping:
             LOG.info("%d jobs that ended more than %d days ago are removed", gone, self._keep.days)
 
 
-def _stop_with(parent: int, orchestrator: Orchestrator) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
+def _stop(orchestrator: Orchestrator) -> None:
     LOG.warning("the server is gone; its jobs stop")
     orchestrator.stop()

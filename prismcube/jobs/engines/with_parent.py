@@ -1,24 +1,21 @@
-"""A preload of `dask worker`: it ends with the process that started it, so that nobody is left who was to be scaled."""
+"""A preload of `dask worker`: it ends with the process that started it, so that nobody is left who was to be scaled.
+
+dask worker SCHEDULER PARENT --preload prismcube.jobs.engines.with_parent
+"""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
+from functools import partial
 from typing import Any
 
-PARENT = "PRISMCUBE_PARENT"
-"""The environment variable that names the process."""
+import click
 
-LOOK_SECONDS = 0.5
+from prismcube.jobs.parent import when_parent_ends
 
 
-def dask_setup(worker: Any) -> None:
+@click.command()  # so dask hands over the words of its command that are not its own
+@click.argument("parent", type=int)
+def dask_setup(worker: Any, parent: int) -> None:
     """Called by dask when the worker starts."""
-    threading.Thread(target=_watch, args=[int(os.environ[PARENT])], daemon=True, name="parent-watch").start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
-    os._exit(1)
+    when_parent_ends(parent, partial(os._exit, 1))

@@ -18,7 +18,7 @@ from prismcube.jobs.entities import NewJob, Task, TaskState
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
 from server.bench.figures import Figure
-from server.bench.jobs.line import PATIENCE, TooSlow, running, wait_until
+from server.bench.jobs.line import PATIENCE, NotMeasured, running, wait_until
 from server.bench.jobs.tasks import LINES, MANY, Sign, effect_of, lines
 
 MOST_SECONDS = 10.0
@@ -62,7 +62,7 @@ def figures(
         worker, worker_seconds = _kill_worker(watch)
         watch.until_ended(ORCHESTRATOR_AT * tasks)
         if ledger.get(id).finished is not None:
-            raise TooSlow("the job had ended before its orchestrator could be killed; it needs more tasks")
+            raise NotMeasured("the job had ended before its orchestrator could be killed; it needs more tasks")
         orchestrator, orchestrator_seconds = _kill(line.pid(), watch)
         patience = PATIENCE + 10 * tasks * task_seconds
         wait_until(
@@ -73,7 +73,7 @@ def figures(
         )
         taken = time.monotonic() - begun
         if line.pid() == orchestrator:
-            raise TooSlow("the orchestrator that was killed leads")
+            raise NotMeasured("the orchestrator that was killed leads")
         found = [*_judged(ledger, id, effects, database, tasks)]
     kills = Kills(
         worker=worker,
@@ -134,7 +134,7 @@ def _kill_worker(watch: _Watch) -> tuple[int, float]:
 
 def _kill(pid: int | None, watch: _Watch) -> tuple[int, float]:
     if pid is None:
-        raise TooSlow("no orchestrator leads")
+        raise NotMeasured("no orchestrator leads")
     known = {one.pid for one in watch.lines()}
     os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()

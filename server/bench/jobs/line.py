@@ -1,6 +1,6 @@
 """An orchestrator with the local engine in a process of its own, watched over as `prismcube serve` does it.
 
-python -m server.bench.jobs.line URL SCRATCH PROCESSES
+python -m server.bench.jobs.line URL SCRATCH PROCESSES PARENT
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.leader import leader
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.jobs.parent import when_parent_ends
 from prismcube.jobs.watched import Watched
 from server.bench.jobs.tasks import open_ledger, runtime
 
@@ -31,8 +32,8 @@ PATIENCE = 120.0
 """Seconds for anything that this bench waits for, beside the work itself."""
 
 
-class TooSlow(PrismcubeError):
-    """Something that was waited for did not happen."""
+class NotMeasured(PrismcubeError):
+    """What was to be measured did not happen, or not in time; says what."""
 
 
 class Line:
@@ -40,7 +41,7 @@ class Line:
 
     def __init__(self, url: str, scratch: Path, *, processes: int, ledger: Ledger) -> None:
         self._ledger = ledger
-        command = [sys.executable, "-m", __name__, url, str(scratch), str(processes)]
+        command = [sys.executable, "-m", __name__, url, str(scratch), str(processes), str(os.getpid())]
         self._watched = Watched(command, what="the orchestrator")
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -78,30 +79,23 @@ def running(url: str, scratch: Path, *, processes: int) -> Iterator[tuple[Ledger
 
 
 def wait_until(is_so: Callable[[], bool], told: str, *, every: float = 0.005, seconds: float = PATIENCE) -> float:
-    """How long it took. Raises TooSlow."""
+    """How long it took. Raises NotMeasured."""
     begun = time.monotonic()
     while not is_so():
         if time.monotonic() - begun > seconds:
-            raise TooSlow(f"{told} within {seconds:g} s")
+            raise NotMeasured(f"{told} within {seconds:g} s")
         time.sleep(every)
     return time.monotonic() - begun
 
 
-def main(url: str, scratch: str, processes: str) -> None:
-    """Execute the bench's jobs until a TERM, or the end of the process that started this one."""
+def main(url: str, scratch: str, processes: str, parent: str) -> None:
+    """Execute the bench's jobs until a TERM, or the end of the process `parent`, which started this one."""
     logging.disable(logging.WARNING)  # of processes that are killed: that is what is measured
     engine = LocalEngine(partial(runtime, url), processes=int(processes), scratch=Path(scratch))
     orchestrator = Orchestrator(open_ledger(url), engine, windows=Windows(by_kind={}))
     signal.signal(signal.SIGTERM, lambda *_: orchestrator.stop())
-    threading.Thread(target=_stop_with_parent, args=[orchestrator], daemon=True).start()
+    when_parent_ends(int(parent), orchestrator.stop)
     orchestrator.run()
-
-
-def _stop_with_parent(orchestrator: Orchestrator) -> None:
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
-    orchestrator.stop()
 
 
 if __name__ == "__main__":
