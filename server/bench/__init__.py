@@ -11,4 +11,5 @@ server/cli/bench.py          parses and prints
        -> copies             10^5 datasets in seconds
      page                    what comes of it: docs/reference/query-plans.md
 figures.py                   what comes of it: figures beside their bars
+memory.py, progress.py       what all three share beside figures
 """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import DatabaseError
@@ -15,11 +16,9 @@ from prismcube.catalogue.tables import metadata
 from prismcube.errors import CatalogueUnavailable, ConfigurationError
 from server.bench import data, indexing, mixed, peer, searches
 from server.bench.figures import Figure, sqlite_version
+from server.bench.progress import Progress
 
 VERSIONS = text("SELECT split_part(version(), ' on ', 1) || ', PostGIS ' || postgis_lib_version()")
-
-Progress = Callable[[str, int | None, int], None]
-"""Called with what is being done, out of how many, and how many more are done."""
 
 
 @contextmanager
@@ -86,10 +85,8 @@ def _figures(catalogue: Catalogue, url: str, name: str, size: data.Size, progres
     stored = data.collection(catalogue)
     instance_id = stored.stored_fields[0].instance_id
 
-    def tick(number: int) -> None:
-        progress(f"{name}: indexing", size.datasets + size.records, number)
-
-    tick(0)
+    tick = partial(progress, f"{name}: indexing", None)
+    progress(f"{name}: indexing", size.datasets + size.records, 0)
     yield from indexing.figures(catalogue, name, instance_id=instance_id, datasets=size.datasets, tick=tick)
     refresh_statistics(catalogue)
     progress(f"{name}: searching", None, 0)
@@ -99,7 +96,7 @@ def _figures(catalogue: Catalogue, url: str, name: str, size: data.Size, progres
         repeats, ours = max(5, size.repeats // 10), found[0].value
         yield from peer.figures(catalogue, name, stored, datasets=size.datasets, repeats=repeats, ours=ours)
     yield from found[1:]
-    tick(size.datasets)
+    tick(0)
     yield from indexing.record_figures(catalogue, name, records=size.records, tick=tick)
     progress(f"{name}: under load", None, 0)
     yield from mixed.figures(url, name, datasets=size.datasets, seconds=size.seconds)

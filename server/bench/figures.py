@@ -7,9 +7,10 @@ import platform
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,21 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": machine(),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            **head(PACKAGES),
             "databases": self.databases,
             "size": self.size,
             "figures": [one.to_json() for one in self.figures],
             "not_measured": list(self.not_measured),
         }
+
+
+def head(packages: Iterable[str]) -> dict[str, Any]:
+    """Of a report: when, where, and with which of these packages; those that are not installed are left out."""
+    versions = {"python": platform.python_version()}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {"written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine(), "versions": versions}
 
 
 def machine() -> dict[str, Any]:

@@ -5,14 +5,13 @@ Layouts are known: no file is opened, and the collection of the files exists, so
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from prismcube.catalogue import Catalogue, Change, FileEntry
 from prismcube.model.entities import Record
 from server.bench import data
 from server.bench.figures import Batch, Figure, batch, rate_figure
+from server.bench.memory import NOW, memory
 
 DATASETS_BAR, RECORDS_BAR = 2_000, 10_000
 GROWTH_BAR = 10.0
@@ -68,7 +67,6 @@ def _growth(database: str, resident: Sequence[float]) -> Figure:
 def _resident() -> list[float]:
     """Megabytes of this process in memory; none where the system does not say."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return [memory(NOW) / 1e6]
     except OSError:
         return []
-    return [pages * os.sysconf("SC_PAGE_SIZE") / 1e6]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+
+from server.cli.benching import JsonOption, SizeName, check_json, figure_table, progressing, write_json
 
 if TYPE_CHECKING:
     from server.bench.figures import Figure, Report
@@ -22,13 +19,6 @@ if TYPE_CHECKING:
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine and its databases.")
 
 WITHOUT_POSTGRESQL = "PostgreSQL: not measured; name an empty database by --url or PRISMCUBE_BENCH_POSTGRES"
-
-
-class SizeName(StrEnum):
-    """How much is stored."""
-
-    SMALL = "small"
-    FULL = "full"
 
 
 UrlOption = Annotated[
@@ -48,7 +38,7 @@ def measure_catalogue(
         SizeName, typer.Option(help="small: 2,000 datasets, half a minute a database. full: 10^5, some minutes.")
     ] = SizeName.SMALL,
     url: UrlOption = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Fill an empty catalogue, search it, and let readers and writers at it: SQLite, and PostgreSQL when one is given.
 
@@ -60,8 +50,7 @@ def measure_catalogue(
     from server.bench.data import SIZES
     from server.bench.figures import Report
 
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise typer.BadParameter(f"{json_file.parent} is not a folder", param_hint="--json")
+    check_json(json_file)
     console = Console(highlight=False)
     figures: list[Figure] = []
     databases: dict[str, str] = {}
@@ -69,20 +58,14 @@ def measure_catalogue(
         for one in every:  # all of them before any is measured, which takes minutes
             check_unused(one)
         for one in every:
-            with _progress(console) as bar:
-                task = bar.add_task("", total=None)
-
-                def advance(told: str, total: int | None, done: int, bar: Progress = bar, task: int = task) -> None:
-                    bar.update(task, description=told, total=total, advance=done)  # type: ignore[arg-type]
-
+            with progressing(console) as advance:
                 name, version, found = measure(one, SIZES[size], progress=advance)
             databases[name] = version
             figures += found
     missing = [] if "PostgreSQL" in databases else [WITHOUT_POSTGRESQL]
     report = Report(size=SIZES[size].to_json(), databases=databases, figures=figures, not_measured=missing)
     _print(console, report)
-    if json_file is not None:
-        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n")
+    write_json(json_file, report)
     if any(one.unit == "errors" and one.value for one in figures):
         raise typer.Exit(1)
 
@@ -126,33 +109,8 @@ def _urls(given: list[str] | None) -> Iterator[list[str]]:
         yield urls
 
 
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True)
-
-
 def _print(console: Console, report: Report) -> None:
     for name, version in report.databases.items():
-        table = Table("", "value", "p99", "bar", "Geocube", "", box=None, header_style="bold", title=escape(version))
-        for position in range(1, 5):
-            table.columns[position].justify = "right"
-        for one in report.figures:
-            if one.database == name:
-                table.add_row(*figure_row(one))
-        console.print(table)
+        console.print(figure_table((one for one in report.figures if one.database == name), version))
     for told in report.not_measured:
         console.print(told, markup=False)
-
-
-def figure_row(one: Figure) -> list[str]:
-    """Cells of a table: name, value, p99, bar, the original's value, note."""
-    sign = {True: "[green]", False: "[bold red]", None: ""}[one.passes]
-    p99, bar, original = (_number(number) for number in (one.p99, one.bar, one.original))
-    limit = bar and ("≥ " if one.unit == "/s" else "≤ ") + bar
-    return [escape(one.name), f"{sign}{_number(one.value)} {one.unit}", p99, limit, original, escape(one.note)]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 100 or value == 0 else f"{value:,.2f}"

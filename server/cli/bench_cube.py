@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from server.cli.bench import SizeName
+from server.cli.benching import (
+    DATA,
+    JsonOption,
+    SizeName,
+    check_json,
+    check_names,
+    progressing,
+    right_aligned,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from server.bench.cube.limits import Limit
     from server.bench.cube.report import CaseResult, Measured, Report
-
-DATA = Path("~/.cache/prismcube/bench")
 
 
 def measure_cube(
     size: Annotated[
         SizeName, typer.Option(help="small: shows that all pixels are right, in a minute. full: the bars hold there.")
     ] = SizeName.SMALL,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    json_file: JsonOption = None,
     data: Annotated[
         Path,
         typer.Option(help="Folder for the images, made once: 30 MB for small, 3 GB for full.", show_default=str(DATA)),
@@ -45,8 +49,7 @@ def measure_cube(
     from server.bench.cube.measure import Wanted, measure
     from server.bench.cube.scenes import SIZES
 
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise typer.BadParameter(f"{json_file.parent} is not a folder", param_hint="--json")
+    check_json(json_file)
     chosen = SIZES[size]
     check_names(engine, list(ENGINES), "--engine")
     check_names(case, [one.name for one in cases(chosen)], "--case")
@@ -58,28 +61,12 @@ def measure_cube(
         runs=runs,
     )
     console = Console(highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def advance(told: str, total: int | None, done: int) -> None:
-            if total is not None:
-                bar.reset(task, description=escape(told), total=total)
-            bar.advance(task, done)
-
+    with progressing(console) as advance:
         report = measure(wanted, progress=advance)
     _print(console, report)
-    if json_file is not None:
-        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n")
+    write_json(json_file, report)
     if any(one.ours is None or one.ours.failed for one in report.results):
         raise typer.Exit(1)
-
-
-def check_names(given: list[str] | None, known: list[str], option: str) -> None:
-    """Raises BadParameter for one that is not known."""
-    for one in given or ():
-        if one not in known:
-            raise typer.BadParameter(f"{one!r} is not one of {', '.join(known)}", param_hint=option)
 
 
 def _print(console: Console, report: Report) -> None:
@@ -93,22 +80,9 @@ def _print(console: Console, report: Report) -> None:
 
 def _print_case(console: Console, result: CaseResult) -> None:
     case = result.case
-    remote = case.source == "http"
     title = f"{case.title} ({case.threads} threads)"
-    heads = [
-        "",
-        "s",
-        "CPU s",
-        "ratio",
-        "largest",
-        "> 1",
-        "mask",
-        "MB",
-        *(["data", "header", "other"] if remote else []),
-    ]
-    table = Table(*heads, box=None, header_style="bold", title=escape(title), title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    requests = ["data", "header", "other"] if case.source == "http" else []
+    table = right_aligned(title, "", "s", "CPU s", "ratio", "largest", "> 1", "mask", "MB", *requests)
     for one in result.engines:
         table.add_row(*_row(result, one))
     console.print(table)

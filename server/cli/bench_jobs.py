@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from server.cli.bench import SizeName, figure_row
-from server.cli.bench_cube import DATA, check_names
+from server.cli.benching import (
+    DATA,
+    JsonOption,
+    SizeName,
+    check_json,
+    check_names,
+    figure_table,
+    progressing,
+    write_json,
+)
 
 if TYPE_CHECKING:
-    from server.bench.jobs.report import CaseResult, Report
+    from server.bench.jobs.report import Report
 
 WITHOUT_POSTGRESQL = "not measured, without PostgreSQL; name an empty database by --database: "
 
@@ -25,7 +29,7 @@ def measure_jobs(
     size: Annotated[
         SizeName, typer.Option(help="small: shows that all is right, in a minute or two. full: the bars hold there.")
     ] = SizeName.SMALL,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    json_file: JsonOption = None,
     data: Annotated[
         Path,
         typer.Option(help="Folder for the images, made once: 5 MB for small, 0.5 GB for full.", show_default=str(DATA)),
@@ -52,8 +56,7 @@ def measure_jobs(
     from server.bench.jobs.measure import CASES, Wanted, check_database, measure
     from server.bench.jobs.sizes import SIZES
 
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise typer.BadParameter(f"{json_file.parent} is not a folder", param_hint="--json")
+    check_json(json_file)
     check_names(case, list(CASES), "--case")
     if database is not None:
         check_database(database)
@@ -66,48 +69,18 @@ def measure_jobs(
         tasks=tasks,
     )
     console = Console(highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def advance(told: str, total: int | None, done: int) -> None:
-            if total is not None:
-                bar.reset(task, description=escape(told), total=total)
-            bar.advance(task, done)
-
+    with progressing(console) as advance:
         report = measure(wanted, progress=advance)
     _print(console, report)
-    if json_file is not None:
-        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n")
+    write_json(json_file, report)
     if not all(one.is_true for one in report.results):
         raise typer.Exit(1)
 
 
 def _print(console: Console, report: Report) -> None:
     for result in report.results:
-        _print_case(console, result)
+        title = f"{result.name}: {result.title} ({result.figures[0].database})"
+        console.print(figure_table(result.figures, title))
+        console.print()
     if report.not_measured:
         console.print(WITHOUT_POSTGRESQL + ", ".join(report.not_measured), markup=False)
-
-
-def _print_case(console: Console, result: CaseResult) -> None:
-    database = result.figures[0].database
-    title = f"{result.name}: {result.title} ({database})"
-    table = Table(
-        "",
-        "value",
-        "p99",
-        "bar",
-        "Geocube",
-        "",
-        box=None,
-        header_style="bold",
-        title=escape(title),
-        title_justify="left",
-    )
-    for position in range(1, 5):
-        table.columns[position].justify = "right"
-    for one in result.figures:
-        table.add_row(*figure_row(one))
-    console.print(table)
-    console.print()

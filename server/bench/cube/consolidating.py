@@ -19,6 +19,7 @@ from server.bench.cube.cases import Part
 from server.bench.cube.cell import BAND, COLLECTION, NAME, cell_block, cell_grid, record_name
 from server.bench.cube.engines import Cube
 from server.bench.cube.scenes import NODATA, SceneFile, Size, scene_files
+from server.bench.progress import Progress
 
 VERSION = 1
 """Of what is made here: files of another are made anew."""
@@ -29,11 +30,11 @@ def consolidate(
     size: Size,
     planes: Callable[[Part], Cube],
     *,
-    progress: Callable[[str, int | None, int], None],
+    progress: Progress,
 ) -> Path:
     """The file below the folder of the images; kept when it is there and of the same images.
 
-    `planes` makes the pixels of a date; `progress` is told as by `scenes.make`.
+    `planes` makes the pixels of a date.
     """
     path = folder / NAME
     recipe = json.dumps({"version": VERSION, "images": (folder / "recipe.json").read_text(), "large": size.large})

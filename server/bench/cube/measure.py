@@ -27,12 +27,10 @@ from server.bench.cube.report import CaseResult, Measured, Report
 from server.bench.cube.scenes import SIZES, Size, make
 from server.bench.cube.slow_server import SlowServer, slow_server
 from server.bench.cube.workers import Run, Unable, Worker
+from server.bench.progress import Progress
 
 PATIENCE = 30.0
 """Seconds: an engine whose first run took longer is not run again."""
-
-Progress = Callable[[str, int | None, int], None]
-"""Told (what is done, how many steps in all, how many more are done)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from server.bench.cube.cases import OURS, Case
@@ -16,7 +13,10 @@ from server.bench.cube.judge import Difference
 from server.bench.cube.limits import Limit
 from server.bench.cube.scenes import Size
 from server.bench.cube.slow_server import Counts
-from server.bench.figures import machine
+from server.bench.figures import head
+
+PACKAGES = tuple(dict.fromkeys([*(one.package for one in ENGINES.values()), "numpy", "numba", "imagecodecs"]))
+"""Those of the engines, and what all rest upon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,21 +142,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": machine(),
-            "versions": {"python": platform.python_version(), **versions()},
+            **head(PACKAGES),
             "size": self.size.to_json(),
             "engines": {name: ENGINES[name].how for name in self.engines},
             "cases": [one.to_json() for one in self.results],
         }
-
-
-def versions() -> dict[str, str]:
-    """Of each engine's package, and of what all rest upon; those that are not installed are left out."""
-    found = {}
-    for name in dict.fromkeys([*(one.package for one in ENGINES.values()), "numpy", "numba", "imagecodecs"]):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

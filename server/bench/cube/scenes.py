@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from multiprocessing.context import ForkServerContext
+from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy as gdal_copy
 
 from prismcube.model.grid import Grid
+from server.bench.progress import Progress
 
 SEED = 20_200_101
 VERSION = 1
@@ -137,53 +139,57 @@ def scene_grid(size: Size, crs: str) -> Grid:
     return Grid(crs, Affine(PIXEL, 0, CENTRE_X[crs] - half, 0, -PIXEL, CENTRE_Y + half), size.pixels, size.pixels)
 
 
-def make(
-    folder: Path, size: Size, start: ForkServerContext, *, progress: Callable[[str, int | None, int], None]
-) -> Path:
-    """The folder with the images of a size, under `folder`; those that are there already are kept.
-
-    `progress` is told (what, how many in all, how many more are done).
-    """
+def make(folder: Path, size: Size, start: BaseContext, *, progress: Progress) -> Path:
+    """The folder with the images of a size, under `folder`; those that are there already are kept."""
     place = folder / f"cube-{size.name}"
-    place.mkdir(parents=True, exist_ok=True)
-    files = scene_files(size)
-    recipe = json.dumps({"version": VERSION, "seed": SEED, "noise": NOISE, "pixels": size.pixels, "block": size.block})
-    told = place / "recipe.json"
-    if not told.exists() or told.read_text() != recipe:
-        for old in place.glob("*.tif"):
-            old.unlink()
-        told.write_text(recipe)
-    wanted = [one for one in files if not (place / one.name).exists()]
-    if wanted:
-        _make_all(place, size, wanted, start, progress=progress)
+    keep_only(place, {"version": VERSION, "seed": SEED, "noise": NOISE, "pixels": size.pixels, "block": size.block})
+    by_scene: dict[tuple[int, str], list[SceneFile]] = {}
+    for one in scene_files(size):
+        if not (place / one.name).exists():
+            by_scene.setdefault((one.date, one.band), []).append(one)
+    wanted = [partial(_make_scene, place, size, parts) for parts in by_scene.values()]
+    make_scenes(place, size.pixels, wanted, start, files=sum(map(len, by_scene.values())), progress=progress)
     return place
 
 
-def _make_all(
+def keep_only(place: Path, recipe: Mapping[str, Any]) -> None:
+    """A folder of images of this recipe: those of another are removed."""
+    place.mkdir(parents=True, exist_ok=True)
+    wanted, told = json.dumps(recipe), place / "recipe.json"
+    if not told.exists() or told.read_text() != wanted:
+        for old in place.glob("*.tif"):
+            old.unlink()
+        told.write_text(wanted)
+
+
+def make_scenes(
     place: Path,
-    size: Size,
-    wanted: Sequence[SceneFile],
-    start: ForkServerContext,
+    pixels: int,
+    wanted: Sequence[Callable[[Pixels], int]],
+    start: BaseContext,
     *,
-    progress: Callable[[str, int | None, int], None],
+    files: int,
+    progress: Progress,
 ) -> None:
+    """Call each in a process: given a texture with so many pixels a side, it writes files, and tells how many."""
+    if not wanted:
+        return
     told = f"images, kept in {place}"
-    progress(told, len(wanted), 0)
+    progress(told, files, 0)
     texture = place / "texture.npy"
-    np.save(texture, made_texture(size.pixels))
-    by_scene: dict[tuple[int, str], list[SceneFile]] = {}
-    for one in wanted:
-        by_scene.setdefault((one.date, one.band), []).append(one)
+    np.save(texture, made_texture(pixels))
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=start) as pool:
-        running = [pool.submit(_make_scene, place, size, parts) for parts in by_scene.values()]
-        for made in as_completed(running):
+        for made in as_completed([pool.submit(_with_texture, texture, one) for one in wanted]):
             progress(told, None, made.result())
     texture.unlink()
 
 
-def _make_scene(place: Path, size: Size, files: Sequence[SceneFile]) -> int:
+def _with_texture(texture: Path, make_scene: Callable[[Pixels], int]) -> int:
+    return make_scene(np.load(texture, mmap_mode="r"))
+
+
+def _make_scene(place: Path, size: Size, files: Sequence[SceneFile], texture: Pixels) -> int:
     """Write the files of one band of one date; how many."""
-    texture = np.load(place / "texture.npy", mmap_mode="r")
     first = files[0]
     band = BANDS.index(first.band)
     of_date, of_band = np.random.default_rng([SEED, first.date]), np.random.default_rng([SEED, first.date, band])

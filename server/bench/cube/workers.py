@@ -22,6 +22,7 @@ import numpy as np
 from server.bench.cube.cases import Part
 from server.bench.cube.engines import ENGINES, Engine, Setup
 from server.bench.cube.judge import Difference, difference, together
+from server.bench.memory import NOW, memory
 
 PATIENCE = 900.0
 """Seconds for one run."""
@@ -159,7 +160,7 @@ def _watched(engine: Engine, setup: Setup) -> tuple[Run, list[Any], int | None]:
     gc.collect()
     before = _begin_memory()
     run, made = _run(engine, setup)
-    return run, made, None if before is None else _memory("VmHWM") - before
+    return run, made, None if before is None else memory() - before
 
 
 def _run(engine: Engine, setup: Setup) -> tuple[Run, list[Any]]:
@@ -173,13 +174,6 @@ def _begin_memory() -> int | None:
     try:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
-        return _memory("VmRSS")
+        return memory(NOW)
     except (OSError, AttributeError):
         return None
-
-
-def _memory(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name + ":"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"no {name}")

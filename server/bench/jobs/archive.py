@@ -9,12 +9,9 @@ every other one lies in the zone beside, and is warped.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -31,6 +28,7 @@ from server import operations
 from server.bench.cube import scenes
 from server.bench.cube.archive import settings_of
 from server.bench.jobs.sizes import Size
+from server.bench.progress import Progress
 
 BAND, COLLECTION, LAYOUT, INSTANCE = "B04", "bench", "bench-cell", "bench-B04/made"
 
@@ -87,38 +85,26 @@ def _around_centre(crs: str, side: int) -> Grid:
     return Grid(crs, Affine(scenes.PIXEL, 0, x - half, 0, -scenes.PIXEL, y + half), side, side)
 
 
-def make(folder: Path, size: Size, *, zones: int, progress: Callable[[str, int | None, int], None]) -> Archive:
+def make(folder: Path, size: Size, *, zones: int, progress: Progress) -> Archive:
     """The images below `folder`; those that are there already are kept."""
-    archive = Archive(folder=folder / f"jobs-{size.name}-{zones}", size=size, zones=zones)
-    archive.folder.mkdir(parents=True, exist_ok=True)
-    recipe = json.dumps(
-        {"version": scenes.VERSION, "seed": scenes.SEED, "pixels": size.pixels, "block": size.block, "zones": zones}
+    place = folder / f"jobs-{size.name}-{zones}"
+    archive = Archive(folder=place, size=size, zones=zones)
+    scenes.keep_only(
+        place,
+        {"version": scenes.VERSION, "seed": scenes.SEED, "pixels": size.pixels, "block": size.block, "zones": zones},
     )
-    told = archive.folder / "recipe.json"
-    if not told.exists() or told.read_text() != recipe:
-        for old in archive.folder.glob("*.tif"):
-            old.unlink()
-        told.write_text(recipe)
-    wanted = [date for date in range(size.dates) if not archive.path(date).exists()]
-    if not wanted:
-        return archive
-    what = f"images, kept in {archive.folder}"
-    progress(what, len(wanted), 0)
-    texture = archive.folder / "texture.npy"
-    np.save(texture, scenes.made_texture(size.pixels))
-    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(_make_image, archive, date) for date in wanted]):
-            done.result()
-            progress(what, None, 1)
-    texture.unlink()
+    missing = [date for date in range(size.dates) if not archive.path(date).exists()]
+    wanted = [partial(_make_image, archive, date) for date in missing]
+    start = get_context("spawn")
+    scenes.make_scenes(place, size.pixels, wanted, start, files=len(wanted), progress=progress)
     return archive
 
 
-def _make_image(archive: Archive, date: int) -> None:
-    texture = np.load(archive.folder / "texture.npy", mmap_mode="r")
+def _make_image(archive: Archive, date: int, texture: scenes.Pixels) -> int:
     scene = scenes.made_scene(texture, np.random.default_rng([scenes.SEED, date, 0]))
     scene[scenes.made_clouds(archive.size.pixels, np.random.default_rng([scenes.SEED, date]))] = scenes.NODATA
     scenes.write_image(archive.path(date), scene, block=archive.size.block, grid=archive.grid(date))
+    return 1
 
 
 def new_home(home: Path, archive: Archive) -> Settings:

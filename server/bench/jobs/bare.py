@@ -16,6 +16,7 @@ from prismcube.jobs.orchestrator import BATCH, RENEW_SECONDS
 from prismcube.model.machine import Status
 from server.bench.figures import Batch, Figure, batch, call_figure, rate_figure, seconds
 from server.bench.jobs.tasks import MANY, PREPARE, WORK, new_tasks, open_ledger
+from server.bench.memory import memory
 
 LEAST_RATE = {"SQLite": 10_000.0, "PostgreSQL": 2_000.0}
 """Tasks a second, from being handed over to being done: the bar."""
@@ -58,9 +59,9 @@ def very_many(url: str, database: str, *, tasks: int) -> list[Figure]:
     ledger = open_ledger(url)
     try:
         claims, job, order = _begun(ledger)
-        before = _memory()
+        before = memory()
         handed = batch(tasks, lambda: _hand_over(ledger, order, tasks))
-        grown = _memory() - before
+        grown = memory() - before
         claims.finish([_done(order)])
         claims.claim(WORK, BATCH)
         looks: dict[str, Callable[[], object]] = {
@@ -78,7 +79,7 @@ def very_many(url: str, database: str, *, tasks: int) -> list[Figure]:
         cancelled = seconds(lambda: ledger.cancel(job.id))
         if ledger.get(job.id).status is not Status.DISMISSED or ledger.tasks(job.id, limit=1)[0].job_id != job.id:
             raise PrismcubeError("the job was not cancelled")
-        all_memory = _memory() - before
+        all_memory = memory() - before
     finally:
         ledger.engine.dispose()
     return [
@@ -132,9 +133,3 @@ def _go_through(claims: Claims, tick: Tick) -> list[Batch]:
 
 def _done(order: Order) -> Outcome:
     return Outcome(task=order.task, attempt=order.attempt, end=End.DONE)
-
-
-def _memory() -> int:
-    """The most bytes that this process has held so far."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(one.split()[1]) * 1024 for one in lines if one.startswith("VmHWM"))

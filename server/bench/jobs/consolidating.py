@@ -45,6 +45,7 @@ from server.bench.cube.archive import CONFIGURATION
 from server.bench.figures import Figure
 from server.bench.jobs.archive import BAND, COLLECTION, LAYOUT, Archive, new_home
 from server.bench.jobs.line import PATIENCE, wait_until
+from server.bench.memory import memory
 from server.jobs.runtime import make_tools, open_ledger
 from server.metrics import Metrics
 
@@ -216,10 +217,9 @@ def _most_memory(worker: int) -> int:
     found = [0]
     for child in psutil.Process(worker).children(recursive=True):
         try:
-            lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+            found.append(memory(pid=child.pid))
         except OSError:  # it has just ended
             continue
-        found += [int(one.split()[1]) * 1024 for one in lines if one.startswith("VmHWM")]
     return max(found)
 
 

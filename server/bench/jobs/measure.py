@@ -18,9 +18,7 @@ from server.bench.figures import Figure
 from server.bench.jobs import archive, bare, consolidating, killing, latency
 from server.bench.jobs.report import CaseResult, Report
 from server.bench.jobs.sizes import Size
-
-Progress = Callable[[str, int | None, int], None]
-"""Told (what is done, how many steps in all, how many more are done)."""
+from server.bench.progress import Progress
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 

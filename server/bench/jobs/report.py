@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
-from server.bench.figures import Figure, machine
+from server.bench.figures import Figure, head
 from server.bench.jobs.sizes import Size
 
 PACKAGES = ("prismcube", "sqlalchemy", "psycopg", "pebble", "numpy", "imagecodecs")
@@ -46,9 +43,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": machine(),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            **head(PACKAGES),
             "size": self.size.to_json(),
             "cases": [one.to_json() for one in self.results],
             "not_measured": list(self.not_measured),

@@ -17,7 +17,7 @@ from server.bench.cube.engines import ENGINES, Setup, ours
 from server.bench.cube.placing import placed
 from server.bench.cube.report import CaseResult, Measured
 from server.bench.cube.slow_server import Counts, slow_server
-from server.cli import bench_cube
+from server.cli.benching import DATA
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = scenes.Size(
@@ -258,4 +258,4 @@ def test_mistakes_are_told(words, told):
 
 
 def test_images_are_kept_below_the_home():
-    assert bench_cube.DATA.expanduser().is_relative_to(Path.home())
+    assert DATA.expanduser().is_relative_to(Path.home())
