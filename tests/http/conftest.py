@@ -301,6 +301,15 @@ def gdal(missing: Callable[[str], None]) -> Callable[..., str | None]:
     return run
 
 
+@pytest.fixture(scope="module")
+def browser(missing: Callable[[str], None]) -> Iterator[Any]:
+    # One a module and not a session: while Playwright runs, no other test of this process can run an event loop.
+    from tests.http import chromium  # brings Playwright, which few modules need
+
+    with chromium.started(missing) as browser:
+        yield browser
+
+
 MADE = {
     "palettes": {"name": "one", "points": [{"value": v, "r": 9 * v, "g": 0, "b": 0} for v in (0, 1)]},
     "styles": {"name": "one", "kind": "palette", "palette": "one", "channels": [{"field": "f", "low": 0, "high": 1}]},

@@ -6,35 +6,21 @@ The pages forbid `eval`, so `page.wait_for_function` does not work in them; wait
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from shapely.geometry import Point, shape
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-WAIT_MS = 60_000  # a bound for hanging, not a measure
+from tests.http.chromium import WAIT_MS
+
 SETTLED = "body[data-ready=true]:not(.loading)"
 PAGES = [
     "/", "/conformance", "/openapi", "/collections", "/collections/s2-romania", "/collections/s2-romania/items",
     "/collections/l8-paraguay/locations", "/catalogue", "/catalogue/datasets", "/catalogue/collections/s2-romania",
     "/processes", "/processes/echo", "/jobs",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(missing: Callable[[str], None]) -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        missing(f"no browser: none of {', '.join(CHROMIUM)} is on the PATH; apt install chromium")
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ The pages forbid `eval`, so `page.wait_for_function` does not work in them; wait
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,36 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import rasterio
-from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, expect
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WAIT_MS = 60_000  # a bound for hanging, not a measure
+from tests.http.chromium import WAIT_MS
+
 DATES = 140
 SETTLED = "body[data-ready=true]:not(.loading)"
 CLEAR = "#collection=s2-romania&date=2020-08-29"
 """The address of a picture without clouds; no point is chosen in it."""
-
-
-@pytest.fixture(scope="module")
-def browser(missing: Callable[[str], None]) -> Iterator[Browser]:
-    # One a module and not a session: while Playwright runs, no other test of this process can run an event loop.
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        missing(f"no browser: none of {', '.join(CHROMIUM)} is on the PATH; apt install chromium")
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield browser
-        browser.close()
 
 
 class Visit:
