@@ -14,62 +14,11 @@ from prismcube.jobs.claims import Claims
 from prismcube.jobs.definitions import Definition
 from prismcube.jobs.entities import End, Job, NewJob, Order, Outcome
 from prismcube.jobs.ledger import Ledger
-from prismcube.model.machine import Event, Level, Machine, Stage, Status, simple_machine
+from prismcube.model.machine import simple_machine
 
 sys.path.append(str(Path(__file__).parent))  # processes that execute tasks import `ledger_toys`, as tests do
 
-FAN = Machine(
-    (
-        Stage(
-            name="prepare",
-            meaning="It looks what there is to do.",
-            status=Status.RUNNING,
-            task="fan.prepare",
-            moves={Event.DONE: "work", Event.FAILED: "prepare-failed", Event.CANCEL: "rollback"},
-        ),
-        Stage(
-            name="work",
-            meaning="It works.",
-            status=Status.RUNNING,
-            task="fan.work",
-            fans_out=True,
-            pause=Level.MAJOR,
-            moves={Event.DONE: "publish", Event.FAILED: "work-failed", Event.CANCEL: "rollback"},
-        ),
-        Stage(
-            name="publish",
-            meaning="It publishes.",
-            status=Status.RUNNING,
-            task="fan.publish",
-            pause=Level.CRITICAL,
-            moves={Event.DONE: "done", Event.FAILED: "publish-failed", Event.CANCEL: "rollback"},
-        ),
-        Stage(name="done", meaning="All is done.", status=Status.SUCCESSFUL),
-        *(
-            Stage(
-                name=f"{name}-failed",
-                meaning="It waits for a person.",
-                status=Status.FAILED,
-                moves={Event.RETRY: name, Event.CANCEL: "rollback"},
-            )
-            for name in ("prepare", "work", "publish")
-        ),
-        Stage(
-            name="rollback",
-            meaning="It takes back what it has begun.",
-            status=Status.DISMISSED,
-            task="fan.rollback",
-            moves={Event.DONE: "cancelled", Event.FAILED: "rollback-failed"},
-        ),
-        Stage(
-            name="rollback-failed",
-            meaning="It could not take all back.",
-            status=Status.FAILED,
-            moves={Event.RETRY: "rollback"},
-        ),
-        Stage(name="cancelled", meaning="Given up by a person.", status=Status.DISMISSED),
-    )
-)
+from toy_machines import FAN
 
 DEFINITIONS = {
     "fan": Definition(machine=FAN, attempts=2),

@@ -11,42 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
+from toy_machines import MANY
 
 from prismcube.catalogue.engine import create_engine
 from prismcube.errors import InvalidInput, TemporaryFailure
 from prismcube.jobs.attempt import Body
 from prismcube.jobs.definitions import Definition
 from prismcube.jobs.ledger import Ledger
-from prismcube.model.machine import Event, Machine, Stage, Status, simple_machine
+from prismcube.model.machine import simple_machine
 from prismcube.model.work import NewTask, Work
-
-MANY = Machine(
-    (
-        Stage(
-            name="prepare",
-            meaning="It makes tasks.",
-            status=Status.RUNNING,
-            task="many.prepare",
-            moves={Event.DONE: "work", Event.FAILED: "failed", Event.CANCEL: "cancelled"},
-        ),
-        Stage(
-            name="work",
-            meaning="It works.",
-            status=Status.RUNNING,
-            task="many.work",
-            fans_out=True,
-            moves={Event.DONE: "done", Event.FAILED: "failed", Event.CANCEL: "cancelled"},
-        ),
-        Stage(name="done", meaning="All is done.", status=Status.SUCCESSFUL),
-        Stage(
-            name="failed",
-            meaning="It waits for a person.",
-            status=Status.FAILED,
-            moves={Event.RETRY: "work", Event.CANCEL: "cancelled"},
-        ),
-        Stage(name="cancelled", meaning="Given up.", status=Status.DISMISSED),
-    )
-)
 
 DEFINITIONS = {
     "many": Definition(machine=MANY),
