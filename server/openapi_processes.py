@@ -62,16 +62,16 @@ EXECUTE: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+
+def _listing(name: str, items: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """A page with a list, beside it `more` that is always there."""
+    members = more | {name: {"type": "array", "items": items}, "links": {"type": "array", "items": ref("Link")}}
+    return {"type": "object", "required": [*members], "properties": members}
+
+
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Execute": EXECUTE,
-    "Processes": {
-        "type": "object",
-        "required": ["processes", "links"],
-        "properties": {
-            "processes": {"type": "array", "items": ref("ProcessSummary")},
-            "links": {"type": "array", "items": ref("Link")},
-        },
-    },
+    "Processes": _listing("processes", ref("ProcessSummary")),
     "ProcessSummary": {
         "type": "object",
         "description": "A process in a list (OGC 18-062r2, processSummary.yaml)",
@@ -134,32 +134,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "links": {"type": "array", "items": ref("Link")},
         },
     },
-    "Jobs": {
-        "type": "object",
-        "required": ["jobs", "links"],
-        "properties": {
-            "jobs": {"type": "array", "items": ref("StatusInfo")},
-            "links": {"type": "array", "items": ref("Link")},
-        },
-    },
-    "Tasks": {
-        "type": "object",
-        "required": ["jobID", "tasks", "links"],
-        "properties": {
-            "jobID": TEXT,
-            "tasks": {"type": "array", "items": OBJECT},
-            "links": {"type": "array", "items": ref("Link")},
-        },
-    },
-    "Logs": {
-        "type": "object",
-        "required": ["jobID", "logs", "links"],
-        "properties": {
-            "jobID": TEXT,
-            "logs": {"type": "array", "items": OBJECT},
-            "links": {"type": "array", "items": ref("Link")},
-        },
-    },
+    "Jobs": _listing("jobs", ref("StatusInfo")),
+    "Tasks": _listing("tasks", OBJECT, jobID=TEXT),
+    "Logs": _listing("logs", OBJECT, jobID=TEXT),
     "JobGraph": {
         "type": "object",
         "required": ["jobID", "stage", "stages"],

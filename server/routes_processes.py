@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from providers.ogc import processes
@@ -11,6 +12,8 @@ from server.operation import Operation, document
 
 P = "/processes/{processID}"
 JOB = "/jobs/{jobID}"
+
+_of_jobs = partial(document, tag="Jobs", keep=Keep.NEVER)
 
 PROCESS_FILES = (
     Operation(
@@ -43,62 +46,50 @@ PROCESS_DOCUMENTS = (
         tag="Processes",
         operation_id="getProcessDescription",
     ),
-    document(
+    _of_jobs(
         "/jobs",
         processes.jobs,
         "jobs/index.html",
         "Jobs, the newest first",
-        tag="Jobs",
         parameters=processes.JOBS_PARAMETERS,
         operation_id="getJobs",
-        keep=Keep.NEVER,
     ),
-    document(
+    _of_jobs(
         JOB,
         processes.job,
         "jobs/job.html",
         "One job: its status",
-        tag="Jobs",
         operation_id="getStatus",
-        keep=Keep.NEVER,
     ),
-    document(
+    _of_jobs(
         f"{JOB}/results",
         processes.results,
         "document.html",
         "What a job has given, in the form in which it was asked for",
-        tag="Jobs",
         operation_id="getResult",
-        keep=Keep.NEVER,
         media_types=(JSON, "multipart/related", "text/plain"),
         may_be_empty=True,
     ),
-    document(
+    _of_jobs(
         f"{JOB}/logs",
         processes.logs,
         "document.html",
         "The log of a job",
-        tag="Jobs",
         parameters=processes.LOG_PARAMETERS,
-        keep=Keep.NEVER,
     ),
-    document(
+    _of_jobs(
         f"{JOB}/tasks",
         processes.tasks,
         "document.html",
         "The tasks of a job",
-        tag="Jobs",
         parameters=processes.TASK_PARAMETERS,
-        keep=Keep.NEVER,
     ),
-    document(
+    _of_jobs(
         f"{JOB}/graph",
         processes.graph,
         "document.html",
         "The stages and tasks of a job",
-        tag="Jobs",
         formats=processes.GRAPH_FORMATS,
-        keep=Keep.NEVER,
     ),
 )
 
