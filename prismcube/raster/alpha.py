@@ -5,6 +5,10 @@ Only files that say so are read so, by an item of GDAL's metadata: VALIDITY=ALPH
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import rasterio
@@ -13,7 +17,7 @@ from rasterio.windows import Window
 
 from prismcube.errors import InvalidInput
 from prismcube.model.formats import DataFormat
-from prismcube.model.grid import Bounds, Grid, crs_name, turns
+from prismcube.model.grid import Bounds, Grid, crs_name, transformer, turns
 from prismcube.raster.warp import Pixels, warped
 
 NAME, VALUE = "VALIDITY", "ALPHA"
@@ -24,6 +28,10 @@ SHARE = 8
 
 REACH = 8
 """Pixels beside a window that kernels may look at, of those that they are stretched to."""
+
+WINDOW_PIXELS = 5 * 2**20
+"""Of the file that are read at once, at most, where a few pixels of the answer don't need more: as many as a unit of
+2048² of the engine has, and what its kernels may look at."""
 
 _WIDER = {"uint8": ("int16", -1), "int8": ("int16", -32768), "uint16": ("int32", -1), "int16": ("int32", -(2**31))}
 """Types that hold all numbers of another, and one more that stands for nothing."""
@@ -52,20 +60,66 @@ def warped_by_alpha(
     resampling: str,
     scale: tuple[float, float],
 ) -> Pixels:
-    """As `warped`: pixels that are not valid are left out, as those of nodata are."""
+    """As `warped`: pixels that are not valid are left out, as those of nodata are. Reads window by window."""
+    data = np.zeros((len(bands), *target.shape), dtype=format.dtype)
+    valid = np.zeros(data.shape, dtype=bool)
+    for part in _parts(dataset, target, scale):
+        place = slice(None), *part.place
+        data[place], valid[place] = _warped_part(dataset, bands, format, part, resampling=resampling, scale=scale)
+    return data, valid
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of the target."""
+
+    place: tuple[slice, slice]
+    """Its (rows, columns) there."""
+    grid: Grid
+    window: Window
+    """Of the file, that may be looked at for it."""
+
+
+def _parts(
+    dataset: rasterio.DatasetReader, target: Grid, scale: tuple[float, float], *, row: int = 0, col: int = 0
+) -> Iterator[_Part]:
+    """The target, whose first pixel is (row, col) of that of the answer; in halves of halves if need be."""
     window = _window(dataset, target, scale)
     if window.width < 1 or window.height < 1:
-        shape = (len(bands), *target.shape)
-        return np.zeros(shape, dtype=format.dtype), np.zeros(shape, dtype=bool)
+        return
+    height, width = target.shape
+    if window.width * window.height <= WINDOW_PIXELS or max(height, width) <= REACH:
+        yield _Part((slice(row, row + height), slice(col, col + width)), target, window)
+    elif height >= width:
+        half = height // 2
+        yield from _parts(dataset, target.shifted(0, 0, height=half, width=width), scale, row=row, col=col)
+        rest = target.shifted(half, 0, height=height - half, width=width)
+        yield from _parts(dataset, rest, scale, row=row + half, col=col)
+    else:
+        half = width // 2
+        yield from _parts(dataset, target.shifted(0, 0, height=height, width=half), scale, row=row, col=col)
+        rest = target.shifted(0, half, height=height, width=width - half)
+        yield from _parts(dataset, rest, scale, row=row, col=col + half)
+
+
+def _warped_part(
+    dataset: rasterio.DatasetReader,
+    bands: tuple[int, ...],
+    format: DataFormat,
+    part: _Part,
+    *,
+    resampling: str,
+    scale: tuple[float, float],
+) -> Pixels:
     wide, nothing = _WIDER.get(format.dtype, ("float64", np.nan))
-    pixels = dataset.read(list(bands), window=window).astype(wide)
-    pixels[:, ~valid_in(dataset, window)] = nothing
-    place = dataset.transform @ Affine.translation(window.col_off, window.row_off)
+    pixels = dataset.read(list(bands), window=part.window).astype(wide)
+    pixels[:, ~valid_in(dataset, part.window)] = nothing
+    place = dataset.transform @ Affine.translation(part.window.col_off, part.window.row_off)
     data, valid = warped(
         pixels,
         place,
         dataset.crs,
-        target,
+        part.grid,
         count=len(bands),
         format=DataFormat(dtype=wide, nodata=nothing),
         resampling=resampling,
@@ -81,20 +135,41 @@ def warped_by_alpha(
 
 
 def _window(dataset: rasterio.DatasetReader, target: Grid, scale: tuple[float, float]) -> Window:
-    """What of the file may be looked at for the target; all of it where that can't be told."""
-    whole = Window(0, 0, dataset.width, dataset.height)
+    """What of the file may be looked at for the target; without pixels where it has no part in it."""
     crs = crs_name(dataset.crs.to_wkt())
-    if len(turns(crs)) > 1:  # longitudes may be counted otherwise
-        return whole
-    try:
-        bounds: Bounds = target.bounds.to_crs(target.crs, crs)
-    except InvalidInput:
-        return whole
+    bounds = _bounds(target, crs)
+    if bounds is None:
+        return Window(0, 0, 0, 0)
+    down, across = (max(1.0, 1 / one) for one in scale)
     inverse = ~dataset.transform
-    corners = [inverse @ (x, y) for x in (bounds.west, bounds.east) for y in (bounds.south, bounds.north)]
-    down, right = (REACH * max(1.0, 1 / one) for one in scale)
-    left, top = min(col for col, _ in corners) - right, min(row for _, row in corners) - down
-    width, height = max(col for col, _ in corners) + right - left, max(row for _, row in corners) + down - top
-    first = max(0, int(np.floor(left))), max(0, int(np.floor(top)))
-    last = min(dataset.width, int(np.ceil(left + width))), min(dataset.height, int(np.ceil(top + height)))
-    return Window(*first, last[0] - first[0], last[1] - first[1])
+    cols: list[float] = []
+    rows: list[float] = []
+    for turn in turns(crs):  # longitudes may be counted otherwise
+        box = bounds.moved(turn)
+        corners = [inverse @ (x, y) for x in (box.west, box.east) for y in (box.south, box.north)]
+        left, right = min(col for col, _ in corners) - across, max(col for col, _ in corners) + across
+        top, bottom = min(row for _, row in corners) - down, max(row for _, row in corners) + down
+        if left < dataset.width and right > 0 and top < dataset.height and bottom > 0:
+            cols += left, right
+            rows += top, bottom
+    if not cols:
+        return Window(0, 0, 0, 0)
+    reach = REACH - 1
+    first = max(0, math.floor(min(cols) - reach * across)), max(0, math.floor(min(rows) - reach * down))
+    last_col = min(dataset.width, math.ceil(max(cols) + reach * across))
+    last_row = min(dataset.height, math.ceil(max(rows) + reach * down))
+    return Window(*first, last_col - first[0], last_row - first[1])
+
+
+def _bounds(target: Grid, crs: str) -> Bounds | None:
+    """The box around the target's pixels in another CRS; None when none of them has a place there."""
+    try:
+        return target.bounds.to_crs(target.crs, crs)
+    except InvalidInput:  # some have none, or it crosses the date line
+        pass
+    x, y = transformer(target.crs, crs).transform(*np.meshgrid(target.xs(), target.ys()))
+    is_place = np.isfinite(x) & np.isfinite(y)
+    if not is_place.any():
+        return None
+    x, y = x[is_place], y[is_place]
+    return Bounds(float(x.min()), float(y.min()), float(x.max()), float(y.max()))
