@@ -136,7 +136,7 @@ def check_level(level: Level) -> None:
     if level.predictor == 3 and dtype.kind != "f":
         raise NotUnderstood(f"predictor 3 with {level.dtype}")
     rows = min(level.block_height, level.height) if level.strips else level.block_height
-    size = rows * level.block_width * level.samples * dtype.itemsize
+    size = rows * level.row_bytes
     if size > LARGEST_BLOCK:
         raise NotUnderstood(f"blocks of {size / 1e6:,.0f} MB, more than the {LARGEST_BLOCK / 1e6:,.0f} MB of the limit")
 
