@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
+from prismcube.cube.ahead import Ahead
 from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
@@ -27,18 +28,12 @@ from prismcube.cube.reading import Reader
 from prismcube.cube.stacks import Job, Means, StackUnit, Work, works
 from prismcube.cube.states import FileStates
 from prismcube.cube.units import Unit
+from prismcube.cube.views import Views
 from prismcube.cube.windows import Windows
 from prismcube.errors import Cancelled
 from prismcube.model.cube import Slice
 from prismcube.storage.pool import Limits
 from prismcube.storage.ranges import Ranges
-
-REMOTE_AHEAD = 64
-"""Slices, or stacks, whose first remote files are asked for, while earlier ones are computed.
-
-What arrives is bounded in bytes. When half of them are left the next are begun, all at once: slices of one file are
-then asked for together.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +58,7 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.windows = Windows(Ranges(settings.remote), cache_bytes=settings.cache_bytes)
-        self._reader = Reader(self.windows, by_gdal=self._by_gdal)
+        self._views = Views()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="cube")
         self._lock = threading.Lock()
         self._busy = self._waiting = 0
@@ -98,7 +93,7 @@ class Engine:
         `states`: of the answer's files, where jobs are not all of it.
         """
         is_left = threading.Event()
-        reader = self._reader.for_answer(states or FileStates())
+        reader = Reader(self.windows, self._views, states or FileStates(), by_gdal=self._by_gdal)
 
         def check() -> None:
             if is_left.is_set():
@@ -107,20 +102,20 @@ class Engine:
 
         threads = self.settings.threads
         means = Means(reader=reader, threads=threads, at_once=at_once, keep=keep, stop=check, observer=observer)
-        waiting = works(jobs, means)
-        begun: deque[Work] = deque()
+        begun = Ahead(works(jobs, means), self.windows.together, most_bytes=self.settings.remote.size)
         running: deque[tuple[Work, list[Future[None]]]] = deque()
+        futures: list[Future[None]]
         try:
+            begun.reach()
             while True:
-                if len(begun) <= REMOTE_AHEAD // 2:
-                    with self.windows.together():
-                        begun.extend(islice(waiting, REMOTE_AHEAD - len(begun)))
                 # Two units a thread keep it busy; more would be memory of slices that wait.
                 while begun and len(running) < at_once and _units(running) < 2 * threads:
-                    work = begun.popleft()
+                    work, futures = begun.take(), []
+                    running.append((work, futures))
+                    begun.reach()
                     work.start()
-                    alone = not running and not begun and len(work.units) == 1
-                    running.append((work, [self._run(unit, here=alone or unit.is_light) for unit in work.units]))
+                    alone = len(running) == 1 and not begun and len(work.units) == 1
+                    futures += (self._run(unit, here=alone or unit.is_light) for unit in work.units)
                 if not running:
                     return
                 work, futures = running.popleft()
@@ -133,6 +128,12 @@ class Engine:
                 except BaseException:  # whatever it is goes on; but its other units must be waited for below
                     running.appendleft((work, futures))
                     raise
+                if instead := work.instead():
+                    running.extendleft([(one, []) for one in reversed(instead)])
+                    for one, futures in islice(running, len(instead)):
+                        one.start()
+                        futures += (self._run(unit, here=False) for unit in one.units)
+                    continue
                 for made in work.slices():
                     observer.slice_made(made.status, made.message)
                     yield made
@@ -142,7 +143,8 @@ class Engine:
                 for future in futures:
                     future.cancel()
             wait([future for _, futures in running for future in futures])  # their memory is the caller's
-            for work in (*begun, *(work for work, _ in running)):
+            begun.cancel()
+            for work, _ in running:
                 work.cancel()
 
     def _run(self, unit: Unit | StackUnit, *, here: bool) -> Future[None]:

@@ -10,12 +10,9 @@ Reader.begin_alike(steps, window)       the same window of several images of a f
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,10 +22,10 @@ import numpy.typing as npt
 from prismcube.cube import warp
 from prismcube.cube.gate import Stop
 from prismcube.cube.levels import Scale, kernel_scale, level_grid
-from prismcube.cube.mesh import Meshes
 from prismcube.cube.plan import ReadStep
 from prismcube.cube.states import FileStates
 from prismcube.cube.translation import Translation, put
+from prismcube.cube.views import Views
 from prismcube.cube.warp import View
 from prismcube.cube.windows import Pending, TiffSource, Windows
 from prismcube.model.entities import own_etag
@@ -37,7 +34,6 @@ from prismcube.raster.reader import read_copy, read_warp
 from prismcube.storage.fetch import FileChanged
 from prismcube.tiff.layout import Window
 
-KEPT_VIEWS = 64
 CHANGED = "has changed since it was indexed"
 
 Array = npt.NDArray[Any]
@@ -56,6 +52,11 @@ class Visit(ABC):
         """Of the file, each once."""
         self.fallback = ""
         """Why GDAL reads it, when it does."""
+
+    @property
+    def asked(self) -> int:
+        """Bytes of a remote file that are under way."""
+        return 0
 
     @abstractmethod
     def fill(self, band: int, out: Array, valid: Mask, *, shunned: float | None) -> int:
@@ -143,6 +144,10 @@ class _Fast(Visit):
         self._pending = pending
         self._read: Array | None = None
         self._instead: _ByGdal | None = None
+
+    @property
+    def asked(self) -> int:
+        return self._pending.asked
 
     def load(self) -> None:
         if self._read is None and self._instead is None:
@@ -255,23 +260,16 @@ class _Warped(_Fast):
 
 
 class Reader:
-    """Reads the files of plans; of any thread. One a process."""
+    """Reads the files of one answer; of any thread. No file gives it pixels of two states."""
 
-    def __init__(self, windows: Windows, *, by_gdal: Callable[[], str] = lambda: "") -> None:
-        """`by_gdal` tells why GDAL is to read all files now; nothing when it is not."""
+    def __init__(
+        self, windows: Windows, views: Views, states: FileStates, *, by_gdal: Callable[[], str] = lambda: ""
+    ) -> None:
         self.windows = windows
-        self.states = FileStates()
-        """Of the answer; see `for_answer`."""
-        self._by_gdal = by_gdal
-        self._meshes = Meshes()
-        self._views: OrderedDict[_ViewKey, View | None] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def for_answer(self, states: FileStates) -> Reader:
-        """This reader, for one answer: no file gives it pixels of two states."""
-        one = copy(self)
-        one.states = states
-        return one
+        self.states = states
+        self.by_gdal = by_gdal
+        """Tells why GDAL is to read all files now; nothing when it is not, and it never will be again."""
+        self._views = views
 
     def visit(self, step: ReadStep, grid: Grid, *, keep: bool, stop: Stop) -> Visit:
         """Begin to read what a step has of `grid`: that of the plan, or, with the step of a part, of the part.
@@ -280,7 +278,7 @@ class Reader:
         """
         if step.turn:
             grid = grid.moved(step.turn)
-        reason = step.fallback if step.layout is None else self._by_gdal()
+        reason = step.fallback if step.layout is None else self.by_gdal()
         if reason or step.layout is None:
             return _ByGdal(step, grid, self.states, reason)
         source = _source_grid(step)
@@ -293,18 +291,16 @@ class Reader:
                 if part.pixels
                 else _Nothing(step, grid, self.states)
             )
-        view = self._view(step, source, grid)
+        view = self._views.of(source, grid, resampling=step.resampling, shrink=_shrink(step, source))
         if view is None:
             return _Nothing(step, grid, self.states)
         return _Warped(step, grid, self.states, self._begin(step, view.window, keep, stop), view, source)
 
-    def begin_alike(self, steps: Sequence[ReadStep], window: Window, *, keep: bool, stop: Stop) -> Pending | None:
-        """Ask for the same window of images that have the same description; None when GDAL is to read all files now.
+    def begin_alike(self, steps: Sequence[ReadStep], window: Window, *, keep: bool, stop: Stop) -> Pending:
+        """Ask for the same window of images that have the same description, by their layouts.
 
         The result has the bands of the first step, in their order, then those of the second, and so on.
         """
-        if self._by_gdal():
-            return None
         first = steps[0]
         bands = [band.band for band in first.bands]
         sources = [_source(step) for step in steps]
@@ -313,21 +309,6 @@ class Reader:
     def _begin(self, step: ReadStep, window: Window, keep: bool, stop: Stop) -> Pending:
         bands = tuple(dict.fromkeys(band.band for band in step.bands))
         return self.windows.begin(_source(step), step.level, bands, window, keep=keep, stop=stop)
-
-    def _view(self, step: ReadStep, source: Grid, grid: Grid) -> View | None:
-        """As `view_of`; kept, since the dates of one place share it."""
-        shrink = _shrink(step, source)
-        key = _ViewKey(source, grid, step.resampling, shrink)
-        with self._lock:
-            if key in self._views:
-                self._views.move_to_end(key)
-                return self._views[key]
-        view = warp.view_of(source, grid, resampling=step.resampling, shrink=shrink, meshes=self._meshes)
-        with self._lock:
-            self._views[key] = view
-            while len(self._views) > KEPT_VIEWS:
-                self._views.popitem(last=False)
-        return view
 
 
 def _source(step: ReadStep) -> TiffSource:
@@ -351,11 +332,3 @@ def _source_grid(step: ReadStep) -> Grid:
 def _shrink(step: ReadStep, source: Grid) -> Scale:
     """(down, right) pixels of that level for one of the answer."""
     return step.scale[0] * source.height / step.grid.height, step.scale[1] * source.width / step.grid.width
-
-
-@dataclass(frozen=True)
-class _ViewKey:
-    source: Grid
-    grid: Grid
-    resampling: str
-    shrink: tuple[float, float]

@@ -8,7 +8,7 @@ A unit has at most `UNIT_PIXELS` of each field; only blocks that its first or la
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,11 @@ class SliceWork:
         for unit in self.units:
             unit.begin()
 
+    @property
+    def asked(self) -> int:
+        """Bytes of remote files that are under way."""
+        return sum(unit.asked for unit in self.units)
+
     def start(self) -> None:
         """Make room for the answer; then the units may run."""
         shape, fields = self._plan.grid.shape, self._plan.fields
@@ -87,6 +92,10 @@ class SliceWork:
         """Nobody will take it."""
         for unit in self.units:
             unit.cancel()
+
+    def instead(self) -> Sequence[SliceWork]:
+        """Nothing: it makes its slice, be it a failed one."""
+        return ()
 
     def slices(self) -> Iterator[Slice]:
         """The slice, once all units have run."""

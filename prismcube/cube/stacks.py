@@ -65,10 +65,6 @@ class Visit(NamedTuple):
     """Of the file: NaN differs from itself, its text does not."""
     description: tuple[Any, ...]
     """Of the level."""
-    block_bytes: int
-    """Of a block of the level, decoded."""
-    blocks: int
-    """That the window touches, all bands together."""
 
 
 def alike(plan: CubePlan, index: int) -> tuple[Visit, ...] | None:
@@ -88,23 +84,20 @@ def _visit(step: ReadStep, grid: Grid) -> Visit | None:
     """None when the step is not one whole window."""
     if step.layout is None or step.offset is None:
         return None
-    level, (row, col) = step.layout.levels[step.level], step.offset
+    level, (row, col) = _level(step), step.offset
     if not (0 <= row <= level.height - grid.height and 0 <= col <= level.width - grid.width):
         return None
     window = Window(row, col, grid.height, grid.width)
     bands = tuple([(band.target, band.band) for band in step.bands])
     nodata = str(step.format.nodata)
-    return Visit(
-        step.uri,
-        step.etag,
-        window,
-        step.level,
-        bands,
-        nodata,
-        level.description,
-        level.block_bytes,
-        _blocks(level, window, len(bands)),
-    )
+    return Visit(step.uri, step.etag, window, step.level, bands, nodata, level.description)
+
+
+def _level(step: ReadStep) -> Level:
+    """That is read of a file whose layout is known."""
+    if step.layout is None:
+        raise ValueError("without a layout there are no levels")
+    return step.layout.levels[step.level]
 
 
 def _blocks(level: Level, window: Window, bands: int) -> int:
@@ -122,18 +115,20 @@ class StackUnit:
         self._part, self._format = part, steps[0].format
         self._use = partial(means.reader.states.use, visit.uri, own_etag(visit.etag))
         self._out: list[tuple[Array, Mask, float | None]] = []
-        keep = means.keep and visit.block_bytes > LIGHT  # others are decoded again as soon as they are found
+        # Small blocks of local files are decoded again as soon as they are found; others must not be asked for again.
+        keep = means.keep and (is_remote(visit.uri) or _level(steps[0]).block_bytes > LIGHT)
         self._pending = means.reader.begin_alike(steps, visit.window, keep=keep, stop=means.stop)
         self.is_short = not is_remote(visit.uri)
         """See `Unit.is_short`."""
         self.is_light = is_last and self.is_short
         """True when whoever hands it over should make it, while others make those handed over before."""
         self.has_failed = False
-        """True when its slices must be made by themselves."""
+        """True when slices of the stack must be made by themselves."""
 
-    def covers(self, number: int) -> bool:
-        """True for a slice of the stack that it has part in."""
-        return number in range(self._part.start, self._part.stop)
+    @property
+    def asked(self) -> int:
+        """Bytes of a remote file that are under way."""
+        return self._pending.asked
 
     def place(self, data: Array, valid: Mask, *, shunned: float | None) -> None:
         """Where its next band goes: (slices, height, width) of all the stack, and what no valid pixel may become."""
@@ -141,9 +136,6 @@ class StackUnit:
 
     def run(self) -> None:
         """Make it, or see that it can't be made. Raises what `stop` raises."""
-        if self._pending is None:  # GDAL is to read all files
-            self.has_failed = True
-            return
         try:
             pixels = self._pending.result()
             self._use()
@@ -157,8 +149,7 @@ class StackUnit:
 
     def cancel(self) -> None:
         """Nobody will take it."""
-        if self._pending is not None:
-            self._pending.cancel()
+        self._pending.cancel()
 
 
 class StackWork:
@@ -187,6 +178,11 @@ class StackWork:
         """All of them."""
         return [unit for units in self._units for unit in units]
 
+    @property
+    def asked(self) -> int:
+        """Bytes of remote files that are under way."""
+        return sum(unit.asked for unit in self.units)
+
     def start(self) -> None:
         """Make room for the answer; then the units may run."""
         shape = (len(self._indices), *self._plan.grid.shape)
@@ -205,36 +201,23 @@ class StackWork:
         for unit in self.units:
             unit.cancel()
 
+    def instead(self) -> list[SliceWork]:
+        """What makes its slices by themselves, once all units have run; nothing when they are made.
+
+        All ask for their files here: where a host is silent, they wait for it together, and not one after the other.
+        """
+        if not any(unit.has_failed for unit in self.units):
+            return []
+        return [self._means.alone((self._plan, index)) for index in self._indices]
+
     def slices(self) -> Iterator[Slice]:
-        """The slices, once all units have run."""
-        failed = [unit for unit in self.units if unit.has_failed]
+        """The slices, once all units have run and none has failed."""
         seen = np.logical_or.reduce([one.any(axis=(1, 2)) for one in self._valid]).tolist()
-        # All at once: where a host is silent, all wait for it together, and not one after the other.
-        alone = {
-            number: self._means.alone((self._plan, index))
-            for number, index in enumerate(self._indices)
-            if any(unit.covers(number) for unit in failed)
-        }
-        try:
-            for number, (index, steps) in enumerate(zip(self._indices, self._steps, strict=True)):
-                if number in alone:
-                    yield from _made(alone[number])
-                    continue
-                self._means.observer.files_read(len(steps), sum(step.read_bytes for step in steps))
-                status = SliceStatus.OK if seen[number] else SliceStatus.EMPTY
-                data, valid = (tuple(one[number] for one in ones) for ones in (self._data, self._valid))
-                yield Slice(index, data, valid, status, "")
-        finally:
-            for work in alone.values():
-                work.cancel()
-
-
-def _made(work: SliceWork) -> Iterator[Slice]:
-    """What becomes of a work that nobody else has begun."""
-    work.start()
-    for unit in work.units:
-        unit.run()
-    yield from work.slices()
+        for number, (index, steps) in enumerate(zip(self._indices, self._steps, strict=True)):
+            self._means.observer.files_read(len(steps), sum(step.read_bytes for step in steps))
+            status = SliceStatus.OK if seen[number] else SliceStatus.EMPTY
+            data, valid = (tuple(one[number] for one in ones) for ones in (self._data, self._valid))
+            yield Slice(index, data, valid, status, "")
 
 
 Work = SliceWork | StackWork
@@ -262,9 +245,16 @@ class Means:
 
 def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
     """The works that make slices, in the order of these; each begins when it is taken."""
-    for _, stacked in groupby(((plan, index, alike(plan, index)) for plan, index in jobs), _key):
+    is_warm = False
+
+    def common(job: Job) -> tuple[Visit, ...] | None:
+        nonlocal is_warm
+        is_warm = is_warm or not means.reader.by_gdal()
+        return alike(*job) if is_warm else None
+
+    for _, stacked in groupby(((*job, common(job)) for job in jobs), _key):
         first = next(stacked)
-        for some in batched(chain([first], stacked), _most(first[2])):
+        for some in batched(chain([first], stacked), _most(*first)):
             plan, _, visits = some[0]
             if len(some) == 1 or visits is None:
                 yield from (means.alone((plan, index)) for plan, index, _ in some)
@@ -272,9 +262,13 @@ def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
                 yield StackWork(means, plan, [index for _, index, _ in some], visits)
 
 
-def _most(visits: tuple[Visit, ...] | None) -> int:
-    """How many slices may be in one stack."""
-    size = sum(visit.blocks * visit.block_bytes for visit in visits or ())
+def _most(plan: CubePlan, index: int, visits: tuple[Visit, ...] | None) -> int:
+    """How many slices like this one may be in one stack."""
+    steps = plan.slices[index].layers[0].steps if visits else ()
+    size = sum(
+        _blocks(_level(step), visit.window, len(visit.bands)) * _level(step).block_bytes
+        for step, visit in zip(steps, visits or (), strict=True)
+    )
     return min(MOST, max(1, STACK_BYTES // size)) if size else MOST
 
 

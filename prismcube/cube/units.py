@@ -47,9 +47,6 @@ Mask = npt.NDArray[np.bool_]
 class Unit:
     """Some fields and rows of a slice."""
 
-    is_short = False
-    """True when whoever waits for it may as well make it, if no thread has begun to."""
-
     def __init__(
         self,
         reader: Reader,
@@ -84,14 +81,24 @@ class Unit:
         """One for each record that could not be read."""
 
     @property
+    def is_short(self) -> bool:
+        """True when whoever waits for it may as well make it, if no thread has begun to: few pixels of local files."""
+        return self._grid.pixels <= FEW_PIXELS and not any(is_remote(step.uri) for step in self._steps)
+
+    @property
     def is_light(self) -> bool:
         """True when it is made as soon as it is handed over: few pixels, of small blocks of local files."""
-        if self._grid.pixels > FEW_PIXELS:
+        if self._grid.pixels > FEW_PIXELS or self._reader.by_gdal():
             return False
         return all(
             step.layout and not is_remote(step.uri) and step.layout.levels[step.level].block_bytes <= LIGHT
             for step in self._steps
         )
+
+    @property
+    def asked(self) -> int:
+        """Bytes of remote files that are under way."""
+        return sum(visit.asked for visit in self._begun)
 
     @property
     def has_failed(self) -> bool:

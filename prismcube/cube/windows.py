@@ -204,6 +204,11 @@ class Pending:
         # Without spans too: a local file that has changed is noticed even when all its blocks are kept.
         self._fetch = ranges.begin(source.uri, source.etag, spans)
 
+    @property
+    def asked(self) -> int:
+        """Bytes of a remote file that are under way."""
+        return self._fetch.asked
+
     def result(self, out: Pixels | None = None) -> Pixels:
         """The window, (bands, height, width), in the file's type; into `out`, any strides, if given.
 

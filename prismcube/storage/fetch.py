@@ -33,6 +33,10 @@ class Truncated(SourceError):
 class Fetch(Protocol):
     """Spans that have been asked for."""
 
+    @property
+    def asked(self) -> int:
+        """Bytes of the spans that are under way, before anybody takes the parts."""
+
     def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
         """Number and bytes of each span, in any order, once; the bytes are good until the next is asked for.
 

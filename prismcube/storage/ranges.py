@@ -60,6 +60,10 @@ class LocalFetch:
         self._version = (int(size), int(time)) if is_told else None
         """Bytes and nanoseconds; None: what was told is of no file."""
 
+    @property
+    def asked(self) -> int:
+        return 0
+
     def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
         descriptor = _opened(self.uri)
         try:

@@ -47,6 +47,10 @@ class RemoteFetch:
         """These requests bring the spans: of each, the bytes of the file that it reads, and number and span of each."""
         self._members, self._is_asked = requests, True
 
+    @property
+    def asked(self) -> int:
+        return sum(span.length for span in self.spans)
+
     def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
         """As `Fetch`; waits for what has not arrived."""
         if not self._is_asked:

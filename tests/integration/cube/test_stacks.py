@@ -21,6 +21,7 @@ from prismcube.cube.engine import Engine, EngineSettings
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.slices import SliceWork
 from prismcube.cube.stacks import Means, StackUnit, StackWork
+from prismcube.cube.units import Unit
 from prismcube.errors import Cancelled
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.formats import DataFormat
@@ -73,6 +74,20 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Stacks:
     begin = StackWork.__init__
     monkeypatch.setattr(StackWork, "__init__", made)
     return seen
+
+
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[type]:
+    """What sort of unit each is that will be given to the pool."""
+    found: list[type] = []
+    run = Engine._run
+
+    def running(self: Engine, unit: Any, *, here: bool) -> Any:
+        if not here:
+            found.append(type(unit))
+        return run(self, unit, here=here)
+
+    monkeypatch.setattr(Engine, "_run", running)
+    return found
 
 
 def write(path: Path, pixels: Any, *, nodata: float | None = 0, interleave: str = "band", **more: Any) -> None:
@@ -268,11 +283,13 @@ def test_slices_of_a_stack_that_failed_wait_together(
     monkeypatch.setattr(StackUnit, "run", lambda self: setattr(self, "has_failed", True))
     monkeypatch.setattr(Means, "alone", lambda self, job: (events.append("asked"), alone(self, job))[1])
     monkeypatch.setattr(SliceWork, "start", lambda self: (events.append("begun"), start(self))[1])
+    pooled = handed_over(monkeypatch)
     scenes = scenes_of(tmp_path, path, DATES)
     grid = scenes.datasets[0].grid.shifted(5, 5, height=1, width=1)
     slices, _ = run(scenes.plan({"v": U16}, grid=grid))
     check(slices, path, grid, U16)
     assert events == ["asked"] * DATES + ["begun"] * DATES
+    assert pooled.count(Unit) == DATES
 
 
 def test_counts_are_those_of_single_slices(
@@ -347,7 +364,11 @@ def test_a_file_that_is_gone_fails_each_date(tmp_path: Path, path: Path) -> None
     assert told.files == 0
 
 
-def test_gdal_reads_all_files_when_it_is_to(tmp_path: Path, path: Path) -> None:
+def test_gdal_reads_all_files_when_it_is_to(
+    tmp_path: Path, path: Path, seen: Stacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By all threads, since it takes its time."""
+    pooled = handed_over(monkeypatch)
     scenes = scenes_of(tmp_path, path, DATES)
     grid = scenes.datasets[0].grid.shifted(12, 70, height=2, width=2)
     told = Told()
@@ -355,6 +376,8 @@ def test_gdal_reads_all_files_when_it_is_to(tmp_path: Path, path: Path) -> None:
     check(slices, path, grid, U16)
     assert told.fallbacks == ["the settings say rasterio"] * DATES
     assert engine.windows.traffic.requests == 0
+    assert seen.slices == 0
+    assert pooled == [Unit] * DATES
 
 
 def test_nobody_waits_for_threads_that_are_busy(tmp_path: Path, path: Path, seen: Stacks) -> None:
