@@ -47,9 +47,11 @@ class Demo:
         return httpx.get(self.url + path, params=query or None, timeout=120)  # {} would drop the path's own
 
     def workers(self) -> list[int]:
-        """Process ids of gunicorn's workers: all children but the process that executes jobs."""
+        """Process ids of gunicorn's workers: all children but the process that executes jobs and the demo's client."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"--with-parent" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        others = (b"--with-parent", b"server.cli.tour")
+        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        return [pid for pid, command in commands.items() if not any(other in command for other in others)]
 
     def ok(self, path: str, /, **params: Any) -> httpx.Response:
         answer = self.get(path, **params)
