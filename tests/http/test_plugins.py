@@ -17,6 +17,11 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from pygeoapi.process.base import ProcessorExecuteError
+from pygeoapi.process.manager.base import get_manager
+
+from prismcube.errors import ConfigurationError
+from server.plugins import JobManager, Processor
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ROOT / "docs" / "how-to" / "use-in-pygeoapi.md"
@@ -79,18 +84,19 @@ class Stock:
         return answer.json()["description"]
 
 
-def documented_resources(home: Path) -> dict[str, Any]:
-    """The resources that the documentation tells users to write, with the folder put in."""
-    snippet = re.search(r"```yaml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
-    assert snippet
-    text = snippet[1].replace("/srv/prismcube", str(home))
-    return yaml.safe_load(text)["resources"]
+def documented(home: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parts of the configuration that the documentation tells users to write, with the folder put in."""
+    text = HOW_TO.read_text(encoding="utf-8").replace("/srv/prismcube", str(home))
+    collections, processes = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    return yaml.safe_load(collections), yaml.safe_load(processes)
 
 
 @pytest.fixture(scope="module")
 def stock(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
     folder = tmp_path_factory.mktemp("pygeoapi")
-    resources = documented_resources(demo.home)
+    documents, processes = documented(demo.home)
+    resources = documents["resources"] | processes["resources"]
+    server = {"server": {**SERVER["server"], **processes["server"]}}
     original = resources["s2-romania"]
     for provider in original["providers"]:
         if provider["type"] in ("edr", "feature"):
@@ -108,7 +114,7 @@ def stock(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock
     }
     config, document = folder / "config.yml", folder / "openapi.yml"
     write = partial(yaml.safe_dump, sort_keys=False)
-    config.write_text(write({**SERVER, "resources": resources}), encoding="utf-8")
+    config.write_text(write({**SERVER, **server, "resources": resources}), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYGEOAPI_CONFIG": str(config)}
     environment["PYGEOAPI_OPENAPI"] = str(document)
     tools = Path(sys.executable).parent
@@ -117,7 +123,7 @@ def stock(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock
         made, env=environment, cwd=folder, timeout=300, capture_output=True, text=True, check=False
     )
     assert generated.returncode == 0, generated.stderr
-    config.write_text(write({**SERVER, "resources": {**resources, "gone": broken}}), encoding="utf-8")
+    config.write_text(write({**SERVER, **server, "resources": {**resources, "gone": broken}}), encoding="utf-8")
     output = folder / "output.txt"
     serve = [tools / "gunicorn", "--bind=127.0.0.1:0", "--workers=1", "--threads=4", "pygeoapi.flask_app:APP"]
     with output.open("w") as told:
@@ -449,3 +455,136 @@ def test_a_collection_that_has_gone_leaves_the_others(stock: Stock) -> None:
 def test_nothing_is_left_in_the_temporary_folder(stock: Stock, demo: Any) -> None:
     stock.ok(f"{C}/coverage", f="GTiff", datetime="2020-06-20")
     assert list((demo.home / "tmp").glob("answer-*")) == []
+
+
+# --- processes and jobs -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def worker(demo: Any) -> Iterator[None]:
+    """What executes jobs, as the documentation says."""
+    command = [sys.executable, "-m", "server.cli", "worker", "--home", str(demo.home)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PRISMCUBE_JOBS__PROCESSES": "1"}
+    with (demo.home / "worker.txt").open("w") as told:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=subprocess.STDOUT)
+    yield
+    process.terminate()
+    process.wait(30)
+
+
+def run(stock: Stock, process: str, inputs: dict[str, Any], *, prefer: str = "", **body: Any) -> httpx.Response:
+    headers = {"Prefer": prefer} if prefer else {}
+    content = {"inputs": inputs, **body}
+    return httpx.post(f"{stock.url}/processes/{process}/execution", json=content, headers=headers, timeout=120)
+
+
+def ended(stock: Stock, job: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        document = stock.json(f"/jobs/{job}")
+        if document["status"] not in ("accepted", "running"):
+            return document
+        time.sleep(0.1)
+    pytest.fail(f"job {job} did not end: {document}")
+
+
+def test_processes_are_described_as_by_our_server(stock: Stock, demo: Any) -> None:
+    theirs, ours = stock.json("/processes/echo"), demo.json("/processes/echo")
+    for name in ("id", "version", "title", "inputs", "outputs", "jobControlOptions"):
+        assert theirs[name] == ours[name], name
+    assert [one["id"] for one in stock.json("/processes")["processes"]] == ["consolidate", "echo"]
+    assert httpx.get(f"{stock.url}/processes/echo", headers={"Accept": "text/html"}, timeout=60).status_code == 200
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_small_process_answers_at_once(stock: Stock) -> None:
+    given = {"stringInput": "one", "doubleInput": 2.5}
+    answer = run(stock, "echo", given, response="document")
+    assert answer.status_code == 200, answer.text
+    assert {name: answer.json()[name] for name in ("stringOutput", "doubleOutput")} == {
+        "stringOutput": "one",
+        "doubleOutput": 2.5,
+    }
+    alone = run(stock, "echo", given, outputs={"stringOutput": {}})
+    assert (alone.status_code, alone.text) == (200, "one")
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_job_is_that_of_the_ledger(stock: Stock, demo: Any) -> None:
+    answer = run(stock, "echo", {"stringInput": "later", "pause": 0.5}, prefer="respond-async")
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["preference-applied"] == "respond-async"
+    id = answer.json()["jobID"]
+    assert answer.headers["location"].endswith(f"/jobs/{id}")
+    assert stock.json(f"/jobs/{id}")["status"] in ("accepted", "running", "successful")
+    document = ended(stock, id)
+    assert (document["status"], document["processID"], document["progress"]) == ("successful", "echo", 100)
+    assert document["parameters"]["stringInput"] == "later"
+    assert demo.json(f"/jobs/{id}")["status"] == "successful"
+    assert stock.json(f"/jobs/{id}/results")["stringOutput"] == "later"
+    assert stock.json("/jobs", limit=1)["jobs"][0]["jobID"] == id
+    assert id not in [one["jobID"] for one in stock.json("/jobs", limit=5, offset=1)["jobs"]]
+    assert httpx.get(f"{stock.url}/jobs/{id}", headers={"Accept": "text/html"}, timeout=60).status_code == 200
+    assert httpx.delete(f"{stock.url}/jobs/{id}", timeout=60).json()["status"] == "dismissed"
+    assert stock.get(f"/jobs/{id}", f="json").status_code == 404
+    assert demo.get(f"/jobs/{id}").status_code == 404
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_job_that_works_is_stopped(stock: Stock, demo: Any) -> None:
+    id = run(stock, "echo", {"stringInput": "never", "pause": 300}, prefer="respond-async").json()["jobID"]
+    assert httpx.delete(f"{stock.url}/jobs/{id}", timeout=60).status_code == 200
+    assert ended(stock, id)["status"] == "dismissed"
+    assert demo.json(f"/jobs/{id}")["status"] == "dismissed"
+
+
+@pytest.mark.parametrize(
+    ("process", "inputs", "body", "says"),
+    [
+        ("echo", {"stringInput": 5}, {}, "stringInput"),
+        ("echo", {"nothing": 5}, {}, "nothing"),
+        ("echo", {"stringInput": "a"}, {"outputs": {"other": {}}}, "other"),
+        ("echo", {"stringInput": "a"}, {"subscriber": {"successUri": "http://127.0.0.1:9/x"}}, "successUri"),
+        ("consolidate", {"collection": "gone", "layout": "gone"}, {}, "gone"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_there_is_a_job(
+    stock: Stock, process: str, inputs: dict[str, Any], body: dict[str, Any], says: str
+) -> None:
+    before = [one["jobID"] for one in stock.json("/jobs")["jobs"]]
+    answer = run(stock, process, inputs, **body)
+    assert answer.status_code == 400, answer.text
+    assert says in answer.json()["description"]
+    assert [one["jobID"] for one in stock.json("/jobs")["jobs"]] == before
+
+
+def test_a_manager_of_pygeoapi_waits_for_the_job(worker: None, demo: Any) -> None:
+    del worker
+    own = {"name": "server.plugins.Processor", "process": "echo", "home": str(demo.home)}
+    manager = get_manager({"resources": {"echo": {"type": "process", "processor": own}}})  # the one that needs nothing
+    _, kind, outputs, status, _ = manager.execute_process("echo", {"stringInput": "one"}, requested_outputs=None)
+    assert (kind, outputs["stringOutput"], status.value) == ("application/json", "one", "successful")
+    processor = Processor({**own, "seconds": 0.5})
+    with pytest.raises(ProcessorExecuteError, match=r"job \S+ has not ended after 0.5 s"):
+        processor.execute({"stringInput": "one", "pause": 5})
+    with pytest.raises(ProcessorExecuteError, match="stringInput"):
+        processor.execute({"stringInput": 1})
+
+
+def test_definitions_that_make_no_sense() -> None:
+    with pytest.raises(ConfigurationError, match="home"):
+        Processor({"name": "server.plugins.Processor", "process": "echo"})
+    connection = {"name": "server.plugins.JobManager", "connection": {"home": "/nowhere"}}
+    with pytest.raises(ConfigurationError, match=r"resources\.hello"):
+        JobManager({**connection, "processes": {"hello": {"processor": {"name": "HelloWorld"}}}})
+    with pytest.raises(ConfigurationError, match=r"manager\.connection"):
+        JobManager({"name": "server.plugins.JobManager", "connection": "postgresql://"})
+
+
+@pytest.mark.usefixtures("worker")
+def test_jobs_of_other_processes_do_not_exist_there(stock: Stock, demo: Any) -> None:
+    answer = httpx.post(f"{demo.url}/processes/tidy/execution", json={"inputs": {}}, timeout=120)
+    id = re.search(r"/jobs/([^>]+)>", answer.headers["link"])[1]  # type: ignore[index]
+    assert stock.get(f"/jobs/{id}", f="json").status_code == 404
+    assert httpx.delete(f"{stock.url}/jobs/{id}", timeout=60).status_code == 404
+    assert demo.json(f"/jobs/{id}")["status"] == "successful"
