@@ -24,8 +24,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
-from pygeoapi.config import load_schema
-from pygeoapi.util import to_json, yaml_load
 
 from config.access import AccessControl, is_loopback
 from config.section import Section
@@ -58,6 +56,8 @@ def load(path: Path, *, overrides: Mapping[str, object] | None = None) -> Settin
 
 
 def _read(path: Path) -> dict[str, Any]:
+    from pygeoapi.util import yaml_load  # here and below: it takes half a second, and who is given settings needs none
+
     try:
         with path.open(encoding="utf-8") as file:
             document = yaml_load(file)
@@ -171,12 +171,16 @@ def _merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _pygeoapi_schema() -> dict[str, Any]:
+    from pygeoapi.config import load_schema
+
     schema: dict[str, Any] = load_schema()  # reading it takes 0.2 s
     return schema
 
 
 def _pygeoapi_mistakes(rest: dict[str, Any]) -> list[Mistake]:
     """Every mistake by pygeoapi's schema, which itself lets unknown top keys pass: a misspelt `prismcube` must not."""
+    from pygeoapi.util import to_json
+
     validator = Draft202012Validator(_pygeoapi_schema())
     known = [*_pygeoapi_schema()["properties"], ROOT]
     mistakes = [

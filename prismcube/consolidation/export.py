@@ -10,10 +10,12 @@ job's own folder; parts go when the file is there.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,6 @@ from prismcube.cube.plan import CubePlan
 from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest, choose_masks
-from prismcube.encode import cog, netcdf, zarr
 from prismcube.errors import BudgetExceeded, InvalidInput, OutsideExtent, SourceError
 from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus
@@ -47,17 +48,32 @@ PART_BYTES = 256 * 2**20
 class Format:
     """A format that a cube is written in."""
 
-    media_type: str
-    extension: str
-    check: Callable[[CubeHeader], None]
-    write: Callable[..., None]
+    encoder: str
+    """Module of `prismcube.encode`; loaded when it is first asked for, as their libraries take long to import."""
+
+    @property
+    def media_type(self) -> str:
+        return str(self._module.MEDIA_TYPE)
+
+    @property
+    def extension(self) -> str:
+        return str(self._module.EXTENSION)
+
+    def check(self, header: CubeHeader) -> None:
+        """Raises InvalidInput for a cube that the format can't hold."""
+        self._module.check(header)
+
+    def write(self, path: Path, header: CubeHeader, slices: Iterator[Slice], *, title: str) -> None:
+        """Raises as the encoders do."""
+        write: Callable[..., None] = getattr(self._module, f"write_{self.encoder}")
+        write(path, header, slices, title=title)
+
+    @property
+    def _module(self) -> ModuleType:
+        return importlib.import_module(f"prismcube.encode.{self.encoder}")
 
 
-FORMATS: Mapping[str, Format] = {
-    "netcdf": Format(netcdf.MEDIA_TYPE, netcdf.EXTENSION, netcdf.check, netcdf.write_netcdf),
-    "cog": Format(cog.MEDIA_TYPE, cog.EXTENSION, cog.check, cog.write_cog),
-    "zarr": Format(zarr.MEDIA_TYPE, zarr.EXTENSION, zarr.check, zarr.write_zarr),
-}
+FORMATS: Mapping[str, Format] = {name: Format(name) for name in ("netcdf", "cog", "zarr")}
 
 
 @dataclass(frozen=True, kw_only=True)

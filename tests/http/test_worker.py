@@ -138,7 +138,6 @@ def test_killed_web_workers_lose_and_double_no_job(home: Path, start: Any) -> No
     """Clients submit while workers are killed, and ask again with the same key when they got no answer."""
     keys = [f"order-{number}" for number in range(40)]
     with start(home, "serve", "--workers", "2", JOBS__RUN="true", JOBS__PROCESSES="2") as server:
-        address = f"{server.url}/processes/echo/execution"
         killed: list[int] = []
         done: dict[str, str] = {}
         again: list[str] = []
