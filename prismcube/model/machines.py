@@ -6,7 +6,7 @@ again. A job that is cancelled takes back what it has done before it ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
 
@@ -198,21 +198,3 @@ def table_of(machine: Machine) -> str:
         waits = stage.pause.value if stage.task else ""
         lines.append(f"| `{stage.name}` | {stage.status} | {waits} | {stage.meaning} | {moves} |")
     return "\n".join(lines)
-
-
-def diagram_of(machine: Machine) -> str:
-    """The moves as a state diagram of Mermaid, for the docs."""
-    return "\n".join(["stateDiagram-v2", *(f"    {line}" for line in _arrows(machine))])
-
-
-def _arrows(machine: Machine) -> Iterator[str]:
-    names = {stage.name: stage.name.replace("-", "_") for stage in machine.stages}
-    for name, key in names.items():
-        if name != key:
-            yield f'state "{name}" as {key}'
-    yield f"[*] --> {names[machine.first.name]}"
-    for stage, event, target in machine.walk():
-        yield f"{names[stage.name]} --> {names[target]}: {event}"
-    for stage in machine.stages:
-        if stage.is_end:
-            yield f"{names[stage.name]} --> [*]"

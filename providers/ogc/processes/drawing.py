@@ -69,14 +69,16 @@ def draw(stages: Sequence[StageGraph], *, title: str) -> str:
         lowest = max(lowest, top + 20 + (max(row for _, row in cells.values()) + 1) * (DOT + DOT_GAP))
         x += max(wide, WIDTH) + GAP_X
         right = max(right, x - GAP_X)
-    width, height = right + MARGIN, lowest + MARGIN
+    legend = _legend(stages, lowest + GAP_Y)
+    width, height = right + MARGIN, lowest + GAP_Y + MARGIN
     arrows = [_arrow(places[one.stage.name], places[target], event) for one in stages for event, target in _moves(one)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'font-family="system-ui, sans-serif" font-size="12" role="img"><title>{escape(title)}</title>'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#8593a0"/></marker></defs>'
-        f"{''.join(arrows)}{''.join(_box(one, places[one.stage.name]) for one in stages)}{''.join(columns)}</svg>"
+        f"{''.join(arrows)}{''.join(_box(one, places[one.stage.name]) for one in stages)}{''.join(columns)}"
+        f"{legend}</svg>"
     )
 
 
@@ -150,6 +152,20 @@ def _arrow(start: Box, end: Box, event: Event) -> str:
         f'<path d="{points}" fill="none" stroke="#8593a0" stroke-width="1.3"{dashes} marker-end="url(#tip)">'
         f"<title>{event.value}</title></path>"
     )
+
+
+def _legend(stages: Sequence[StageGraph], y: int) -> str:
+    """What the arrows mean."""
+    events = {event for one in stages for event, _ in _moves(one)}
+    parts = []
+    for number, event in enumerate(one for one in EVENT_DASHES if one in events):
+        x = MARGIN + number * (WIDTH + GAP_X) // 2
+        dashes = f' stroke-dasharray="{EVENT_DASHES[event]}"' if EVENT_DASHES[event] else ""
+        parts.append(
+            f'<path d="M{x} {y - 4}L{x + 32} {y - 4}" stroke="#8593a0" stroke-width="1.3"{dashes} '
+            f'marker-end="url(#tip)"/><text x="{x + 40}" y="{y}" fill="#5b6a78">{event.value}</text>'
+        )
+    return "".join(parts)
 
 
 def _dots(one: StageGraph) -> dict[int, tuple[int, int]]:
