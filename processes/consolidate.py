@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
-from prismcube.consolidation.planning import InstancePlan, Order, Planner, Target
+from prismcube.consolidation.planning import InstancePlan, Order, Planner, Target, check_active, record_of
 from prismcube.consolidation.publishing import Publisher, WrittenFile, publish, roll_back_files
 from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.writing import SlabWriter
-from prismcube.errors import Conflict
+from prismcube.errors import InvalidInput
 from prismcube.model.consolidation import Compression, ConsolidationParams, StorageClass
-from prismcube.model.entities import RESAMPLINGS
-from prismcube.model.formats import DTYPES
+from prismcube.model.entities import RESAMPLINGS, Record
 from prismcube.model.layout import Layout
 from prismcube.model.machines import CONSOLIDATE
 from prismcube.model.work import NewTask, Work
 from prismcube.storage import store
 from processes.inputs import COLLECTION, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.shared import COUNT, FORMAT, JSON, check_unlocked, prepared_of
 from processes.tools import Tools
 
 GLANCE = 100
 """Cells whose datasets are looked at before there is a job, which looks at all of them."""
 
-JSON = Mapping[str, Any]
-
-_NUMBER = {"type": "number"}
-
 _SETTINGS: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "format": {
-            "type": "object",
-            "properties": {
-                "dtype": {"enum": list(DTYPES)},
-                "nodata": {"oneOf": [_NUMBER, {"const": "nan"}]},
-                "minimum": _NUMBER,
-                "maximum": _NUMBER,
-            },
-            "required": ["dtype"],
-            "additionalProperties": False,
-        },
+        "format": FORMAT,
         "exponent": {"type": "number", "exclusiveMinimum": 0},
         "compression": {"enum": [one.value for one in Compression]},
         "max_error": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
@@ -101,14 +87,12 @@ _INPUTS = {
     ),
 }
 
-_COUNT = {"type": "integer", "minimum": 0}
-
 _OUTPUTS = {
-    "files": Output(title="Files", description="How many were written.", schema=_COUNT),
-    "bytes": Output(title="Bytes", description="Of these files.", schema=_COUNT),
-    "datasets": Output(title="Datasets", description="That readers have now in place of the old ones.", schema=_COUNT),
-    "replaced": Output(title="Replaced", description="Datasets that were marked for deletion.", schema=_COUNT),
-    "kept": Output(title="Kept", description="Datasets that lay there already as wanted.", schema=_COUNT),
+    "files": Output(title="Files", description="How many were written.", schema=COUNT),
+    "bytes": Output(title="Bytes", description="Of these files.", schema=COUNT),
+    "datasets": Output(title="Datasets", description="That readers have now in place of the old ones.", schema=COUNT),
+    "replaced": Output(title="Replaced", description="Datasets that were marked for deletion.", schema=COUNT),
+    "kept": Output(title="Kept", description="Datasets that lay there already as wanted.", schema=COUNT),
     "deletion": Output(
         title="Deletion",
         description="Id of the job that deletes old files that are ours; null when there are none.",
@@ -121,13 +105,7 @@ def check(tools: Tools, inputs: Inputs) -> None:
     """Names, settings, template and grid; and that no other job holds the datasets, as far as a glance can tell."""
     planner = Planner(tools.catalogue, Order.from_inputs(inputs), job="check")
     for one in islice(planner.cells(), GLANCE):
-        _check_free(tools, one)
-
-
-def _check_free(tools: Tools, one: InstancePlan) -> None:
-    ids = [*one.plan.moved, *(id for slab in one.plan.slabs for id in slab.datasets)]
-    for id, job in tools.catalogue.datasets.locks(ids).items():
-        raise Conflict("dataset", id, f"is locked by job {job!r}")
+        check_unlocked(tools, [id for slab in one.plan.slabs for id in slab.datasets])
 
 
 def estimate(tools: Tools, inputs: Inputs) -> Estimate:
@@ -142,8 +120,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
             written += slab.cell.grid.pixels * bands * one.target.params.format.itemsize * len(slab.pages)
             dates += sum(not page.is_copy for page in slab.pages)
             copied += sum(page.is_copy for page in slab.pages)
-            sources = [one.datasets[id] for page in slab.pages if not page.is_copy for id in page.datasets]
-            read += sum(d.grid.pixels * len(d.bands) * d.format.itemsize for d in sources)
+            read += _bytes_of(one, slab)
     details = {"dates": dates, "copiedDates": copied, "kept": kept}
     return Estimate(tasks=tasks, files=tasks, read_bytes=read, written_bytes=written, details=details)
 
@@ -156,60 +133,71 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
 
     def tasks() -> Iterator[NewTask]:
         for one in planner.cells():
-            theirs = {id for slab in one.plan.slabs for id in slab.datasets}
-            tools.catalogue.datasets.lock(sorted(theirs), work.job)
+            theirs = sorted({id for slab in one.plan.slabs for id in slab.datasets})
+            tools.catalogue.datasets.lock(theirs, work.job)
+            check_active(tools.catalogue, theirs)
             kept.update(one.plan.kept)
             old.update(one.plan.replaced)
+            _check_apart(one, old, kept)
             for slab in one.plan.slabs:
                 name = f"{one.target.variable.name}/{one.target.instance.name} {slab.cell.id} {slab.number}"
                 yield NewTask(name=name, payload=slab.to_json(), bytes=_bytes_of(one, slab))
             work.progress(0, f"{len(old)} datasets")
 
     count = work.hand_over("consolidate", tasks())
+    collapse = planner.order.collapse
     work.log(f"{count} files to write, {len(old)} datasets to replace, {len(kept)} kept as they are")
     return {
         "files": count,
         "layout": {"id": planner.layout.id, "document": planner.layout.value.to_json()},
         "old": to_ranges(old),
+        "managed": to_ranges(_managed(tools, tuple(old))),
         "kept": len(kept),
+        "makesRecord": collapse is not None and tools.catalogue.records.find(collapse) is None,
         "folders": list(planner.folders),
         "params": {str(id): one.params.to_json() for id, one in planner.targets.items()},
     }
 
 
+def _check_apart(one: InstancePlan, old: set[int], kept: set[int]) -> None:
+    """Raises InvalidInput: a dataset that stays for one cell can't be given up by another."""
+    both = [*old.intersection(one.plan.kept), *kept.intersection(one.plan.replaced)]
+    if both:
+        raise InvalidInput("layout", f"dataset {min(both)} would stay in one cell, and be replaced by another")
+
+
 def _bytes_of(one: InstancePlan, slab: Slab) -> int:
+    """Decoded bytes of the sources that are read; those that are copied are not."""
     sources = [one.datasets[id] for page in slab.pages if not page.is_copy for id in page.datasets]
     return sum(d.grid.pixels * len(d.bands) * d.format.itemsize for d in sources)
 
 
-def _prepared(work: Work) -> JSON:
-    return next(iter(work.previous("prepare")), {})
-
-
-def _layout(work: Work) -> Stored[Layout]:
-    document = _prepared(work)["layout"]
+def _layout(prepared: JSON) -> Stored[Layout]:
+    document = prepared["layout"]
     return Stored(document["id"], Layout.from_json(document["document"]))
 
 
-def _targets(tools: Tools, work: Work) -> dict[int, Target]:
-    """How each instance is written: as it was said when the job was prepared, whatever is said now."""
-    found = {}
-    for id, document in _prepared(work)["params"].items():
-        instance = tools.catalogue.instances.get_by_id(int(id))
-        variable = tools.catalogue.variables.get_by_id(instance.variable_id)
-        params = ConsolidationParams.from_json(document)
-        found[int(id)] = Target(variable=variable, instance=instance, params=params)
-    return found
+def _target(tools: Tools, prepared: JSON, id: int) -> Target:
+    """How an instance is written: as it was said when the job was prepared, whatever is said now."""
+    instance = tools.catalogue.instances.get_by_id(id)
+    variable = tools.catalogue.variables.get_by_id(instance.variable_id)
+    return Target(
+        variable=variable, instance=instance, params=ConsolidationParams.from_json(prepared["params"][str(id)])
+    )
+
+
+def _collapse(work: Work) -> Record | None:
+    return record_of(work.inputs.get("collapse"))
 
 
 def write_slab(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file; what an earlier attempt has written is written again, and is the same."""
-    slab = Slab.from_json(payload)
+    slab, prepared = Slab.from_json(payload), prepared_of(work)
     writer = SlabWriter(
         catalogue=tools.catalogue,
-        layout=_layout(work).value,
-        target=_targets(tools, work)[slab.instance],
-        collapse=Order.from_inputs(work.inputs).collapse,
+        layout=_layout(prepared).value,
+        target=_target(tools, prepared, slab.instance),
+        collapse=_collapse(work),
         memory=tools.memory,
         threads=tools.threads,
         progress=work.progress,
@@ -222,29 +210,31 @@ def write_slab(tools: Tools, work: Work, payload: JSON) -> JSON:
     return WrittenFile(slab=slab, etag=status.etag, size=status.size, dates=dates).to_json()
 
 
-def _publisher(tools: Tools, work: Work) -> Publisher:
-    return Publisher(
-        catalogue=tools.catalogue,
-        job=work.job,
-        layout=_layout(work),
-        targets=_targets(tools, work),
-        collapse=Order.from_inputs(work.inputs).collapse,
-    )
-
-
 def index(tools: Tools, work: Work, payload: JSON) -> JSON:
     """New files and datasets become rows, which readers don't see."""
     count = size = dates = 0
-    total = int(_prepared(work)["files"]) or 1
+    prepared, collapse = prepared_of(work), _collapse(work)
+    total = int(prepared["files"]) or 1
+    publisher = Publisher(
+        catalogue=tools.catalogue,
+        job=work.job,
+        layout=_layout(prepared),
+        targets={int(id): _target(tools, prepared, int(id)) for id in prepared["params"]},
+        collapse=collapse,
+    )
 
-    def files() -> Iterator[WrittenFile]:
+    def written() -> Iterator[WrittenFile]:
+        return map(WrittenFile.from_json, work.previous("consolidate"))
+
+    def counted() -> Iterator[WrittenFile]:
         nonlocal size, dates
-        for document in work.previous("consolidate"):
-            one = WrittenFile.from_json(document)
+        for one in written():
             size, dates = size + one.size, dates + len(one.dates)
             yield one
 
-    for number in _publisher(tools, work).index(files()):
+    if collapse is not None:
+        publisher.make_record(collapse, written())
+    for number in publisher.index(counted()):
         count += number
         work.progress(min(count / total, 1.0), f"{count} files")
     return {"files": count, "bytes": size, "datasets": dates}
@@ -252,23 +242,25 @@ def index(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def swap(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Readers get the new datasets in place of the old ones."""
-    old = from_ranges("old", _prepared(work)["old"])
+    old = from_ranges("old", prepared_of(work)["old"])
     publish(tools.catalogue, old, job=work.job)
     return {}
 
 
 def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
-    """A job that deletes old files as far as they are ours."""
-    prepared = _prepared(work)
-    old = from_ranges("old", prepared["old"])
-    present = _managed(tools, old)
+    """All is unlocked; a job deletes old files as far as they are ours.
+
+    That job is asked for in the same words each time, whatever it has deleted meanwhile: it is the same job then.
+    """
+    prepared = prepared_of(work)
+    old, managed = from_ranges("old", prepared["old"]), from_ranges("managed", prepared["managed"])
+    tools.catalogue.datasets.unlock(work.job)
     deletion = None
-    if present:
-        inputs = {"datasets": to_ranges(present), "status": "to-delete", "grace": tools.grace}
+    if managed:
+        inputs = {"datasets": prepared["managed"], "status": "to-delete", "grace": tools.grace}
         deletion = tools.submit("delete-datasets", inputs, key=f"{work.job}/clean")
-        work.log(f"job {deletion} deletes {len(present)} old datasets with their files")
-    if len(old) > len(present):
-        number = len(old) - len(present)
+        work.log(f"job {deletion} deletes {len(managed)} old datasets with their files")
+    if number := len(old) - len(managed):
         work.log(f"{number} old datasets are of files that are not ours: they stay, marked for deletion")
     written = next(iter(work.previous("index")))
     return {
@@ -280,7 +272,7 @@ def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 
 def _managed(tools: Tools, ids: tuple[int, ...]) -> list[int]:
-    """Of datasets that are there still, those of files that are ours."""
+    """Of datasets, those of files that are ours."""
     known = [*pages(tools.catalogue, DatasetFilter(ids=ids))]
     containers = tools.catalogue.containers.get_many({one.container_id for one in known})
     ours = {one.id for one in containers if one.managed}
@@ -289,12 +281,13 @@ def _managed(tools: Tools, ids: tuple[int, ...]) -> list[int]:
 
 def roll_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """All is as it was before the job."""
-    prepared = _prepared(work)
+    prepared = prepared_of(work)
     if not prepared:  # it was cancelled before it was planned, or could not be
         tools.catalogue.datasets.unlock(work.job)
         return {"files": 0}
     old = from_ranges("old", prepared["old"])
-    count = roll_back_files(tools.catalogue, old, prepared["folders"], job=work.job)
+    made = _collapse(work) if prepared["makesRecord"] else None
+    count = roll_back_files(tools.catalogue, old, prepared["folders"], job=work.job, collapse=made)
     work.log(f"{count} files were removed")
     return {"files": count}
 

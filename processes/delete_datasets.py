@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import batched
-from typing import Any
 
 from prismcube.consolidation.deletion import (
     FILES_A_TASK,
     DeletionOrder,
     delete_file,
+    ids_of,
+    lock_planned,
     mark,
     plan_deletion,
     remove,
@@ -18,18 +19,15 @@ from prismcube.consolidation.deletion import (
     statuses_from_json,
 )
 from prismcube.consolidation.ranges import from_ranges, to_ranges
-from prismcube.errors import Conflict, NotYet, SourceError
+from prismcube.errors import NotYet, SourceError
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.machines import DELETE_DATASETS
 from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.work import LogLevel, NewTask, Work
 from processes.inputs import COLLECTION, DATASETS, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.shared import COUNT, JSON, check_unlocked, prepared_of
 from processes.tools import Tools
-
-JSON = Mapping[str, Any]
-
-_COUNT = {"type": "integer", "minimum": 0}
 
 _INPUTS = {
     "datasets": DATASETS,
@@ -59,18 +57,15 @@ _INPUTS = {
 }
 
 _OUTPUTS = {
-    "datasets": Output(title="Datasets", description="How many were removed.", schema=_COUNT),
-    "files": Output(title="Files", description="Of ours that are gone.", schema=_COUNT),
-    "left": Output(title="Files left", description="Of ours that could not be deleted.", schema=_COUNT),
+    "datasets": Output(title="Datasets", description="How many were removed.", schema=COUNT),
+    "files": Output(title="Files", description="Of ours that are gone.", schema=COUNT),
+    "left": Output(title="Files left", description="Of ours that could not be deleted.", schema=COUNT),
 }
 
 
 def check(tools: Tools, inputs: Inputs) -> None:
     """Names; and that no other job holds the datasets."""
-    plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(inputs))
-    for some in batched(plan.ids, 1000):
-        for id, job in tools.catalogue.datasets.locks(some).items():
-            raise Conflict("dataset", id, f"is locked by job {job!r}")
+    check_unlocked(tools, plan_deletion(tools.catalogue, DeletionOrder.from_inputs(inputs)).ids)
 
 
 def estimate(tools: Tools, inputs: Inputs) -> Estimate:
@@ -82,8 +77,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
 
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Chooses and locks."""
-    plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(work.inputs))
-    tools.catalogue.datasets.lock(plan.ids, work.job)
+    plan = lock_planned(tools.catalogue, DeletionOrder.from_inputs(work.inputs), job=work.job)
 
     def tasks() -> Iterator[NewTask]:
         for number, some in enumerate(batched(plan.files, FILES_A_TASK)):
@@ -92,21 +86,13 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
 
     work.hand_over("delete-files", tasks())
     work.log(f"{len(plan.ids)} datasets and {len(plan.files)} files to delete")
-    return {"former": plan.to_json(), "files": len(plan.files)}
-
-
-def _prepared(work: Work) -> JSON:
-    return next(iter(work.previous("prepare")), {})
-
-
-def _ids(work: Work) -> tuple[int, ...]:
-    former = statuses_from_json(_prepared(work)["former"])
-    return tuple(sorted(id for ids in former.values() for id in ids))
+    return {"former": plan.to_json(), "files": to_ranges(one.id or 0 for one in plan.files)}
 
 
 def mark_all(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Readers don't see them any more."""
-    mark(tools.catalogue, _ids(work), job=work.job)
+    ids = ids_of(statuses_from_json(prepared_of(work)["former"]))
+    mark(tools.catalogue, ids, job=work.job)
     return {"time": format_instant(datetime.now(UTC))}
 
 
@@ -139,28 +125,19 @@ def _check_time(work: Work) -> None:
 
 
 def remove_rows(tools: Tools, work: Work, payload: JSON) -> JSON:
-    """All files are gone."""
-    return _remove(tools, work)
-
-
-def remove_rest(tools: Tools, work: Work, payload: JSON) -> JSON:
-    """Some files are there still; the catalogue keeps their entries."""
-    return _remove(tools, work)
-
-
-def _remove(tools: Tools, work: Work) -> JSON:
+    """Of datasets; of files that are there still the catalogue keeps the entries."""
+    prepared = prepared_of(work)
+    ids, files = ids_of(statuses_from_json(prepared["former"])), from_ranges("files", prepared["files"])
     gone = {id for one in work.previous("delete-files") for id in from_ranges("gone", one["gone"])}
-    ids = _ids(work)
-    gone = remove(tools.catalogue, ids, job=work.job, gone=gone)
-    left = int(_prepared(work)["files"]) - len(gone)
+    left = remove(tools.catalogue, ids, job=work.job, files=files, gone=gone)
     if left:
-        work.log(f"{left} files may be there still; a retry tries them again", LogLevel.WARNING)
-    return {"datasets": len(ids), "files": len(gone), "left": left}
+        work.log(f"{len(left)} files may be there still; a retry tries them again", LogLevel.WARNING)
+    return {"datasets": len(ids), "files": len(files) - len(left), "left": len(left)}
 
 
 def take_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Datasets get back the status that they had."""
-    prepared = _prepared(work)
+    prepared = prepared_of(work)
     if not prepared:
         tools.catalogue.datasets.unlock(work.job)
         return {"back": 0, "gone": 0}
@@ -184,7 +161,7 @@ PROCESS = Process(
         "delete.mark": mark_all,
         "delete.files": delete_files,
         "delete.remove": remove_rows,
-        "delete.remove-rest": remove_rest,
+        "delete.remove-rest": remove_rows,
         "delete.rollback": take_back,
     },
     estimate=estimate,

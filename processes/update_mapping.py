@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from prismcube.catalogue.datasets import Remapping
 from prismcube.consolidation.ranges import from_ranges
 from prismcube.consolidation.selection import Selection, choose
 from prismcube.errors import InvalidInput
 from prismcube.model.consolidation import format_from_json, format_to_json
-from prismcube.model.formats import DTYPES, DataFormat, ValueMapping
+from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.machine import simple_machine
 from prismcube.model.work import Work
 from processes.inputs import RECORDS, SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.shared import COUNT, FORMAT, JSON, NUMBER
 from processes.tools import Tools
-
-JSON = Mapping[str, Any]
-
-_NUMBER = {"type": "number"}
 
 _INPUTS = {
     "instance": Input(
@@ -33,17 +29,7 @@ _INPUTS = {
     "format": Input(
         title="Format",
         description="Of the stored numbers: type, nodata, range.",
-        schema={
-            "type": "object",
-            "properties": {
-                "dtype": {"enum": list(DTYPES)},
-                "nodata": {"oneOf": [_NUMBER, {"const": "nan"}]},
-                "minimum": _NUMBER,
-                "maximum": _NUMBER,
-            },
-            "required": ["dtype"],
-            "additionalProperties": False,
-        },
+        schema=FORMAT,
         example={"dtype": "uint16", "nodata": 0},
         required=True,
     ),
@@ -53,10 +39,10 @@ _INPUTS = {
         schema={
             "type": "object",
             "properties": {
-                "imin": _NUMBER,
-                "imax": _NUMBER,
-                "emin": _NUMBER,
-                "emax": _NUMBER,
+                "imin": NUMBER,
+                "imax": NUMBER,
+                "emin": NUMBER,
+                "emax": NUMBER,
                 "exponent": {"type": "number", "exclusiveMinimum": 0},
             },
             "additionalProperties": False,
@@ -71,7 +57,7 @@ _OUTPUTS = {
     "changed": Output(
         title="Changed",
         description="How many datasets have the new mapping; with simulate, how many it would be.",
-        schema={"type": "integer", "minimum": 0},
+        schema=COUNT,
     ),
     "former": Output(
         title="Former",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
@@ -19,7 +20,7 @@ from prismcube.catalogue import Catalogue
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.consolidation.selection import Selection, choose, datasets, pages
-from prismcube.errors import InvalidInput, SourceError
+from prismcube.errors import Conflict, InvalidInput, SourceError
 from prismcube.model.entities import Container, Dataset, DatasetStatus
 from prismcube.model.pattern import Pattern
 from prismcube.storage import store
@@ -87,7 +88,7 @@ class DeletionPlan:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        return tuple(sorted(id for ids in self.by_status.values() for id in ids))
+        return ids_of(self.by_status)
 
     def to_json(self) -> dict[str, Any]:
         """Without the files, which tasks have."""
@@ -99,15 +100,39 @@ def statuses_from_json(document: Mapping[str, Any]) -> dict[DatasetStatus, tuple
     return {DatasetStatus(name): from_ranges("datasets", ranges) for name, ranges in document.items()}
 
 
+def ids_of(by_status: Mapping[DatasetStatus, Sequence[int]]) -> tuple[int, ...]:
+    """All, sorted."""
+    return tuple(sorted(id for ids in by_status.values() for id in ids))
+
+
 def plan_deletion(catalogue: Catalogue, order: DeletionOrder) -> DeletionPlan:
     """Raises InvalidInput when nothing is meant, NotFound for names that are none."""
+    plan = _plan_of(catalogue, order.datasets(catalogue))
+    if not plan.by_status:
+        raise InvalidInput("datasets", "no dataset is meant by this selection")
+    return plan
+
+
+def lock_planned(catalogue: Catalogue, order: DeletionOrder, *, job: str) -> DeletionPlan:
+    """The plan of what is meant, and locked: as it is then, for another job may have changed it until now.
+
+    Raises as `plan_deletion`, and Conflict when another job holds one of the datasets, or has changed its status.
+    """
+    ids = plan_deletion(catalogue, order).ids
+    catalogue.datasets.lock(ids, job)
+    plan = _plan_of(catalogue, pages(catalogue, DatasetFilter(ids=ids)))
+    for status, theirs in plan.by_status.items():
+        if order.status not in (None, status):
+            raise Conflict("dataset", theirs[0], f"became {status.value} meanwhile; a retry plans anew")
+    return plan
+
+
+def _plan_of(catalogue: Catalogue, meant: Iterable[Dataset]) -> DeletionPlan:
     by_status: dict[DatasetStatus, list[int]] = defaultdict(list)
     containers: dict[int, int] = defaultdict(int)
-    for one in order.datasets(catalogue):
+    for one in meant:
         by_status[one.status].append(one.id or 0)
         containers[one.container_id] += 1
-    if not by_status:
-        raise InvalidInput("datasets", "no dataset is meant by this selection")
     files = []
     for some in batched(sorted(containers), BATCH):
         managed = [one for one in catalogue.containers.get_many(some) if one.managed]
@@ -126,27 +151,26 @@ def mark(catalogue: Catalogue, ids: Sequence[int], *, job: str) -> None:
     catalogue.datasets.set_status(ids, DatasetStatus.TO_DELETE, job=job)
 
 
-def delete_file(catalogue: Catalogue, uri: str) -> bool:
-    """Remove a file that is ours; False when it was gone already. Raises SourceError when it can't be removed."""
+def delete_file(catalogue: Catalogue, uri: str) -> None:
+    """Remove a file that is ours; one that is gone already is no mistake. Raises SourceError when it can't be done."""
     if catalogue.managed is None or not is_below(uri, catalogue.managed):
         raise SourceError(
             without_secret(uri), f"lies outside {catalogue.managed}, whose files alone are ours to delete"
         )
-    try:
-        if not store.exists(uri):
-            return False
+    with suppress(Missing):
         store.delete(uri)
-    except Missing:
-        return False
-    return True
 
 
-def remove(catalogue: Catalogue, ids: Iterable[int], *, job: str, gone: Iterable[int]) -> set[int]:
-    """Remove rows of datasets, and the entries of files that are not ours or not there; ids of the latter.
+def remove(
+    catalogue: Catalogue, ids: Iterable[int], *, job: str, files: Iterable[int] = (), gone: Iterable[int] = ()
+) -> set[int]:
+    """Remove rows of datasets, and the entries of files that are not ours or not there.
 
-    `gone`: those of which that is known. Datasets that are missing already are no mistake. Raises Conflict when another
-    job holds one of them.
+    `files`: ids of the entries that were to go with them, of which those `gone` are known not to be there. Those that
+    had to stay are returned. Datasets that are missing already are no mistake. Raises Conflict when another job holds
+    one of them.
     """
+    planned = set(files)
     absent = set(gone)
     for some in batched(ids, BATCH):
         known = [*pages(catalogue, DatasetFilter(ids=tuple(some)))]
@@ -159,7 +183,7 @@ def remove(catalogue: Catalogue, ids: Iterable[int], *, job: str, gone: Iterable
             unit.containers.delete([one.id or 0 for one in theirs if not one.managed], keep_referenced=True)
     for some in batched(sorted(absent), BATCH):
         catalogue.containers.delete(some, keep_referenced=True)
-    return absent
+    return planned - absent
 
 
 def _may_exist(uri: str) -> bool:
@@ -170,15 +194,19 @@ def _may_exist(uri: str) -> bool:
 
 
 def roll_back(catalogue: Catalogue, former: Mapping[DatasetStatus, Sequence[int]], *, job: str) -> tuple[int, int]:
-    """Datasets get back the status that they had; those whose file is gone are removed. (how many are back, gone)."""
-    every = tuple(id for ids in former.values() for id in ids)
-    known = {one.id or 0: one for one in pages(catalogue, DatasetFilter(ids=every))}
+    """Datasets get back the status that they had; those whose file is gone are removed. (how many are back, gone).
+
+    By one transaction, and as long as the job has its locks: without them it is done, and others may have gone on.
+    """
+    known = {one.id or 0: one for one in pages(catalogue, DatasetFilter(ids=ids_of(former)))}
     gone, containers = _without_file(catalogue, known.values())
     with catalogue.transaction() as unit:
+        if not unit.datasets.unlock(job):
+            return 0, 0
         back = {status: [id for id in ids if id in known and id not in gone] for status, ids in former.items()}
-        unit.datasets.swap(back, job=job)
-        unit.datasets.unlock(job)
-    remove(catalogue, gone, job=job, gone=containers)
+        unit.datasets.swap(back)
+        unit.datasets.delete(sorted(gone))
+        unit.containers.delete(sorted(containers), keep_referenced=True)
     return sum(map(len, back.values())), len(gone)
 
 

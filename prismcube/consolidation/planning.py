@@ -8,8 +8,9 @@ Planner(order) ─ cells        of the layout that the chosen datasets touch, in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import batched
 from typing import Any
 
 import shapely
@@ -19,11 +20,11 @@ from shapely.geometry.base import BaseGeometry
 from prismcube.catalogue import Catalogue
 from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.selection import Chosen, Selection, choose, datasets, record_ids
-from prismcube.consolidation.settings import mapping_of, params_of
+from prismcube.consolidation.settings import params_of
 from prismcube.consolidation.slab import CellPlan, Slab, plan_cell, plan_collapsed
 from prismcube.consolidation.targets import DEFAULT, Template
 from prismcube.cube.places import Places
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.cells import Cell
 from prismcube.model.consolidation import ConsolidationParams
 from prismcube.model.custom_cells import area_on_globe
@@ -37,6 +38,9 @@ from prismcube.tiff.layout import VALIDITY_BAND, Header
 
 MOST_CELLS = 1_000_000
 """Of one instance."""
+
+BATCH = 500
+"""Datasets that are looked up at once."""
 
 BESIDE_PX = 0.25
 """How far a pixel may lie beside its footprint, which is simplified, in pixels of the file."""
@@ -70,11 +74,12 @@ class Order:
             layout=inputs["layout"],
             params=inputs.get("consolidation") or {},
             uri=inputs.get("uri") or DEFAULT,
-            collapse=_record_of(inputs.get("collapse")),
+            collapse=record_of(inputs.get("collapse")),
         )
 
 
-def _record_of(given: Mapping[str, Any] | None) -> Record | None:
+def record_of(given: Mapping[str, Any] | None) -> Record | None:
+    """Of the input `collapse`. Raises InvalidInput."""
     if given is None:
         return None
     try:
@@ -93,8 +98,8 @@ class Target:
 
     @property
     def mapping(self) -> ValueMapping:
-        """Of the values that are stored."""
-        return mapping_of(self.params, self.variable)
+        """How stored values stand for the variable's; a range in one of both formats only is no mapping."""
+        return self.params.mapping(self.variable.format)
 
     @property
     def stored(self) -> DataFormat:
@@ -148,11 +153,10 @@ class Planner:
         records = record_ids(self._catalogue, self.chosen)
         found = False
         for id, target in self.targets.items():
-            ground, reach, count = self._ground(id, records)
-            found |= count > 0
+            ground, reach, wanted = self._ground(id, records)
             if ground is None:
                 continue
-            wanted = None if records is None else set(records)
+            found = True
             for cell in self._cells(ground, reach):
                 theirs = self._of_cell(id, cell, reach)
                 plan = self._plan(target, cell, theirs, wanted)
@@ -161,20 +165,24 @@ class Planner:
         if not found:
             raise InvalidInput("records", "no active dataset is of these records and instances")
 
-    def _ground(self, instance: int, records: tuple[int, ...] | None) -> tuple[MultiPolygon | None, float, int]:
-        """Where the chosen datasets of an instance lie, how far pixels may lie beside it in degrees, and how many."""
+    def _ground(self, instance: int, records: tuple[int, ...] | None) -> tuple[MultiPolygon | None, float, set[int]]:
+        """Where the chosen datasets of an instance lie, how far pixels may lie beside it in degrees, and their ids.
+
+        They are chosen once for all cells: one that is indexed meanwhile would be replaced as a whole by the cells that
+        come after it.
+        """
         areas: dict[bytes, BaseGeometry] = {}
-        reach, count = 0.0, 0
+        reach, ids = 0.0, set[int]()
         for one in datasets(self._catalogue, self.chosen, instance=instance, records=records):
-            count += 1
+            ids.add(one.id or 0)
             side = math.sqrt(one.footprint.area / max(one.grid.pixels, 1))
             reach = max(reach, BESIDE_PX * side)
             areas[one.footprint.wkb] = one.footprint
             if len(areas) > 1000:  # of images of one place there are few outlines
                 areas = {b"": shapely.union_all(list(areas.values()))}
         if not areas:
-            return None, reach, count
-        return polygons(shapely.union_all(list(areas.values()))), reach, count
+            return None, reach, ids
+        return polygons(shapely.union_all(list(areas.values()))), reach, ids
 
     def _cells(self, ground: MultiPolygon, reach: float) -> Iterator[Cell]:
         spec = self.layout.value.grid
@@ -202,21 +210,29 @@ class Planner:
             raise InvalidInput("layout", f"some of the datasets lie beyond its cells, at {where}")
 
     def _of_cell(self, instance: int, cell: Cell, reach: float) -> list[Dataset]:
-        """All active datasets of an instance that may have a pixel in a cell."""
+        """All active datasets of an instance that may have a pixel in a cell.
+
+        Cells of a custom grid may overlap; what was written for another one of this layout is a source of that alone.
+        """
         near = polygons(shapely.buffer(cell.footprint(), reach, quad_segs=2)) if reach else cell.footprint()
         anything, places = replace(self.chosen, records=None), Places(cell.grid)
         found = datasets(self._catalogue, anything, instance=instance, area=area_on_globe(near, "layout"))
-        return [one for one in found if any(True for _ in places.of(one.grid))]
+        theirs = [one for one in found if any(True for _ in places.of(one.grid))]
+        if not isinstance(self.layout.value.grid, CustomGrid):
+            return theirs
+        others = self._of_layout(one for one in theirs if one.grid != cell.grid)
+        return [one for one in theirs if one.id not in others]
 
-    def _plan(self, target: Target, cell: Cell, theirs: list[Dataset], records: set[int] | None) -> CellPlan:
-        area = self.chosen.area
-        if area is not None:
-            shapely.prepare(area)
+    def _of_layout(self, some: Iterable[Dataset]) -> set[int]:
+        """Ids of those that lie in files of ours that were written in this layout."""
+        containers = {one.id or 0: one.container_id for one in some}
+        found = self._catalogue.containers.get_many(set(containers.values()))
+        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id}
+        return {id for id, container in containers.items() if container in ours}
 
+    def _plan(self, target: Target, cell: Cell, theirs: list[Dataset], wanted: set[int]) -> CellPlan:
         def is_wanted(one: Dataset) -> bool:
-            return (records is None or one.record_id in records) and (
-                area is None or bool(shapely.intersects(area, one.footprint))
-            )
+            return one.id in wanted
 
         id = target.instance.id or 0
         if self.order.collapse is not None:
@@ -257,11 +273,8 @@ class Planner:
     def _settled(self, target: Target, cell: Cell, theirs: list[Dataset]) -> set[int]:
         """Ids of those that lie in this cell already, in a file of this layout, as they would be written now."""
         here = [one for one in theirs if one.grid == cell.grid and self._is_like(target, one)]
-        if not here:
-            return set()
-        found = self._catalogue.containers.get_many({one.container_id for one in here})
-        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id}
-        here = [one for one in here if one.container_id in ours]
+        ours = self._of_layout(here)
+        here = [one for one in here if one.id in ours]
         headers = self._catalogue.headers.of(here)
         codec = target.params.options()["COMPRESS"].partition("_")[0]
         return {one.id or 0 for one in here if _codec_of(headers.get((one.uri, one.subdir))) == codec}
@@ -302,8 +315,15 @@ def same_mapping(one: ValueMapping, other: ValueMapping) -> bool:
     return one == other or (one.is_identity and other.is_identity)
 
 
-def is_active(one: Dataset) -> bool:
-    return one.status is DatasetStatus.ACTIVE
+def check_active(catalogue: Catalogue, ids: Iterable[int]) -> None:
+    """To be called with datasets locked that were found before: another job may have replaced them between.
+
+    Raises Conflict for one that is not active any more, NotFound for one that is gone.
+    """
+    for some in batched(ids, BATCH):
+        for one in catalogue.datasets.get_many(some):
+            if one.status is not DatasetStatus.ACTIVE:
+                raise Conflict("dataset", one.id, f"became {one.status.value} meanwhile; a retry plans anew")
 
 
 def _has_alpha(header: Header | None) -> bool:

@@ -4,12 +4,14 @@
     swap     one transaction: new ones active, old ones to be deleted      readers see all of it or nothing
     rollback one transaction: new ones gone, old ones active; then files
 
-Each may be run again after it was broken off anywhere, and then finds what was done.
+Each may be run again after it was broken off anywhere, and then finds what was done: by the locks, which the job keeps
+until nothing can be taken back any more. Without them others may have gone on with what was there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import batched
@@ -17,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import shapely
+from shapely.geometry import MultiPolygon
+from shapely.geometry.base import BaseGeometry
 
 from prismcube.catalogue import Catalogue, FileEntry, Holding
+from prismcube.catalogue.catalogue import UnitOfWork
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.planning import Target
@@ -34,9 +39,13 @@ from prismcube.storage import store
 from prismcube.storage.buckets import Missing
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.current import current_header, current_headers
+from prismcube.tiff.layout import Header
 
 BATCH = 50
 """Files a transaction."""
+
+READERS = 8
+"""Files whose headers are read at once: of remote ones that is waiting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +92,8 @@ class Publisher:
     def index(self, files: Iterable[WrittenFile]) -> Iterator[int]:
         """Store files and datasets; after each batch, how many of them are stored.
 
+        What is collapsed needs its record (`make_record`).
+
         Raises SourceError for a file that is gone or another one, Conflict for what the catalogue has otherwise.
         """
         for some in batched((one for one in files if one.dates), BATCH):
@@ -101,33 +112,35 @@ class Publisher:
         records = {one.id: one for one in self.catalogue.records.get_many(ids)}
         copied = {one.copied for file in files for one in file.dates if one.copied}
         known = {one.id: one for one in self.catalogue.datasets.get_many(copied)}
-        if self.collapse is not None:
-            records[0] = self._collapsed(files)
-        return [self._entry(file, records, known) for file in files]
+        if self.collapse is not None and (record := self.catalogue.records.find(self.collapse)) is not None:
+            records[0] = record
+        with ThreadPoolExecutor(READERS, thread_name_prefix="headers") as pool:
+            found = list(pool.map(_headers_of, files))
+        return [self._entry(file, each, records, known) for file, each in zip(files, found, strict=True)]
 
-    def _collapsed(self, files: Sequence[WrittenFile]) -> Record:
-        """The new record; its area is the ground of the first files."""
-        if self.collapse is None:
-            raise TypeError("nothing is collapsed")
-        known = self.catalogue.records.find(self.collapse)
-        if known is not None:
-            return known
-        parts = [footprint_of(file.slab.cell, one.valid) for file in files for one in file.dates]
+    def make_record(self, collapse: Record, files: Iterable[WrittenFile]) -> None:
+        """Store the record that all become, unless it is there; its area is the ground of all files."""
+        if self.catalogue.records.find(collapse) is not None:
+            return
+        ground: BaseGeometry = MultiPolygon()
+        for some in batched((one for one in files if one.dates), BATCH):
+            parts = [footprint_of(file.slab.cell, one.valid) for file in some for one in file.dates]
+            ground = shapely.union_all([ground, *parts])
+        if ground.is_empty:  # no file, so nothing is of the record
+            return
         with self.catalogue.transaction() as unit:
-            area = unit.aois.get_or_create(AOI(geometry=polygons(shapely.union_all(parts))))
-            return unit.records.get_or_create(replace(self.collapse, aoi_id=area.id))[0]
+            area = unit.aois.get_or_create(AOI(geometry=polygons(ground)))
+            unit.records.get_or_create(replace(collapse, aoi_id=area.id))
 
     def _entry(
-        self, file: WrittenFile, records: Mapping[int | None, Record], copied: Mapping[int | None, Dataset]
+        self,
+        file: WrittenFile,
+        found: Sequence[Header],
+        records: Mapping[int | None, Record],
+        copied: Mapping[int | None, Dataset],
     ) -> FileEntry:
         uri, target = file.slab.uri, self.targets[file.slab.instance]
-        status = store.stat(uri)
-        if status.etag != file.etag:
-            raise SourceError(without_secret(uri), "is not the file that was written")
         holdings, headers = [], {}
-        found = [current_header(uri)] if len(file.dates) == 1 else current_headers(uri)
-        if len(found) != len(file.dates):
-            raise SourceError(without_secret(uri), f"has {len(found)} dates, {len(file.dates)} were written")
         for one, header in zip(file.dates, found, strict=True):
             record = records[one.record]
             holdings.append(Holding(record=record, datasets=(self._dataset(file, one, record, copied),)))
@@ -137,7 +150,7 @@ class Publisher:
                 uri=uri,
                 managed=True,
                 storage_class=target.params.storage_class.value,
-                etag=status.etag,
+                etag=file.etag,
                 layout_id=self.layout.id,
             ),
             holdings=tuple(holdings),
@@ -165,10 +178,21 @@ class Publisher:
         )
 
 
+def _headers_of(file: WrittenFile) -> list[Header]:
+    """Of each date. Raises SourceError for a file that is gone or another one."""
+    uri = file.slab.uri
+    found = [current_header(uri)] if len(file.dates) == 1 else current_headers(uri)
+    if found[0].etag != file.etag:
+        raise SourceError(without_secret(uri), "is not the file that was written")
+    if len(found) != len(file.dates):
+        raise SourceError(without_secret(uri), f"has {len(found)} dates, {len(file.dates)} were written")
+    return found
+
+
 def publish(catalogue: Catalogue, old: Sequence[int], *, job: str) -> int:
     """Readers get the new datasets of a job in place of `old`; how many there are. A second time does nothing.
 
-    Raises Conflict when another job holds one of them.
+    All stay locked: until nobody can take it back. Raises Conflict when another job holds one of them.
     """
     with catalogue.transaction() as unit:
         new = [one.id or 0 for one in pages(unit, DatasetFilter(job=job, status=DatasetStatus.INACTIVE))]
@@ -176,30 +200,43 @@ def publish(catalogue: Catalogue, old: Sequence[int], *, job: str) -> int:
         held = any(holder == job for some in parts for holder in unit.datasets.locks(some).values())
         if held:  # else it is done, and others may work with them
             unit.datasets.swap({DatasetStatus.ACTIVE: new, DatasetStatus.TO_DELETE: old}, job=job)
-            unit.datasets.unlock(job)
     return len(new)
 
 
-def roll_back_files(catalogue: Catalogue, old: Sequence[int], folders: Iterable[str], *, job: str) -> int:
+def roll_back_files(
+    catalogue: Catalogue, old: Sequence[int], folders: Sequence[str], *, job: str, collapse: Record | None = None
+) -> int:
     """Take everything back: rows by one transaction, then the files below `folders`; how many files went.
 
-    `old`: those that were to be replaced. Raises Conflict when others work with them by now, SourceError when a file
-    can't be removed.
+    `old`: those that were to be replaced; `collapse`: the record that the job has made. Rows are touched as long as the
+    job has its locks: without them it is done already, and others may have gone on. Files that the catalogue still has
+    then stay. Raises SourceError when a file can't be removed.
     """
     files = {folder: files_below(folder) for folder in folders}
-    uris = [uri for some in files.values() for uri in some]
     with catalogue.transaction() as unit:
-        unit.datasets.unlock(job)
-        known = [file for some in batched(uris, BATCH * 4) for file in unit.files.known(list(some)).values()]
-        new = [d for file in known for of in file.holdings for d in of.datasets]
-        back = [one.id or 0 for one in pages(unit, DatasetFilter(ids=tuple(old), status=DatasetStatus.TO_DELETE))]
-        gone = [one.id or 0 for one in new if one.status is DatasetStatus.ACTIVE]
-        unit.datasets.swap({DatasetStatus.ACTIVE: back, DatasetStatus.INACTIVE: gone}, job=job)
-        unit.datasets.delete([one.id or 0 for one in new])
-        unit.containers.delete([file.container.id or 0 for file in known])
+        new = [one for one in pages(unit, DatasetFilter(job=job)) if _is_in(one.uri, folders)]
+        if unit.datasets.unlock(job):
+            _roll_back_rows(unit, old, new)
+            if collapse is not None and (record := unit.records.find(collapse)) is not None:
+                unit.records.delete([record.id or 0], keep_referenced=True)
+                unit.aois.delete([] if record.aoi_id is None else [record.aoi_id], keep_referenced=True)
+        uris = [uri for some in files.values() for uri in some]
+        known = {uri for some in batched(uris, BATCH * 4) for uri in unit.files.known(list(some))}
     for folder, some in files.items():
-        remove_files(some, folder)
-    return len(uris)
+        remove_files([uri for uri in some if uri not in known], folder)
+    return len(uris) - len(known)
+
+
+def _roll_back_rows(unit: UnitOfWork, old: Sequence[int], new: Sequence[Dataset]) -> None:
+    back = [one.id or 0 for one in pages(unit, DatasetFilter(ids=tuple(old), status=DatasetStatus.TO_DELETE))]
+    gone = [one.id or 0 for one in new if one.status is DatasetStatus.ACTIVE]
+    unit.datasets.swap({DatasetStatus.ACTIVE: back, DatasetStatus.INACTIVE: gone})
+    unit.datasets.delete([one.id or 0 for one in new])
+    unit.containers.delete(sorted({one.container_id for one in new}))
+
+
+def _is_in(uri: str, folders: Iterable[str]) -> bool:
+    return any(uri.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 def files_below(folder: str) -> list[str]:

@@ -7,7 +7,7 @@ Selection ─ instances, or a collection    what is measured
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import batched
 from types import MappingProxyType
 from typing import Any
@@ -112,6 +112,8 @@ def choose(catalogue: Catalogue, selection: Selection) -> Chosen:
         for id in ids:
             one = catalogue.instances.get_by_id(id)
             found[id] = (catalogue.variables.get_by_id(one.variable_id), one)
+    if selection.collection and not found:  # no instance would mean any
+        raise InvalidInput("collection", f"{selection.collection!r} has no stored fields, so no datasets")
     records = None
     if selection.filters_records or tags:
         if selection.records is not None:
@@ -168,7 +170,7 @@ def pages(catalogue: Repositories, wanted: DatasetFilter) -> Iterator[Dataset]:
     ids = wanted.ids
     if ids is not None and len(ids) > PAGE:
         for some in batched(ids, PAGE):
-            yield from pages(catalogue, DatasetFilter(**{**vars(wanted), "ids": tuple(some)}))
+            yield from pages(catalogue, replace(wanted, ids=tuple(some)))
         return
     after = None
     while page := catalogue.datasets.list(wanted, after=after, limit=PAGE):

@@ -10,7 +10,6 @@ from prismcube.catalogue import Catalogue
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.consolidation import OVERVIEW, ConsolidationParams, StorageClass
 from prismcube.model.entities import Variable
-from prismcube.model.formats import ValueMapping
 from prismcube.tiff.image import WrittenCodec
 from prismcube.tiff.reduce import Reduction
 
@@ -45,11 +44,6 @@ def params_of(catalogue: Catalogue, variable: Variable, given: Mapping[str, Any]
         name = error.parameter.removeprefix("consolidation.")
         raise InvalidInput(f"consolidation.{name}", f"{error.reason} (variable {variable.name})") from error
     return params
-
-
-def mapping_of(params: ConsolidationParams, variable: Variable) -> ValueMapping:
-    """How stored values stand for the variable's; a range in one of both formats only is no mapping."""
-    return params.mapping(variable.format)
 
 
 def overviews_of(params: ConsolidationParams) -> str:

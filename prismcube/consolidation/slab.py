@@ -90,10 +90,8 @@ class CellPlan:
     slabs: tuple[Slab, ...] = ()
     kept: tuple[int, ...] = ()
     """Datasets that were asked for and stay as they are."""
-    moved: tuple[int, ...] = ()
-    """Datasets that are copied to another file, since theirs is not full; nobody may have asked for them."""
     replaced: tuple[int, ...] = ()
-    """Datasets that the new ones stand for."""
+    """Datasets that the new ones stand for; of those that are copied nobody may have asked."""
 
 
 def plan_cell(
@@ -133,7 +131,6 @@ def plan_cell(
     return CellPlan(
         slabs=_slabs(cell, pages, instance=instance, max_records=max_records),
         kept=tuple(kept),
-        moved=tuple(one.id or 0 for one in joined),
         replaced=tuple(id for page in pages for id in page.datasets if page.is_copy or id in wanted),
     )
 

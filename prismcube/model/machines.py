@@ -87,7 +87,7 @@ CONSOLIDATE = Machine(
         ),
         _work(
             "clean",
-            "Readers have the new files. A job is started that deletes the old ones, as far as they are ours.",
+            "Readers have the new files. All is unlocked, and a job is started that deletes the old ones that are ours.",
             task="consolidate.clean",
             cancel="",
             then="done",
@@ -96,7 +96,7 @@ CONSOLIDATE = Machine(
         _rest("prepare", "Nothing could be planned; what it has locked stays locked until it goes on or is cancelled."),
         _rest("consolidate", "Some files could not be written. A retry writes those only."),
         _rest("index", "All files are written, but not all could be stored in the catalogue."),
-        _rest("swap", "All is ready, but the datasets could not be exchanged: readers have the old ones."),
+        _rest("swap", "It is not known that the datasets were exchanged: readers have all old ones or all new ones."),
         _rest("clean", "Readers have the new files, but no job could be started to delete old ones.", cancel=""),
         *_rollback(
             "consolidate.rollback",

@@ -24,7 +24,7 @@ from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.cube.engine import execute
 from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest
-from prismcube.errors import PrismcubeError
+from prismcube.errors import Conflict, PrismcubeError
 from prismcube.model.collection import Collection, StoredField
 from prismcube.model.entities import Container, DatasetStatus, Instance, Record, Variable
 from prismcube.model.formats import DataFormat, ValueMapping
@@ -198,9 +198,11 @@ class Bench:
         return self.jobs[id]
 
     def _submit(self, process: str, inputs: Mapping[str, Any], *, key: str) -> str:
+        assert process == "delete-datasets"
         if key not in self._keys:
-            assert process == "delete-datasets"
             self._keys[key] = self._job(delete_datasets.PROCESS, inputs).id
+        if self.jobs[self._keys[key]].inputs != json.loads(json.dumps(inputs)):
+            raise Conflict("idempotency key", key, "was used for another request")
         return self._keys[key]
 
     def consolidate(self, **inputs: Any) -> FakeJob:
@@ -307,6 +309,18 @@ class Bench:
             found[plan.slices[one.index].step.records] = (np.stack(one.data), np.stack(one.valid))
         return found
 
+    def state(self) -> Any:
+        """All that a job may change."""
+        every, catalogue = self.datasets(None), self.catalogue
+        return (
+            [(one.id, one.status) for one in every],
+            catalogue.datasets.locks(one.id for one in every),
+            [one.uri for one in catalogue.containers.list(limit=10_000)],
+            catalogue.records.list(limit=10_000),
+            catalogue.aois.list(limit=10_000),
+            self.files(),
+        )
+
     def files(self) -> list[Path]:
         return sorted(path for path in self.managed.rglob("*") if path.is_file())
 
@@ -362,29 +376,3 @@ def pixels() -> Any:
 @pytest.fixture
 def killed() -> type[BaseException]:
     return Killed
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A bucket `ours` on an S3 server of the test's own; a client of boto3. The environment leads our stores there."""
-    import logging
-
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    from prismcube.storage import buckets
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
-    values = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "SECRET", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
-    for name, value in {**values, "ENDPOINT_URL": endpoint}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    buckets.forget()
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
-    client.create_bucket(Bucket="ours")
-    yield client
-    client.close()
-    server.stop()
-    buckets.forget()

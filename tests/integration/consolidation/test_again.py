@@ -27,17 +27,6 @@ def three(bench, pixels):
     return bench
 
 
-def state(bench):
-    """All that a job may change."""
-    every = bench.datasets(None)
-    return (
-        [(one.id, one.status) for one in every],
-        bench.catalogue.datasets.locks(one.id for one in every),
-        [one.uri for one in bench.catalogue.containers.list(limit=10_000)],
-        bench.files(),
-    )
-
-
 def test_every_task_may_run_twice(three, same_cubes):
     """As when its result was lost: each body once more after it has ended well."""
     before = three.cube(GRID)
@@ -65,8 +54,8 @@ def test_a_task_that_is_killed_within_is_done_again(three, same_cubes, killed, m
         "prepare": "prismcube.catalogue.datasets.Datasets.lock",
         "consolidate": "prismcube.tiff.assemble.copy_range",
         "index": "prismcube.catalogue.datasets.Datasets.lock",
-        "swap": "prismcube.catalogue.datasets.Datasets.unlock",
-        "clean": "prismcube.catalogue.containers.Containers.get_many",
+        "swap": "prismcube.catalogue.datasets.Datasets.swap",
+        "clean": "prismcube.catalogue.datasets.Datasets.unlock",
     }
 
     def kill(*args, **more):
@@ -100,14 +89,14 @@ def test_what_a_killed_writer_has_left_is_taken_over(three):
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_cancel_takes_everything_back(three, same_cubes, stage, done):
     """Before a stage, and after its tasks have ended while nobody knew yet."""
-    before, was = three.cube(GRID), state(three)
+    before, was = three.cube(GRID), three.state()
     job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until=stage)
     if done:
         for task in job.open_tasks():
             job.attempt(task)
     job.cancel()
     assert job.stage.name == "cancelled", job.error
-    assert state(three) == was
+    assert three.state() == was
     same_cubes(before, three.cube(GRID))
     assert not (three.managed / "consolidated" / "cells" / "job-1").exists()
     again = three.consolidate(instances=["v/i"], layout="cells").run()
@@ -115,7 +104,7 @@ def test_cancel_takes_everything_back(three, same_cubes, stage, done):
 
 
 def test_rollback_may_run_twice_and_removes_files_nobody_knows_of(three):
-    was = state(three)
+    was = three.state()
     job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until="index")
     lost = job.tasks["consolidate"].pop()  # its result was never stored; its file is there
     assert lost.result
@@ -123,7 +112,7 @@ def test_rollback_may_run_twice_and_removes_files_nobody_knows_of(three):
     for _ in range(2):
         job.attempt(job.tasks["rollback"][0])
     assert job.tasks["rollback"][0].error is None
-    assert state(three) == was
+    assert three.state() == was
 
 
 def test_a_vanished_source_fails_its_tasks_and_a_retry_goes_on_after_repair(three, same_cubes):

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
 import pytest
 from affine import Affine
+from moto.server import ThreadedMotoServer
 
 from prismcube.errors import InvalidInput
 from prismcube.model.grid import Grid
+from prismcube.storage import buckets
 from processes import export_cube
 
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A bucket `ours` on an S3 server of the test's own; a client of boto3. The environment leads our stores there."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    values = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "SECRET", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
+    for name, value in {**values, "ENDPOINT_URL": endpoint}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    buckets.forget()
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="ours")
+    yield client
+    client.close()
+    server.stop()
+    buckets.forget()
 
 
 @pytest.fixture
