@@ -93,7 +93,7 @@ _IMAGE = {
             "type": "string",
             "contentEncoding": "base64",
             "contentMediaType": media_type,
-            "pattern": "^[A-Za-z0-9+/\\s]*={0,2}\\s*$",
+            "pattern": "^[A-Za-z0-9+/=\\s]*$",
             "maxLength": 1_000_000,
         }
         for media_type in ("image/tiff; application=geotiff", "image/png", "image/jp2")
