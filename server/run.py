@@ -10,7 +10,6 @@ import fcntl
 import importlib
 import logging
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from gunicorn.arbiter import Arbiter
 from config.settings import Settings
 from config.tree import EngineKind
 from server import kernels, logs
+from server.files import allow_files
 from server.heap import bound_heap
 from server.jobs.arbiter import JobsArbiter
 from server.worker import Log, Protocol
@@ -115,7 +115,8 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         preload(self._settings, self._role)
         serve = self._settings.serve
         Protocol.header_seconds, Protocol.most = serve.header_seconds, serve.connections
-        allow_files(2 * serve.connections + OTHER_FILES)  # also those connections that are just being turned away
+        # Also those connections that are just being turned away.
+        allow_files(2 * serve.connections + OTHER_FILES, needed_by="all connections")
         with figures_folder(figures_place(self._settings.home / "tmp")) as folder:
             os.environ[FOLDER] = str(folder)
             self._arbiter().run()
@@ -140,16 +141,6 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
         from server.asgi import create_app
 
         return create_app(self._settings, metrics)
-
-
-def allow_files(wanted: int) -> None:
-    """Let this process, and those it forks, have so many files open, as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if most < wanted:
-        LOG.warning("the system allows a process %d open files; all connections may need %d", hard, wanted)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def figures_place(temporary: Path) -> Path:

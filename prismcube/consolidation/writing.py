@@ -9,7 +9,8 @@ finished leaves nothing under its name; one that is written again replaces the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import resource
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,18 +21,20 @@ import numpy as np
 import numpy.typing as npt
 
 from prismcube.catalogue import Catalogue
+from prismcube.consolidation.copies import CopiedFiles
 from prismcube.consolidation.gdal import writing_by_gdal
 from prismcube.consolidation.planning import Target, same_mapping
 from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
 from prismcube.consolidation.valid import ValidMap
 from prismcube.cube.engine import execute
-from prismcube.cube.gate import Stop, never
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
+from prismcube.cube.states import FileStates
 from prismcube.errors import InvalidInput, SourceError
-from prismcube.model.collection import Collection, StoredField
+from prismcube.model.collection import Collection as CubeCollection
+from prismcube.model.collection import StoredField
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import Dataset, Record
 from prismcube.model.formats import DataFormat, ValueMapping, cast
@@ -40,7 +43,7 @@ from prismcube.model.grouping import Group
 from prismcube.model.layout import Layout
 from prismcube.raster import alpha as alpha_item
 from prismcube.raster.geokeys import can_name, georeference
-from prismcube.storage.store import download, stat, upload
+from prismcube.storage.store import upload
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.assemble import assemble
 from prismcube.tiff.draft import writing_draft
@@ -51,6 +54,9 @@ from prismcube.tiff.publish import writing_to
 
 STRIP_ROWS = 256
 """Rows of a strip are a multiple of it, where there is memory for so many."""
+
+OTHER_FILES = 128
+"""Of a process that executes a task, beside those that a file is made of."""
 
 
 class Draft(Protocol):
@@ -93,15 +99,15 @@ class SlabWriter:
     """Bytes for pixels."""
     threads: int = 2
     """That compress."""
-    stop: Stop = never
-    """Called between strips and files; may raise Cancelled."""
     progress: Callable[[float, str], None] = lambda share, message: None
+    """Called between strips and files, from several threads; raises Cancelled when nobody wants the file any more."""
 
     def write(self, slab: Slab, scratch: Path) -> tuple[Written, ...]:
         """Write the file of a slab; none at all when no date has a valid pixel. Drafts are put into `scratch`.
 
         Raises SourceError for a source that can't be read, naming it, and for a file that can't be written;
-        StorageFull; InvalidInput for a cell that needs more memory than there is, or a CRS that has no place in a file.
+        StorageFull; InvalidInput for a cell that needs more memory than there is, for more dates than files may be
+        open, or a CRS that has no place in a file; and what `progress` raises.
         """
         if not can_name(slab.cell.crs):
             raise InvalidInput("layout", f"{slab.cell.crs[:60]} can't be written into a GeoTIFF")
@@ -109,6 +115,7 @@ class SlabWriter:
         headers = self.catalogue.headers.of(datasets.values())
         ids = {one.record_id for one in datasets.values()}
         records = {one.id or 0: one for one in self.catalogue.records.get_many(ids)}
+        _check_files({datasets[page.datasets[0]].uri if page.is_copy else page for page in slab.pages})
         job = _Job(self, slab, datasets, headers, records, scratch)
         with ThreadPoolExecutor(self.threads, thread_name_prefix="compress") as pool:
             return job.run(pool)
@@ -135,7 +142,7 @@ class _Job:
         self.params = writer.target.params
         self.own: OwnWriter | None = own_writer(self.params)
         self._done = 0.0
-        self._files: dict[str, Path] = {}
+        self._states = FileStates()
 
     def run(self, pool: ThreadPoolExecutor) -> tuple[Written, ...]:
         new = [page for page in self.slab.pages if not page.is_copy]
@@ -143,9 +150,10 @@ class _Job:
         pages: list[tuple[Page, str]] = []
         with ExitStack() as stack:
             found: list[TiffPage] = []
+            copies = CopiedFiles(self.scratch, stack)
             for page in self.slab.pages:
                 if page.is_copy:
-                    found.append(self._copied(stack, page))
+                    found.append(copies.page(self.datasets[page.datasets[0]]))
                     pages.append((page, ""))
                 elif page in drafts:
                     path, valid = drafts[page]
@@ -177,28 +185,6 @@ class _Job:
             path.parent.mkdir(parents=True, exist_ok=True)
         assemble(path, pages, pattern=pattern)
 
-    def _copied(self, stack: ExitStack, page: Page) -> TiffPage:
-        """A date of a file that is there, its blocks as they are."""
-        one = self.datasets[page.datasets[0]]
-        pages = stack.enter_context(open_pages(self._local(one)))
-        number = int(one.subdir.partition(":")[2] or 1)
-        if number > len(pages):
-            raise SourceError(without_secret(one.uri), f"has no date {number}")
-        return pages[number - 1]
-
-    def _local(self, one: Dataset) -> Path:
-        """Its file on this machine; a remote one is fetched once. Raises SourceError, also when it has changed."""
-        if one.uri not in self._files:
-            if is_remote(one.uri):
-                path = self.scratch / f"copied-{len(self._files)}.tif"
-                etag = download(one.uri, path).etag
-            else:
-                path, etag = Path(gdal_path(one.uri)), stat(one.uri).etag
-            if etag != one.etag:
-                raise SourceError(without_secret(one.uri), "has changed since it was consolidated; index it again")
-            self._files[one.uri] = path
-        return self._files[one.uri]
-
     def _drafts(self, pages: Sequence[Page], pool: ThreadPoolExecutor) -> Iterator[tuple[Page, tuple[Path, str]]]:
         """A draft of each date that has a valid pixel, and where it has them."""
         kinds: dict[bool, list[Page]] = {True: [], False: []}
@@ -226,7 +212,7 @@ class _Job:
     ) -> Iterator[tuple[Page, tuple[Path, str]]]:
         """Dates whose planes fit into memory: read while others are compressed."""
         by_record = {page.record: page for page in pages}  # all records of a page of record 0 are one slice
-        for one in execute(plan, stop=self.writer.stop):
+        for one in execute(plan, stop=self._look, states=self._states):
             page = by_record.get(plan.slices[one.index].layers[0].record_id) or by_record[0]
             self._check(plan, one)
             valid = ValidMap.empty(self.slab.cell.grid)
@@ -243,39 +229,38 @@ class _Job:
     ) -> Iterator[tuple[Page, tuple[Path, str]]]:
         """A date of a large cell, some rows at a time."""
         grid = self.slab.cell.grid
-        rows = self._strip_rows(page, as_stored=as_stored)
         valid, path = ValidMap.empty(grid), self._path(page)
+        row, rows = 0, grid.height
         with self._drafting(path, page, pool) as draft:
-            for row in range(0, grid.height, rows):
-                self.writer.stop()
-                strip = grid.shifted(row, 0, height=min(rows, grid.height - row), width=grid.width)
-                plan = self._plan([page], strip, as_stored=as_stored)
-                for one in execute(plan, stop=self.writer.stop):
+            while row < grid.height:
+                plan = self._strip(page, row, min(rows, grid.height - row), as_stored=as_stored)
+                rows = plan.grid.height
+                for one in execute(plan, stop=self._look, states=self._states):
                     self._check(plan, one)
                     valid.add(np.logical_or.reduce(one.valid), row=row)
                     self._write(draft, one, as_stored=as_stored)
                 if not plan.slices:
-                    self._write_nothing(draft, strip)
-                self._tell(strip.height / grid.height)
+                    self._write_nothing(draft, plan.grid)
+                row += rows
+                self._tell(rows / grid.height)
         if not valid.is_empty:
             yield page, (path, valid.to_text())
 
-    def _strip_rows(self, page: Page, *, as_stored: bool) -> int:
-        grid = self.slab.cell.grid
-        rows = grid.height
+    def _strip(self, page: Page, row: int, rows: int, *, as_stored: bool) -> CubePlan:
+        """The plan of at most so many rows of a cell from `row` on: of those that there is memory for."""
+        grid, memory = self.slab.cell.grid, self.writer.memory
+        least = min(rows, self.writer.layout.block_height)
         while True:
-            strip = grid.shifted(0, 0, height=rows, width=grid.width)
-            needed = _memory(self._plan([page], strip, as_stored=as_stored)) or 1
-            least = min(grid.height, self.writer.layout.block_height)
-            # Sources may lie in other rows: of every pixel at least what is answered.
-            needed = max(
-                needed, 2 * strip.pixels * len(self.writer.target.variable.bands) * self.params.format.itemsize
-            )
-            if needed <= self.writer.memory:
-                return rows
+            strip = grid.shifted(row, 0, height=rows, width=grid.width)
+            plan = self._plan([page], strip, as_stored=as_stored)
+            # Of every pixel at least what is written: there may be no source in these rows.
+            written = 2 * strip.pixels * len(self.writer.target.variable.bands) * self.params.format.itemsize
+            needed = max(_memory(plan), written)
+            if needed <= memory:
+                return plan
             if rows <= least:
                 reason = f"a cell of {grid.width:,} x {grid.height:,} pixels needs {needed / 1e6:,.0f} MB for a row of "
-                advice = f"blocks, {self.writer.memory / 1e6:,.0f} MB are allowed; take a layout of smaller cells"
+                advice = f"blocks, {memory / 1e6:,.0f} MB are allowed; take a layout of smaller cells"
                 raise InvalidInput("layout", reason + advice)
             rows = max(least, rows // 2)
             rows = rows if rows <= STRIP_ROWS else rows - rows % STRIP_ROWS
@@ -296,7 +281,7 @@ class _Job:
         if as_stored:
             sources = [replace(one, mapping=ValueMapping()) for one in sources]
         request = CubeRequest(
-            collection=Collection(name="consolidation", fields=fields),
+            collection=CubeCollection(name="consolidation", fields=fields),
             fields=tuple(one.name for one in fields),
             grid=grid,
             groups=tuple(self._group(page) for page in pages),
@@ -373,6 +358,10 @@ class _Job:
             offset=mapping.emin - mapping.imin * scale if linear else 0.0,
         )
 
+    def _look(self) -> None:
+        """Whether the file is still wanted."""
+        self._tell(0.0)
+
     def _tell(self, share: float = 1.0) -> None:
         self._done += share
         count = sum(not page.is_copy for page in self.slab.pages)
@@ -389,6 +378,14 @@ def _alpha(valid: npt.NDArray[np.bool_], format: DataFormat) -> npt.NDArray[Any]
     """The greatest number of the type where pixels are valid, 0 elsewhere; 255 of floats."""
     most = 255 if format.is_floating else np.iinfo(format.dtype).max
     return np.where(valid, most, 0).astype(format.dtype)
+
+
+def _check_files(wanted: Collection[object]) -> None:
+    """Raises InvalidInput when a file is made of more files than may be open at once."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and len(wanted) > most - OTHER_FILES:
+        reason = f"a file of so many dates needs {len(wanted):,} files open at once, and the system allows {most:,}"
+        raise InvalidInput("layout", f"{reason}; take a layout of fewer records a file")
 
 
 def _memory(plan: CubePlan) -> int:

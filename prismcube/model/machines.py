@@ -87,7 +87,7 @@ CONSOLIDATE = Machine(
         ),
         _work(
             "clean",
-            "Readers have the new files. All is unlocked, and a job is started that deletes the old ones that are ours.",
+            "Readers have the new files. All is unlocked, and a job is started that deletes old ones that are ours.",
             task="consolidate.clean",
             cancel="",
             then="done",

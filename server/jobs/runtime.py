@@ -26,8 +26,12 @@ from processes.process import Inputs
 from processes.tools import Tools
 from server import kernels, logs
 from server.engines import engine_settings, make_kernels
+from server.files import allow_files
 from server.heap import bound_heap
 from server.jobs.registry import PROCESSES, definitions
+
+TASK_FILES = 65_536
+"""Open at once in a process that executes tasks: a file of many dates is made of as many."""
 
 
 def open_ledger(settings: Settings, catalogue: Catalogue) -> Ledger:
@@ -44,6 +48,7 @@ def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
     """The ledger and the bodies of tasks by kind; called once in a process, which it prepares."""
     logs.configure(settings.log)
     bound_heap()
+    allow_files(TASK_FILES)
     configure(engine_settings(settings))
     wait_at_most(settings.engine.request_seconds)
     if settings.engine.kind is EngineKind.AUTO and not kernels.load_if_complete(kernels.place_of(settings)):
