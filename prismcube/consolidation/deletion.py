@@ -166,11 +166,11 @@ def remove(
 ) -> set[int]:
     """Remove rows of datasets, and the entries of files that are not ours or not there.
 
-    `files`: ids of the entries that were to go with them, of which those `gone` are known not to be there. Those that
-    had to stay are returned. Datasets that are missing already are no mistake. Raises Conflict when another job holds
-    one of them.
+    `files`: ids of the entries that are to go with them, of which those `gone` are known not to be there. Those whose
+    file may be there still are returned. What is missing already is no mistake. Raises Conflict when another job holds
+    one of the datasets.
     """
-    planned = set(files)
+    left: set[int] = set()
     absent = set(gone)
     for some in batched(ids, BATCH):
         known = [*pages(catalogue, DatasetFilter(ids=tuple(some)))]
@@ -181,9 +181,13 @@ def remove(
             unit.datasets.unlock(job, only=present)
             unit.datasets.delete(present)
             unit.containers.delete([one.id or 0 for one in theirs if not one.managed], keep_referenced=True)
+    for some in batched(sorted(set(files) - absent), BATCH):
+        without = catalogue.containers.deletable(some, keep_referenced=True).deleted
+        for one in catalogue.containers.get_many(without):
+            (left if _may_exist(one.uri) else absent).add(one.id or 0)
     for some in batched(sorted(absent), BATCH):
         catalogue.containers.delete(some, keep_referenced=True)
-    return planned - absent
+    return left
 
 
 def _may_exist(uri: str) -> bool:

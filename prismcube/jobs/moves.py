@@ -113,23 +113,25 @@ def enter(
     *,
     message: str = "",
     status: Status | None = None,
+    anew: bool = False,
 ) -> None:
     """Move a job into a stage, and on through those that have nothing to do.
 
     `message` says why, when that is not plain from the stage; `status` is what the job tells meanwhile instead of the
-    stage's own.
+    stage's own. `anew`: the one task of the stage is made again when it is done, as that of any stage after it: the job
+    has come round to it once more.
     """
     while stage.task:
         states = _states_of(connection, row.id, stage.name)
-        if not states and not stage.fans_out:
+        if not stage.fans_out and (not states or (anew and states.keys() == {TaskState.DONE})):
             connection.execute(NEW_TASK, new_task(row.id, stage.name, stage.name, {}))
-            states = {TaskState.READY: 1}
+            states[TaskState.READY] = 1
         open_ = sum(number for state, number in states.items() if state is not TaskState.DONE and not state.is_bad)
         bad = sum(number for state, number in states.items() if state.is_bad)
         if open_:
             _work(connection, row, stage, now, tasks=sum(states.values()), open=open_, failed=bad, status=status)
             return
-        stage = machine.stage(stage.moves[Event.FAILED if bad else Event.DONE])
+        stage, anew = machine.stage(stage.moves[Event.FAILED if bad else Event.DONE]), True
     _rest(connection, row, stage, now, message or stage.meaning)
 
 
@@ -137,7 +139,8 @@ def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *,
     """Move a job on whose stage has no open task left; `row` tells how many ended badly."""
     stage = machine.stage(row.stage)
     event = Event.FAILED if row.failed else Event.DONE
-    enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=message if row.failed else "")
+    told = message if row.failed else ""
+    enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=told, anew=True)
 
 
 def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, status: Status, message: str) -> None:

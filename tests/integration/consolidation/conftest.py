@@ -105,7 +105,7 @@ class FakeJob:
         self._enter()
 
     def _enter(self) -> None:
-        if self.stage.task and not self.stage.fans_out and not self.tasks[self.stage.name]:
+        if self.stage.task and not self.stage.fans_out and not self.open_tasks():
             self.tasks[self.stage.name].append(Task(next(self._ids), self.stage.name, self.stage.name, {}))
 
     def open_tasks(self) -> list[Task]:

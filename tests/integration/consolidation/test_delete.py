@@ -122,10 +122,36 @@ def test_files_that_can_not_be_deleted_leave_the_job_untidy(filled):
     assert filled.datasets(None) == []
     [left] = filled.catalogue.containers.list()
     assert left.uri == path.as_uri()
+    for _ in range(2):
+        assert job.retry().stage.name == "done-untidy"
+        assert job.results == {"datasets": 21, "files": 5, "left": 1}
     path.rmdir()
     job.retry()
     assert job.stage.name == "done", job.error
+    assert job.results == {"datasets": 21, "files": 6, "left": 0}
     assert filled.catalogue.containers.list() == []
+
+
+def test_files_that_were_not_to_be_deleted_are_not_counted(filled):
+    """They have another dataset, so that their entries stay, though the files have gone."""
+    [record] = {d.record_id for d in filled.datasets() if d.time.day == 2}
+    for path in filled.files():
+        path.unlink()
+    job = filled.delete(records=[record], status="active").run()
+    assert job.results == {"datasets": 6, "files": 0, "left": 0}
+
+
+def test_a_retry_tells_what_is_left_then(filled):
+    blocked = filled.files()[1:4]
+    for path in blocked:
+        path.unlink()
+        path.mkdir()
+    job = filled.delete(instances=["v/i"]).run()
+    assert job.results == {"datasets": 21, "files": 3, "left": 3}
+    blocked[0].rmdir()
+    job.retry()
+    assert (job.stage.name, job.results) == ("done-untidy", {"datasets": 21, "files": 4, "left": 2})
+    assert len(filled.catalogue.containers.list()) == 2
 
 
 def test_files_beyond_our_folder_are_never_deleted(filled):

@@ -15,6 +15,7 @@ from prismcube.jobs.definitions import Definition
 from prismcube.jobs.entities import End, Job, NewJob, Order, Outcome
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import simple_machine
+from prismcube.model.machines import DELETE_DATASETS
 
 sys.path.append(str(Path(__file__).parent))  # processes that execute tasks import `ledger_toys`, as tests do
 
@@ -23,6 +24,7 @@ from toy_machines import FAN
 DEFINITIONS = {
     "fan": Definition(machine=FAN, attempts=2),
     "one": Definition(machine=simple_machine("one", meaning="It works."), attempts=2),
+    "delete-datasets": Definition(machine=DELETE_DATASETS),
 }
 
 

@@ -103,6 +103,28 @@ def test_what_waits_for_a_failed_task_is_cancelled_and_retried_with_it(driver: D
     assert driver.ledger.get(one.id).stage == "publish"
 
 
+def test_a_stage_that_is_come_to_again_is_done_again(driver: Driver) -> None:
+    """A machine may lead round in a circle: what its stages have done the time before tells nothing of this one."""
+    one = driver.submit("delete-datasets")
+    (order,) = driver.claim("delete.prepare")
+    hand_over(driver, order, "delete-files", NewTask(name="a"), NewTask(name="b"))
+    driver.end(order)
+    driver.end(*driver.claim("delete.mark"))
+    a, b = driver.claim("delete.files")
+    driver.end(a)
+    driver.end(b, End.FAILED, message="b.tif stays")
+    for left in (2, 1):
+        (rest,) = driver.claim("delete.remove-rest")
+        driver.end(rest, result={"outputs": {"left": {"value": left}}})
+        ended = driver.ledger.get(one.id)
+        assert (ended.stage, ended.results) == ("done-untidy", {"left": {"value": left}})
+        driver.ledger.retry(one.id)
+        (b,) = driver.claim("delete.files")
+        assert b.name == "b"
+        driver.end(b, End.FAILED, message="b.tif stays")
+    assert driver.ledger.get(one.id).stage == "remove-rest"
+
+
 def test_plain_retry_does_only_what_failed(driver: Driver) -> None:
     one = fanned_out(driver, NewTask(name="a"), NewTask(name="b"))
     a, b = driver.claim("fan.work")
