@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from prismcube.consolidation.export import (
@@ -21,11 +21,10 @@ from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machines import EXPORT_CUBE
 from prismcube.model.work import NewTask, Work
 from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.shared import COUNT, JSON, text
 from processes.tools import Tools
 
-JSON = Mapping[str, Any]
-
-_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500}
+_TEXT = text(500)
 _SIDE: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 _LENGTH: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
 
@@ -105,12 +104,12 @@ _OUTPUTS = {
             "properties": {
                 "href": {"type": "string"},
                 "type": {"type": "string"},
-                "bytes": {"type": "integer", "minimum": 0},
+                "bytes": COUNT,
             },
             "required": ["href", "type", "bytes"],
         },
     ),
-    "steps": Output(title="Time steps", description="Of the cube.", schema={"type": "integer", "minimum": 0}),
+    "steps": Output(title="Time steps", description="Of the cube.", schema=COUNT),
     "ends": Output(
         title="Ends",
         description="How many time steps could be read (ok, empty), in part (partial), or not (failed).",

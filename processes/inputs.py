@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from processes.process import Input
+from processes.shared import text
 
-_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500}
+_TEXT = text(500)
 
 _RANGES: dict[str, Any] = {
     "type": "array",

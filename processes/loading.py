@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,10 @@ from prismcube.model.machine import simple_machine
 from prismcube.model.work import LogLevel, Work
 from processes.inputs import SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.shared import COUNT, JSON, text
 from processes.tools import Tools
 
-JSON = Mapping[str, Any]
-
-_TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 2000}
-_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+_TEXT = text(2000)
 _FLAG: dict[str, Any] = {"type": "boolean", "default": False}
 
 _EXAMPLE: dict[str, Any] = {
@@ -64,7 +62,7 @@ _OPTIONS = {
 
 _OUTPUTS = {
     **{
-        status.value: Output(title=status.value.capitalize(), description="Number of files.", schema=_COUNT)
+        status.value: Output(title=status.value.capitalize(), description="Number of files.", schema=COUNT)
         for status in Status
     },
     "collections": Output(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from prismcube.catalogue.tidy import KINDS
 from prismcube.model.machine import simple_machine
 from prismcube.model.work import Work
 from processes.inputs import SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.shared import COUNT, JSON
 from processes.tools import Tools
-
-JSON = Mapping[str, Any]
 
 _INPUTS = {
     "kinds": Input(
@@ -28,7 +24,7 @@ _OUTPUTS = {
     "removed": Output(
         title="Removed",
         description="How many of each kind; with simulate, how many it would be.",
-        schema={"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        schema={"type": "object", "additionalProperties": COUNT},
     ),
 }
 

@@ -34,6 +34,7 @@ from prismcube.model.globe import polygons
 from prismcube.model.grid import Grid, parse_crs
 from prismcube.model.layout import CustomGrid, Layout, SingleCell
 from prismcube.model.period import parse_instant
+from prismcube.storage.uri import canonical_uri
 from prismcube.tiff.layout import VALIDITY_BAND, Header
 
 MOST_CELLS = 1_000_000
@@ -301,13 +302,14 @@ class Planner:
             "first": times[0].strftime("%Y%m%d"),
             "last": times[-1].strftime("%Y%m%d"),
         }
-        return self.template.fill(self.folder, values)
+        return canonical_uri(self.template.fill(self.folder, values))
 
     @property
     def folders(self) -> tuple[str, ...]:
         """URIs of the folders below which all files of the job lie."""
         names = [(one.variable.name, one.instance.name) for one in self.targets.values()]
-        return self.template.folders(self.folder, job=self.job, layout=self.layout.value.name, instances=names)
+        found = self.template.folders(self.folder, job=self.job, layout=self.layout.value.name, instances=names)
+        return tuple(map(canonical_uri, found))
 
 
 def same_mapping(one: ValueMapping, other: ValueMapping) -> bool:

@@ -67,6 +67,11 @@ class Template:
             raise InvalidInput("uri", "has a folder without a name, or one of dots")
         if "{job}" not in segments:
             raise InvalidInput("uri", "must have a folder that is {job} alone, so that a job's files can be found")
+        for segment in segments:
+            together = [name for name in _FIELD.findall(segment) if name in _NEEDED]
+            if len(together) > 1:  # 1 and 12 side by side are 11 and 2
+                told = " and ".join(f"{{{name}}}" for name in together)
+                raise InvalidInput("uri", f"has {told} between two slashes: two files might have the same name")
         before = segments[: segments.index("{job}")]
         if any(name not in BEFORE_JOB for segment in before for name in _FIELD.findall(segment)):
             raise InvalidInput("uri", f"may have only {', '.join(sorted(BEFORE_JOB))} before {{job}}")
@@ -98,6 +103,6 @@ def _safe(value: str, *, slashes: bool) -> str:
 
 
 def _segment(text: str) -> str:
-    """No dots alone, nothing that a URI would have to escape."""
-    plain = quote(text, safe="-_.~").replace("%", "_")
-    return plain if plain.strip(".") else f"_{plain}"
+    """No dots alone, nothing that a URI would have to escape; of two texts never the same."""
+    plain = quote(text, safe="-_.").replace("~", "%7E").replace("%", "~")
+    return plain if plain.strip(".") else f"~{plain}"

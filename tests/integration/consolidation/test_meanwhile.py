@@ -18,6 +18,7 @@ from prismcube.model.expression import Expression
 from prismcube.model.grid import Bounds, Grid
 from prismcube.model.layout import CustomGrid
 from prismcube.model.machine import Event
+from prismcube.storage.uri import canonical_uri
 
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
 COLLAPSE = {"name": "mosaic", "time": "2020-01-31"}
@@ -170,6 +171,14 @@ def test_what_has_lost_its_file_is_taken_back_as_well(two):
     two.files()[0].unlink()
     assert job.cancel().stage.name == "cancelled", job.error
     assert two.state() == was
+
+
+def test_names_are_as_an_indexer_would_find_them(two):
+    """Else the same file would be there twice; and nobody would know whose it is."""
+    uri = "a=1+2/{job}/{variable}/{instance}/{cell}/{number}.tif"
+    job = two.consolidate(instances=["v/i"], layout=two.layout(), uri=uri).run()
+    assert job.stage.name == "done", job.error
+    assert sorted({one.uri for one in two.datasets()}) == sorted(map(canonical_uri, map(str, two.files())))
 
 
 def test_rollback_that_comes_late_revives_nothing(two, same_cubes):

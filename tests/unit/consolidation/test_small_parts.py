@@ -50,10 +50,10 @@ def test_names_of_files():
         "last": "20200102",
     }
     uri = template.fill(FOLDER, values)
-    assert uri == "file:///ours/consolidated/cells/j1/a_2Fb_20c/_../-3/_../4/0.tif"
+    assert uri == "file:///ours/consolidated/cells/j1/a~2Fb~20c/~../-3/~../4/0.tif"
     folders = template.folders(FOLDER, job="j1", layout="cells", instances=[("a", "b"), ("a", "c")])
     assert folders == ("file:///ours/consolidated/cells/j1",)
-    own = Template.parse("file:///ours/{variable}/{job}/{instance}/{cell}-{number}.tif", folder=FOLDER)
+    own = Template.parse("file:///ours/{variable}/{job}/{instance}/{cell}/{first}-{number}.tif", folder=FOLDER)
     folders = own.folders(FOLDER, job="j1", layout="cells", instances=[("a", "b"), ("c", "d")])
     assert folders == ("file:///ours/a/j1", "file:///ours/c/j1")
 
@@ -68,9 +68,19 @@ def test_no_name_leaves_the_folder_of_the_job(variable, instance, cell):
     assert uri.isascii()
 
 
+@given(st.lists(st.tuples(*[st.text(" ._~-/%2aA", max_size=6)] * 2), min_size=2, max_size=2, unique=True))
+def test_two_names_are_two_files(pairs):
+    template = Template.parse("{job}/{variable}/{instance}/{cell}/{number}.tif", folder=FOLDER)
+    values = dict.fromkeys(("layout", "job", "cell", "number", "first", "last"), "x")
+    names = {template.fill(FOLDER, values | {"variable": one, "instance": two}) for one, two in pairs}
+    assert len(names) == 2
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "{job}/{variable}/{instance}/{cell}{number}.tif",  # 1 and 12, 11 and 2
+        "{job}/{variable}-{instance}/{cell}/{number}.tif",  # a-b and c, a and b-c
         "{job}/{variable}/{instance}/{cell}.tif",  # no number
         "{variable}/{instance}/{cell}/{number}.tif",  # no job
         "{cell}/{job}/{variable}/{instance}/{number}.tif",  # the cell before the job

@@ -24,6 +24,14 @@ def test_examples_are_taken_and_defaults_filled_in() -> None:
     assert checked_inputs(PROCESS, {}) == {"doubleInput": 5, "pause": 0, "fail": "no"}
 
 
+def test_long_texts_that_are_no_base64_are_refused_soon() -> None:
+    """Half a megabyte of them; a pattern that looks back would take an hour."""
+    for text in ("A" * 500_000 + "!", " " * 500_000 + "!", "=" * 500_000 + "!"):
+        with pytest.raises(InvalidInput, match=r"inputs\.imagesInput"):
+            checked_inputs(PROCESS, {"imagesInput": text})
+    assert checked_inputs(PROCESS, {"imagesInput": "SUkqAA==\n"})["imagesInput"] == "SUkqAA==\n"
+
+
 @pytest.mark.parametrize("depth", [DEEPEST, 1_000, 100_000])
 def test_what_is_nested_too_deeply_is_refused(depth: int) -> None:
     """It would end the processes that tasks are handed to."""
