@@ -231,7 +231,7 @@ class JobManager(BaseManager):  # type: ignore[misc]
             "process_id": job.process,
             "status": job.status.value,
             "message": job.message,
-            "progress": progress(job, self._processes().get(job.process).machine) or 0,
+            "progress": progress(job, self._processes().ledger.machine(job)) or 0,
             "parameters": dict(job.inputs),
             "mimetype": JSON,
             **told,
