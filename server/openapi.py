@@ -272,7 +272,7 @@ def _operation(one: Operation, examples: Examples, limits: Limits) -> dict[str, 
     refusals = ["304", *(["204"] if one.may_be_empty else []), "400", "401", "403"]
     refusals += ["404"] if in_path else []
     refusals += ["416"] if one.handler is processes.output else []
-    refusals += ["422"] if one.handler is processes.results else []
+    refusals += ["422", "502"] if one.handler in (processes.results, processes.output) else []
     refusals += ["414", "429", "500", "503"] if is_document else ["413", "414", "429", "500", "502", "503", "507"]
     responses |= {status: {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"} for status in refusals}
     return {

@@ -194,7 +194,7 @@ def _operation(one: Operation, parameters: list[dict[str, Any]], refusals: Refus
         found["requestBody"] = {"required": True, "content": {JSON: {"schema": ref("Execute"), "example": example}}}
     statuses: tuple[str, ...] = ("400", "401", "403", "404", "409", "413", "414", "429", "500", "503")
     if one in SUBMISSIONS:
-        statuses += ("415",)
+        statuses += ("415", "502")
     if one.handler is processes.execute:
         found["parameters"] = [*parameters, *_HEADERS]
         accepted = {JSON: {"schema": ref("StatusInfo")}}

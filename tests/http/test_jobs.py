@@ -472,11 +472,14 @@ def test_a_link_that_is_no_uri_is_a_value(demo, jobs, some, href):
 def test_what_has_not_ended_well_has_no_results(demo, jobs, with_file, status, stage):
     """Whatever its row has of them."""
     job, file = with_file
+    paths = jobs.get("/openapi").json()["paths"]
     write(demo, job, status=status, stage=stage)
     for path in ("", "/stringOutput", "/imagesOutput", "/nothing"):
         answer = jobs.get(f"/jobs/{job}/results{path}")
         assert answer.status_code == (422 if status == "failed" else 404)
         assert answer.json()["title"]
+        known = paths[f"/jobs/{{jobID}}/results{'/{outputID}' if path else ''}"]["get"]["responses"]
+        assert {str(answer.status_code), "502"} <= known.keys()
     write(demo, job, status="successful", stage="done")
     assert jobs.get(f"/jobs/{job}/results/imagesOutput").content == file.read_bytes()
     assert jobs.client.delete(f"/jobs/{job}").status_code == 200
