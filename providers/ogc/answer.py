@@ -9,7 +9,7 @@ handler(context, request, **path) -> dict            a document, which the serve
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,8 @@ HTML = "text/html"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 """Begins the names of relations that OGC has registered."""
 CHUNK_BYTES = 1 << 20
+SMALL = 1 << 16
+"""Bytes of a document that is parsed without more ado: all threads together need some 16 MB for such."""
 PARSED = 32
 """Times the size of a document, its values need as memory: most of empty objects, of 64 bytes each."""
 
@@ -71,8 +73,11 @@ class Means:
 
     @contextmanager
     def parsing(self, size: int) -> Iterator[None]:
-        """Have room for the values of a document of so many bytes: many large ones at once would be too much."""
-        with self.memory.hold(PARSED * size, stop=self.stop):
+        """Have room for the values of a document of so many bytes: many large ones at once would be too much.
+
+        Small ones never wait: whoever submits a job must not stand behind cubes.
+        """
+        with self.memory.hold(PARSED * size, stop=self.stop) if size > SMALL else nullcontext():
             yield
 
 

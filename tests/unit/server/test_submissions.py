@@ -21,7 +21,7 @@ from server.native import Times
 from server.operation import Operation
 from server.submissions import Submissions
 
-TOTAL = 10_000
+TOTAL = 2**24
 CONTEXT = Context(limits=None, temporary=Path("unused"), memory=MemoryGate(TOTAL), catalogue=None)
 
 
@@ -98,14 +98,15 @@ def test_work_ends_with_the_time_of_answers(serving, metrics):
 
 
 @pytest.mark.parametrize("handler", [estimate, execute])
-@pytest.mark.parametrize("room", [True, False])
-def test_documents_wait_for_room_before_they_are_parsed(handler, room):
+@pytest.mark.parametrize(
+    ("size", "is_free", "waits"), [(2**18, True, False), (2**18, False, True), (2**16, False, False)]
+)
+def test_large_documents_wait_for_room_before_they_are_parsed(handler, size, is_free, waits):
     def stop():
         raise TimeExceeded(1)
 
-    context, body = replace(CONTEXT, stop=stop), b" " * (TOTAL // PARSED // 2)
-    with (
-        nullcontext() if room else context.memory.hold(TOTAL // 2 + PARSED),
-        pytest.raises(NotFound if room else TimeExceeded),
-    ):
-        handler(context, Request(body=body), "echo")
+    context = replace(CONTEXT, stop=stop)
+    assert size * PARSED < TOTAL
+    taken = nullcontext() if is_free else context.memory.hold(TOTAL)
+    with taken, pytest.raises(TimeExceeded if waits else NotFound):
+        handler(context, Request(body=b" " * size), "echo")
