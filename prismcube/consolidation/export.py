@@ -37,7 +37,7 @@ from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
 from prismcube.raster.inspect import footprint
-from prismcube.storage.uri import gdal_path, is_remote
+from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.publish import publishing, writing_to
 
 PART_BYTES = 256 * 2**20
@@ -239,20 +239,31 @@ def _part(folder: Folder, number: int) -> CubePlan:
 
 
 def compute_part(folder: Folder, number: int, *, progress: Callable[[float, str], None]) -> dict[str, int]:
-    """The slices of a part into a file; how many ended in which way. Raises SourceError when all have failed."""
+    """The slices of a part into a file; how many ended in which way.
+
+    `progress` is called before each file, too, from several threads; it raises Cancelled when nobody wants the cube any
+    more. Raises SourceError when all slices have failed.
+    """
     plan = _part(folder, number)
+    count, done = len(plan.slices), 0
+
+    def tell() -> None:
+        progress(done / count, f"{done} of {count} time steps")
+
     ends: dict[str, int] = {}
     messages: list[str] = []
     path = folder.pixels(number)
     with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
-        for one in execute(plan):
+        for one in execute(plan, stop=tell):
             ends[one.status.value] = ends.get(one.status.value, 0) + 1
             messages += [one.message] if one.message else []
             with writing_to(path):
                 _write_slice(stream, one)
-            progress((one.index + 1) / len(plan.slices), f"{one.index + 1} of {len(plan.slices)} time steps")
+            done = one.index + 1
+            tell()
         if ends.keys() == {SliceStatus.FAILED.value}:
-            raise SourceError(plan.slices[0].layers[0].steps[0].uri, f"nothing could be read: {messages[0]}")
+            uri = without_secret(plan.slices[0].layers[0].steps[0].uri)
+            raise SourceError(uri, f"nothing could be read: {messages[0]}")
     return ends
 
 

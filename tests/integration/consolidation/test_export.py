@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -10,7 +12,7 @@ from affine import Affine
 from zarr.storage import ZipStore
 
 from prismcube.consolidation import export
-from prismcube.errors import BudgetExceeded, InvalidInput, NotFound
+from prismcube.errors import BudgetExceeded, Cancelled, InvalidInput, NotFound
 from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat
@@ -99,6 +101,7 @@ def test_data_that_come_later_are_in_no_part(five, pixels):
 def test_every_task_may_run_twice(five):
     from prismcube.model.machine import Event
 
+    before = five.cube(GRID)
     job = five.job(export_cube.PROCESS, collection="c")
     for name in ("prepare", "compute", "write", "clean"):
         assert job.stage.name == name
@@ -107,7 +110,48 @@ def test_every_task_may_run_twice(five):
                 job.attempt(task)
                 assert task.error is None
         job.move(Event.DONE)
-    assert len(five.files()) == 1
+    [path] = five.files()
+    with opened(path, "netcdf") as cube:
+        np.testing.assert_array_equal(cube["b"].values, [values[0] for values, _ in before.values()])
+
+
+def test_a_time_step_can_be_given_up(five, monkeypatch):
+    """Before each of its files, not only after it."""
+    job = five.job(export_cube.PROCESS, collection="c", group="all", mosaic="median").run(until="compute")
+    [task] = job.open_tasks()
+    asked = []
+
+    def progress(self, share, message=""):
+        asked.append(share)
+        if len(asked) == 3:
+            raise Cancelled("task 2 is no longer wanted")
+
+    monkeypatch.setattr(f"{type(job).__module__}.FakeWork.progress", progress)
+    job.attempt(task)
+    assert isinstance(task.error, Cancelled)
+    assert set(asked) == {0.0}
+
+
+def test_messages_tell_no_secret(five, monkeypatch):
+    """A source is named by its URI, which may be signed."""
+    job = five.job(export_cube.PROCESS, collection="c").run(until="compute")
+    for path in five.sources.iterdir():
+        path.unlink()
+    part = export._part
+
+    def signed(folder, number):
+        plan = part(folder, number)
+        [first, *others] = plan.slices
+        layer = first.layers[0]
+        step = replace(layer.steps[0], uri="https://127.0.0.1:9/a.tif?X-Amz-Signature=SECRET")
+        first = replace(first, layers=(replace(layer, steps=(step,)),))
+        return replace(plan, slices=(first, *others))
+
+    monkeypatch.setattr(export, "_part", signed)
+    job.run()
+    assert job.stage.name == "compute-failed"
+    assert "127.0.0.1:9/a.tif" in job.error
+    assert "SECRET" not in job.error
 
 
 @pytest.mark.parametrize("stage", ["prepare", "compute", "write", "clean"])
@@ -140,8 +184,6 @@ def test_steps_that_can_not_be_read_are_told(five):
 
 
 def test_what_can_not_be_exported_is_refused(five):
-    from dataclasses import replace
-
     with pytest.raises(NotFound):
         five.job(export_cube.PROCESS, collection="none")
     for inputs, parameter in [
