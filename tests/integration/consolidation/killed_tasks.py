@@ -35,7 +35,8 @@ POINTS = ("begin", "publish", "commit", "end")
 def runtime(url: str, managed: str, order: str) -> tuple[Ledger, Mapping[str, Body]]:
     """`order` is a file: while it is there, its text `kind point` says where this process is killed."""
     catalogue = Catalogue(url, managed=managed)
-    ledger = Ledger(catalogue.engine, DEFINITIONS)
+    # Of its own engine: what the ledger commits is none of the points of a task.
+    ledger = Ledger(Catalogue(url).engine, DEFINITIONS)
 
     def submit(process: str, inputs: Mapping[str, Any], *, key: str) -> str:
         return ledger.submit(NewJob(process=process, inputs=inputs, key=key))[0].id
@@ -67,7 +68,7 @@ def _run(kind: str, body: Callable[..., Any], tools: Tools, order: Path, work: W
 
 def _kill(order: Path, *_: Any) -> None:
     """Once: the order is taken, and who took it is told."""
-    order.rename(order.with_suffix(f".{os.getpid()}"))
+    os.replace(order, order.with_suffix(f".{os.getpid()}"))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -85,10 +86,10 @@ def _before_commits(catalogue: Catalogue, call: Callable[..., None] | None) -> I
 
 @contextmanager
 def _before_renames(call: Callable[..., None] | None) -> Iterator[None]:
-    rename = os.replace
+    rename = os.rename
     if call is not None:
-        os.replace = lambda *names, **more: (call(), rename(*names, **more))[1]  # type: ignore[assignment]
+        os.rename = lambda *names, **more: (call(), rename(*names, **more))[1]  # type: ignore[assignment]
     try:
         yield
     finally:
-        os.replace = rename
+        os.rename = rename
