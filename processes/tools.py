@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from prismcube.catalogue import Catalogue
 from prismcube.cube.gate import Stop, never
 
+MOST_THREADS = 8
+"""Of a task, however many cores there are: with as many processes as cores there would be their square of threads."""
+
 
 class Submit(Protocol):
     """Makes a follow-up job."""
@@ -26,8 +29,10 @@ class Tools:
     catalogue: Catalogue
     """With `managed`, the URI of the folder below which files may be ours."""
     submit: Submit
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """That a task may use to compress."""
+    threads: int = field(default_factory=lambda: min(os.cpu_count() or 1, MOST_THREADS))
+    """That a task may use to compress: as many when others run beside it, for a lone one should be quick as well. Where
+    there are more of them than cores the system shares these out; none holds memory of its own.
+    """
     memory: int = 2**30
     """Bytes that a task may use for pixels."""
     stop: Stop = never

@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-from shapely.geometry import box
-from shapely.geometry.base import BaseGeometry
 
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import execute
@@ -29,14 +27,12 @@ from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.cube.planner import make_plan
-from prismcube.cube.request import CubeRequest, choose_masks
+from prismcube.cube.sources import find_sources
 from prismcube.errors import BudgetExceeded, InvalidInput, OutsideExtent, SourceError
 from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus
 from prismcube.model.grid import CRS84, Bounds, Grid
-from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
-from prismcube.raster.inspect import footprint
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.publish import publishing, writing_to
 
@@ -148,32 +144,18 @@ def _plan(
     for name in fields:
         if name not in known:
             raise InvalidInput("properties", f"{collection.name} has no field {name[:60]!r}")
-    masks = choose_masks(collection, fields, order.mask)
-    quality = {rule.field for rule in masks.values()}
-    sources = list(collection.sources(fields))
-    sources += [one for one in collection.stored_fields if one.name in quality and one not in sources]
-    found = catalogue.datasets.search(collection, sources, period=order.period, area=_area(grid))
-    records = catalogue.records.get_many({one.record_id for one in found})
-    groups = group_records(records, order.group or collection.group) if records else []
-    request = CubeRequest(
-        collection=collection,
+    request, found, headers = find_sources(
+        catalogue,
+        collection,
         fields=fields,
         grid=grid,
-        groups=tuple(groups),
+        period=order.period,
+        group=order.group,
         mosaic=order.mosaic,
         resampling=order.resampling,
-        masks=masks,
+        mask=order.mask,
     )
-    return make_plan(request, found, headers=catalogue.headers.of(found))
-
-
-def _area(grid: Grid) -> BaseGeometry:
-    """An area in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
-    try:
-        around = grid.bounds.to_crs(grid.crs, CRS84)
-    except InvalidInput:  # no such box: the grid lies across the date line
-        return footprint(grid)
-    return box(*around.as_tuple()) if max(-around.west, around.east) < 180.001 else footprint(grid)
+    return make_plan(request, found, headers=headers)
 
 
 @dataclass(frozen=True)

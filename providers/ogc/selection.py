@@ -9,23 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from shapely.geometry import box
-from shapely.geometry.base import BaseGeometry
-
 from prismcube.cube.budget import check_budget
 from prismcube.cube.engine import execute
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
-from prismcube.cube.request import CubeRequest, choose_masks
+from prismcube.cube.request import CubeRequest
+from prismcube.cube.sources import find_sources
 from prismcube.cube.states import FileStates
 from prismcube.errors import InvalidInput, NotFound, NothingRead
 from prismcube.model.collection import Collection
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import Dataset
-from prismcube.model.grid import CRS84, Grid
-from prismcube.model.grouping import group_records
+from prismcube.model.grid import Grid
 from prismcube.model.period import Period
-from prismcube.raster.inspect import footprint
 from providers.ogc.answer import Context, Means
 
 
@@ -93,34 +89,17 @@ def search(context: Context, collection: Collection, wanted: Selection) -> tuple
 
     Raises InvalidInput for what doesn't fit the collection.
     """
-    masks = choose_masks(collection, wanted.fields, wanted.mask)
-    quality = {rule.field for rule in masks.values()}
-    sources = list(collection.sources(wanted.fields))
-    sources += [f for f in collection.stored_fields if f.name in quality and f not in sources]
-    found = context.catalogue.datasets.find(
-        collection, sources, period=wanted.period or Period(), area=_area(wanted.grid)
-    )
-    groups = group_records(found.records, wanted.group or collection.group) if found.records else []
-    request = CubeRequest(
-        collection=collection,
+    return find_sources(
+        context.catalogue,
+        collection,
         fields=wanted.fields,
         grid=wanted.grid,
-        groups=tuple(groups),
-        mosaic=wanted.mosaic or "last",
+        period=wanted.period,
+        group=wanted.group,
+        mosaic=wanted.mosaic,
         resampling=wanted.resampling,
-        masks=masks,
+        mask=wanted.mask,
     )
-    return request, found.datasets, found.headers
-
-
-def _area(grid: Grid) -> BaseGeometry:
-    """An area in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
-    try:
-        around = grid.bounds.to_crs(grid.crs, CRS84)
-    except InvalidInput:  # no such box: the grid lies across the antimeridian
-        return footprint(grid)
-    # Footprints keep to -180..180, a grid may count longitudes up to 360.
-    return box(*around.as_tuple()) if max(-around.west, around.east) < 180.001 else footprint(grid)
 
 
 class Watched:

@@ -4,8 +4,8 @@ import pytest
 from affine import Affine
 from shapely.geometry import Point
 
+from prismcube.cube.sources import area_around
 from prismcube.model.grid import Grid
-from providers.ogc.selection import _area
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,6 @@ from providers.ogc.selection import _area
 )
 def test_a_grid_is_searched_where_it_lies(crs, x, y, inside, outside):
     """100 x 100 pixels of 100 m: also across the antimeridian and over a pole."""
-    area = _area(Grid(crs, Affine(100, 0, x, 0, -100, y), 100, 100))
+    area = area_around(Grid(crs, Affine(100, 0, x, 0, -100, y), 100, 100))
     assert all(area.intersects(Point(*place)) for place in inside)
     assert not any(area.intersects(Point(*place)) for place in outside)
