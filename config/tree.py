@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import ByteSize, Field, ValidationInfo, field_validator
+from pydantic import ByteSize, Field, NonNegativeInt, ValidationInfo, field_validator
 
 from config.access import AccessControl, AccessRule, is_loopback
 from config.pool import Pool, PoolKind, PoolRatio
@@ -399,6 +399,11 @@ class Jobs(Section):
     pool: Pool = Field(default_factory=Pool)
     keep_days: PositiveInt = Field(
         30, description="Days that jobs which have ended are kept, with their logs and results."
+    )
+    grace_seconds: NonNegativeInt = Field(
+        120,
+        description="Seconds that files stay after readers don't see their datasets any more: answers under way may "
+        "need them. More than `prismcube.limits.seconds`, and as long as large answers take to be sent.",
     )
     wait_seconds: PositiveInt = Field(
         60, description="Seconds that a request may wait for the outcome of a job; then it gets the job's address."

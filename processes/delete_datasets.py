@@ -50,8 +50,8 @@ _INPUTS = {
     "grace": Input(
         title="Grace",
         description="Seconds that files stay after readers don't see their datasets any more: cubes that are being "
-        "read may have been planned before.",
-        schema={"type": "number", "minimum": 0, "maximum": 3600, "default": 0},
+        "read may have been planned before. By default `prismcube.jobs.grace_seconds`.",
+        schema={"type": "number", "minimum": 0, "maximum": 86400},
         example=60,
     ),
 }
@@ -98,7 +98,7 @@ def mark_all(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def delete_files(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some files; those that can be deleted are, also when others can't."""
-    _check_time(work)
+    _check_time(tools, work)
     gone, problems = [], []
     files = payload["files"]
     for number, (id, uri) in enumerate(files, start=1):
@@ -115,10 +115,10 @@ def delete_files(tools: Tools, work: Work, payload: JSON) -> JSON:
     return {"gone": to_ranges(gone)}
 
 
-def _check_time(work: Work) -> None:
+def _check_time(tools: Tools, work: Work) -> None:
     """Raises NotYet while somebody may read the files who planned it before the datasets were marked."""
     marked = next((parse_instant(one["time"]) for one in work.previous("mark")), datetime.now(UTC))
-    until = marked + timedelta(seconds=float(work.inputs.get("grace") or 0))
+    until = marked + timedelta(seconds=float(work.inputs.get("grace", tools.grace)))
     left = (until - datetime.now(UTC)).total_seconds()
     if left > 0:
         raise NotYet(f"files stay {left:.0f} s more for those who read them")

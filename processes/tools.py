@@ -37,5 +37,6 @@ class Tools:
     """Bytes that a task may use for pixels."""
     stop: Stop = never
     """Called now and then by estimates; raises when nobody waits for one any more."""
-    grace: float = 60
-    """Seconds that files stay which others have replaced: cubes that are being read may have been planned before."""
+    grace: float
+    """Seconds that files stay which readers don't see any more: cubes that are being read may have been planned
+    before."""

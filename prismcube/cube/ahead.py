@@ -10,6 +10,9 @@ from prismcube.cube.stacks import Work
 
 WORKS = 64
 """That have begun, at most, however little each has asked for."""
+LOCAL = 4
+"""Of these, works that have asked for nothing, at most: what they read lies here, and to begin them takes time in which
+nobody computes."""
 
 
 class Ahead:
@@ -25,7 +28,7 @@ class Ahead:
         """Beside one work, others begin while `most_bytes` have not been asked for."""
         self._works, self._together, self._most = works, together, most_bytes
         self._begun: deque[tuple[Work, int]] = deque()
-        self._asked = 0
+        self._asked = self._local = 0
 
     def __len__(self) -> int:
         """How many have begun and not been taken; after `reach`, 0 when none is left."""
@@ -35,17 +38,22 @@ class Ahead:
         """The next one."""
         work, asked = self._begun.popleft()
         self._asked -= asked
+        self._local -= asked == 0
         return work
 
     def reach(self) -> None:
         """Begin the next, unless enough of them have."""
-        if len(self._begun) > WORKS // 2 or self._asked > self._most // 2:
+        if len(self._begun) > WORKS // 2 or self._asked > self._most // 2 or self._local >= LOCAL:
             return
         with self._together():
-            while len(self._begun) < WORKS and self._asked < self._most and (work := next(self._works, None)):
+            while self._has_room() and (work := next(self._works, None)):
                 asked = work.asked
                 self._begun.append((work, asked))
                 self._asked += asked
+                self._local += asked == 0
+
+    def _has_room(self) -> bool:
+        return len(self._begun) < WORKS and self._asked < self._most and self._local < LOCAL
 
     def cancel(self) -> None:
         """Nobody will take the others."""

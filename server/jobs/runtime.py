@@ -41,7 +41,12 @@ def open_ledger(settings: Settings, catalogue: Catalogue) -> Ledger:
 
 def make_tools(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> Tools:
     """What checks, estimates and bodies work with; bodies submit as the owner of their own job."""
-    return Tools(catalogue=catalogue, submit=partial(_submit, ledger, None), memory=int(settings.jobs.memory))
+    return Tools(
+        catalogue=catalogue,
+        submit=partial(_submit, ledger, None),
+        memory=int(settings.jobs.memory),
+        grace=settings.jobs.grace_seconds,
+    )
 
 
 def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:

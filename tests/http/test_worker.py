@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -179,3 +180,52 @@ def test_killed_web_workers_lose_and_double_no_job(home: Path, start: Any) -> No
         wait_for(ended)
         for key, id in done.items():
             assert server.json(f"/jobs/{id}/results", f="json")["stringOutput"] == key
+
+
+def test_readers_never_notice(home: Path, start: Any) -> None:
+    """Cubes in a loop while files are swapped, old ones deleted, and datasets deleted: no error, no mixture."""
+    asked = {"f": "csv", "coords": POINT["coords"], "parameter_name": "ndvi"}
+    area = "POLYGON((22.150 45.203,22.155 45.203,22.155 45.206,22.150 45.206,22.150 45.203))"
+    cube = {"coords": area, "parameter_name": "B4,ndvi", "datetime": "2015/2016", "f": "covjson"}
+    with start(
+        home, "serve", "--workers", "2", JOBS__RUN="true", JOBS__PROCESSES="1", JOBS__GRACE_SECONDS="3"
+    ) as server:
+        series, cubes = "/collections/s2-romania/position", "/collections/s2-romania/area"
+        whole = server.ok(series, **asked).text, server.ok(cubes, **cube).text
+        stop, problems = threading.Event(), []
+        seen: list[list[str]] = [[], []]
+
+        def read(number: int, path: str, parameters: dict[str, str]) -> None:
+            while not stop.is_set():
+                answer = server.get(path, **parameters)
+                if answer.status_code != 200:
+                    problems.append((answer.status_code, answer.text[:300]))
+                elif not seen[number] or seen[number][-1] != answer.text:
+                    seen[number].append(answer.text)
+                time.sleep(0.02)
+
+        readers = [
+            threading.Thread(target=read, args=one) for one in ((0, series, asked), (1, cubes, cube), (1, cubes, cube))
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            for compression in ("none", "lossless"):
+                inputs = {**json.loads(CONSOLIDATE[3]), "consolidation": {"compression": compression}}
+                id = run(home, "job", "submit", "consolidate", json.dumps(inputs)).strip()
+                results = json.loads(run(home, "job", "wait", id))
+                if results["deletion"]:
+                    run(home, "job", "wait", results["deletion"])
+            assert len(list((home / "storage").rglob("*.tif"))) == results["files"]
+            gone = {"collection": "s2-romania", "filter": {"datetime": "2016-01-01/2016-12-31"}}
+            run(home, "job", "wait", run(home, "job", "submit", "delete-datasets", json.dumps(gone)).strip())
+            rest = server.ok(series, **asked).text, server.ok(cubes, **cube).text
+        finally:
+            stop.set()
+            for reader in readers:
+                reader.join()
+    assert not problems
+    assert rest[0] != whole[0]
+    assert rest[1] != whole[1]
+    assert set(seen[0]) <= {whole[0], rest[0]}
+    assert set(seen[1]) <= {whole[1], rest[1]}
