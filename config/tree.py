@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import ByteSize, Field, NonNegativeInt, ValidationInfo, field_validator
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
 from config.access import AccessControl, AccessRule, is_loopback
 from config.pool import Pool, PoolKind, PoolRatio
@@ -400,7 +400,7 @@ class Jobs(Section):
     keep_days: PositiveInt = Field(
         30, description="Days that jobs which have ended are kept, with their logs and results."
     )
-    grace_seconds: NonNegativeInt = Field(
+    grace_seconds: PositiveInt = Field(
         120,
         description="Seconds that files stay after readers don't see their datasets any more: answers under way may "
         "need them. More than `prismcube.limits.seconds`, and as long as large answers take to be sent.",

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismcube.cube.ahead import WORKS, Ahead
+from prismcube.cube.ahead import LOCAL, WORKS, Ahead
 
 
 class Work:
@@ -30,7 +30,9 @@ def test_works_begin_in_order_while_there_is_room_for_their_bytes(sizes, most):
         left = begun[len(taken) :]
         assert len(left) == len(ahead) <= WORKS
         assert sum(left[:-1]) < most  # the last one begun may exceed it
-        full = len(begun) == len(sizes) or 2 * len(left) > WORKS or 2 * sum(left) > most
+        assert left.count(0) <= LOCAL
+        has_enough = 2 * len(left) > WORKS or 2 * sum(left) > most or left.count(0) == LOCAL
+        full = len(begun) == len(sizes) or has_enough
         assert full  # enough to go on with
         taken.append(ahead.take().asked)
         ahead.reach()
@@ -38,9 +40,12 @@ def test_works_begin_in_order_while_there_is_room_for_their_bytes(sizes, most):
 
 
 def test_works_of_little_are_as_many_as_may_be():
-    ahead = Ahead((Work(0) for _ in range(3 * WORKS)), nullcontext, most_bytes=1)
+    ahead = Ahead((Work(1) for _ in range(3 * WORKS)), nullcontext, most_bytes=2**20)
     ahead.reach()
     assert len(ahead) == WORKS
+    ahead = Ahead((Work(0) for _ in range(3 * WORKS)), nullcontext, most_bytes=2**20)
+    ahead.reach()
+    assert len(ahead) == LOCAL
 
 
 def test_what_has_begun_is_cancelled():
