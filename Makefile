@@ -22,8 +22,8 @@ PORT ?= 5000
 SIZE ?= full
 # ARGS="-k settings -x" make test       is handed to pytest (or to the benchmarks).
 ARGS ?=
-# JOBS=0 make test                      runs them in one process; else each file is run whole by one of so many.
-JOBS ?= 2
+# JOBS=0 make test                      runs them in one process; else each file is run whole by one of so many (many wait).
+JOBS ?= 3
 
 .PHONY: env demo test check bench chaos docs lock web clean help
 
