@@ -1,191 +1,202 @@
-"""Child processes that execute orders and can be killed in the middle of it, in a pool by pebble.
+"""Child processes that execute orders (`prismcube.jobs.engines.child`), each kept by a thread of its own.
 
-Processes are spawned, never forked: threads and connections of their parent stay its own. When one is killed, its
-order alone is lost, and another process takes its place. Children watch their parent and end with it, so that nobody
-goes on working for one that is gone.
-
-Each says in a file which attempt it works on. So an attempt that is cancelled is killed by us, and has ended when its
-process has: pebble's own `cancel` says so before it has stopped the process, which may still be writing.
+An order waits here, with its parent, until a process is free; a process has one order at a time. So it is always known
+who works on what: when a process is killed, its order alone is lost, and another process takes its place.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
-import multiprocessing
-import os
 import pickle
 import shutil
-import signal
 import threading
+import time
 import uuid
-from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError
-from contextlib import suppress
-from dataclasses import replace
+from collections import deque
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from prismcube.jobs.attempt import Body, execute
+from prismcube.jobs.engines.child import Child, Gone, Runtime, folder_of
 from prismcube.jobs.entities import End, Order, Outcome
-from prismcube.jobs.ledger import Ledger
 
 LOG = logging.getLogger("prismcube.jobs")
 
-Runtime = Callable[[], tuple[Ledger, Mapping[str, Body]]]
-"""Called once in each process: the ledger, and the bodies of tasks by kind. Can be pickled."""
+CLOSE_SECONDS = 10.0
+"""That processes may take to end when they are killed."""
 
 
 class Children:
-    """A pool of processes that execute orders. One thread at a time may call it."""
+    """Some processes that execute orders. Any thread may call it."""
 
     def __init__(self, runtime: Runtime, *, processes: int, scratch: Path) -> None:
         """`scratch` is a folder for what attempts need while they work; those of parents that are gone are removed."""
         self._runtime = runtime
-        self._processes = processes
         self._scratches = scratch
         self._scratch = scratch / f"{_name_of(psutil.Process())}-{uuid.uuid4().hex[:8]}"
-        self._pool: ProcessPool | None = None
-        self._unwanted: set[tuple[int, int]] = set()
-        self.running = 0
-        """Orders that were begun and of which nothing has been told yet."""
+        self._threads = [
+            threading.Thread(target=self._keep, daemon=True, name=f"keeps-process-{n}") for n in range(processes)
+        ]
+        self._changed = threading.Condition()
+        """Guards what follows; told of orders that wait, and of the end."""
+        self._given: dict[tuple[int, int], _Given] = {}
+        """All that have not ended, by task and attempt."""
+        self._waiting: deque[_Given] = deque()
+        """Those that no process has yet."""
+        self._alive: set[Child] = set()
+        self._closed = False
 
     def start(self) -> None:
-        """Raises OSError when there is no room for scratch."""
+        """Processes load what they need, orders may be given already. Raises OSError: there is no room for scratch."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         _sweep(self._scratches)
-        self._pool = self._make_pool()
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self.close)  # else this process would wait for its children, and they for it
 
-    def begin(self, order: Order) -> ProcessFuture[Outcome]:
-        """Execute an order as soon as a process is free; `end` tells what has come of it.
+    @property
+    def running(self) -> int:
+        """Orders that were begun and have not ended."""
+        with self._changed:
+            return len(self._given)
 
-        Raises ValueError for one that can't be sent: the pool's own threads would end of it.
+    def begin(self, order: Order) -> Future[Outcome]:
+        """Execute an order as soon as a process is free; whatever comes of it is the future's result.
+
+        One that was begun and has not ended is not begun again. Raises ValueError for one that can't be sent.
         """
         try:
-            packed = pickle.dumps(order)
+            given = _Given(order, pickle.dumps(order))
         except RecursionError as error:
             raise ValueError("its payload, or an input of its job, is nested too deeply") from error
-        if self._pool is None or not self._pool.active:  # it breaks when its own threads do
-            self._pool = self._make_pool()
-        future: ProcessFuture[Outcome] = self._pool.schedule(_work_on, args=[self._runtime, packed, self._scratch])
-        self.running += 1
-        return future
+        with self._changed:
+            known = self._given.setdefault((order.task, order.attempt), given)
+            if known is given:
+                self._waiting.append(given)
+                self._changed.notify()
+        return known.future
 
     def kill(self, task: int, attempt: int) -> None:
         """Stop an order that was begun; it has ended when its future has."""
-        if (task, attempt) in self._unwanted:
-            return
-        self._unwanted.add((task, attempt))
-        pid = _pid_in(_pid_name(self._scratch, task, attempt))
-        if pid is not None:
-            with suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(pid, signal.SIGKILL)
-        # Else it waits for a process, and will find when it begins that nobody wants it.
-
-    def end(self, order: Order, future: ProcessFuture[Outcome]) -> Outcome:
-        """What has come of an order whose future is done; called once for each."""
-        self.running -= 1
-        outcome = _outcome(order, future)
-        attempt = order.task, order.attempt
-        if outcome.end is End.LOST and attempt in self._unwanted:
-            outcome = replace(outcome, end=End.CANCELLED, message="stopped")
-        self._unwanted.discard(attempt)
-        if outcome.end in (End.LOST, End.CANCELLED):  # its process may have had no time to clean up
-            _pid_name(self._scratch, *attempt).unlink(missing_ok=True)
-            shutil.rmtree(_scratch_of(self._scratch, order), ignore_errors=True)
-        return outcome
+        with self._changed:
+            given = self._given.get((task, attempt))
+            if given is None:
+                return
+            if given.child is not None:
+                given.child.kill()
+                return
+            self._waiting.remove(given)
+            del self._given[task, attempt]
+        given.ends(End.CANCELLED, "stopped")
 
     def close(self) -> None:
         """Kill all; what has not ended is lost."""
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]  # pebble has no types here
-            self._pool.join(10)
+        atexit.unregister(self.close)
+        with self._changed:
+            self._closed = True
+            for child in self._alive:
+                child.kill()
+            self._changed.notify_all()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _make_pool(self) -> ProcessPool:
-        pool = ProcessPool(
-            max_workers=self._processes,
-            initializer=_prepare,
-            initargs=[self._runtime],
-            context=multiprocessing.get_context("spawn"),
-        )
-        if not pool.active:  # to ask starts it: processes take seconds to load what they work with
-            raise OSError("the pool of processes did not start")
-        return pool
+    def _keep(self) -> None:
+        """What a thread does: another process takes the place of one that is gone, until all is closed."""
+        while not self._closed:
+            try:
+                child = Child(self._runtime, self._scratch)
+            except Exception as error:  # of any kind: there is no memory, there are too many processes or files
+                self._excuse(f"{type(error).__name__}: {error}")
+                continue
+            with self._changed:
+                self._alive.add(child)
+                if self._closed:
+                    child.kill()
+            try:
+                self._feed(child)
+            finally:
+                with self._changed:
+                    self._alive.discard(child)
+
+    def _feed(self, child: Child) -> None:
+        """Give a process one order after another, until it is gone or all is closed."""
+        try:
+            child.wait()
+        except Gone:
+            self._excuse(child.end())
+            return
+        while (given := self._next(child)) is not None:
+            try:
+                packed = child.execute(given.packed)
+            except Gone:
+                how = child.end()
+                shutil.rmtree(folder_of(self._scratch, given.order), ignore_errors=True)  # it had no time to
+                self._free(given)
+                if child.killed:
+                    given.ends(End.CANCELLED, "stopped")
+                else:
+                    given.ends(End.LOST, how)
+                return
+            self._free(given)
+            given.comes(packed)
+        child.kill()
+        child.end()
+
+    def _next(self, child: Child | None) -> _Given | None:
+        """The order that has waited longest, once there is one; None: not for this process, or all is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+            if self._closed:
+                return None
+            if child is not None and not child.is_idle:
+                self._changed.notify()  # another may be free, while this one is replaced
+                return None
+            given = self._waiting.popleft()
+            given.child = child
+            return given
+
+    def _free(self, given: _Given) -> None:
+        with self._changed:
+            del self._given[given.order.task, given.order.attempt]
+
+    def _excuse(self, why: str) -> None:
+        """There is no process; the order that would have been its first is to be given again later."""
+        if self._closed:
+            return
+        LOG.warning("a process that executes tasks could not be started: %s", why)
+        if (given := self._next(None)) is not None:
+            self._free(given)
+            given.ends(End.DISTURBED, f"can't begin: {why}")
 
 
-def _outcome(order: Order, future: ProcessFuture[Outcome]) -> Outcome:
-    try:
-        came: Outcome = future.result(timeout=0)
-        return came
-    except CancelledError:
-        end, message = End.CANCELLED, "stopped"
-    except ProcessExpired as error:
-        end, message = End.LOST, _how(error.exitcode)
-    except Exception as error:  # what went between the processes can't be read, or the pool is broken
-        LOG.warning("attempt %d of task %d was lost", order.attempt, order.task, exc_info=error)
-        end, message = End.LOST, f"{type(error).__name__}: {error}"
-    return Outcome(task=order.task, attempt=order.attempt, end=end, message=message)
+class _Given:
+    """An order on its way, and what comes of it."""
 
+    def __init__(self, order: Order, packed: bytes) -> None:
+        self.order = order
+        self.packed = packed
+        self.child: Child | None = None
+        """The process that has it."""
+        self.future: Future[Outcome] = Future()
 
-def _how(code: int | None) -> str:
-    """How a process ended, for people."""
-    if code is None or code >= 0:
-        return f"its process ended with the code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-    return f"its process was ended by {name}{hint}"
+    def ends(self, end: End, message: str) -> None:
+        outcome = Outcome(task=self.order.task, attempt=self.order.attempt, end=end, message=message)
+        self.future.set_result(outcome)
 
-
-_made: tuple[Ledger, Mapping[str, Body]] | None = None
-"""What the process has made of its runtime."""
-
-
-def _make_ready(runtime: Runtime) -> None:
-    """Load what tasks need before the first one comes."""
-    global _made
-    try:
-        _made = runtime()
-    except Exception as error:  # of any kind: the first task tries again, and its outcome tells
-        LOG.warning("a process that executes tasks could not be made ready: %s", error)
-
-
-def _work_on(runtime: Runtime, packed: bytes, scratch: Path) -> Outcome:
-    global _made
-    order: Order = pickle.loads(packed)  # noqa: S301  # our parent's
-    file = _pid_name(scratch, order.task, order.attempt)
-    try:
-        file.write_text(str(os.getpid()))
-        if _made is None:
-            _made = runtime()
-    except OSError as error:  # the disk is full, or the like: no fault of the task's
-        return Outcome(task=order.task, attempt=order.attempt, end=End.DISTURBED, message=f"can't begin: {error}")
-    try:
-        return execute(order, *_made, _scratch_of(scratch, order))
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _scratch_of(scratch: Path, order: Order) -> Path:
-    """The folder of an attempt."""
-    return scratch / f"{order.task}-{order.attempt}"
-
-
-def _pid_name(scratch: Path, task: int, attempt: int) -> Path:
-    return scratch / f"{task}-{attempt}.pid"
-
-
-def _pid_in(file: Path) -> int | None:
-    """The process that works on an attempt, when it is a child of this one; None: none does."""
-    try:
-        pid = int(file.read_text())
-        return pid if psutil.Process(pid).ppid() == os.getpid() else None
-    except (OSError, ValueError, psutil.Error):  # not begun, just ended, or not yet written
-        return None
+    def comes(self, packed: bytes) -> None:
+        """An outcome from its process."""
+        try:
+            outcome: Outcome = pickle.loads(packed)  # noqa: S301  # our child's
+        except Exception as error:  # of any kind: it is made of what only the child knows
+            LOG.warning("attempt %d of task %d was lost", self.order.attempt, self.order.task, exc_info=error)
+            self.ends(End.LOST, f"{type(error).__name__}: {error}")
+            return
+        self.future.set_result(outcome)
 
 
 def _name_of(process: psutil.Process) -> str:
@@ -199,17 +210,3 @@ def _sweep(scratches: Path) -> None:
     for folder in scratches.iterdir():
         if folder.name.rpartition("-")[0] not in alive:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _prepare(runtime: Runtime) -> None:
-    """Let this process end with its parent, and only by that one's will."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
-    _make_ready(runtime)
-
-
-def _end_with_parent() -> None:
-    process = multiprocessing.parent_process()
-    if process is not None:
-        process.join()
-    os._exit(1)

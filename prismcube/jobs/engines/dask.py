@@ -26,7 +26,7 @@ from distributed import Client, SchedulerPlugin
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
-from prismcube.jobs.engines.children import Runtime
+from prismcube.jobs.engines.child import Runtime
 from prismcube.jobs.engines.dask_worker import carry_out
 from prismcube.jobs.entities import End, Order, Outcome
 

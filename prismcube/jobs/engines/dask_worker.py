@@ -58,8 +58,7 @@ def carry_out(order: Order, *, runtime: bytes, url: str) -> Outcome:
         if leaves or not _is_wanted(attempt):
             with _children(worker, runtime) as children:
                 children.kill(order.task, order.attempt)
-    with _children(worker, runtime) as children:
-        outcome = children.end(order, future)
+    outcome = future.result()
     if leaves and outcome.end is End.CANCELLED:
         return replace(outcome, end=End.DISTURBED, message="its worker was stopped")
     return outcome

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from pebble import ProcessFuture
-
-from prismcube.jobs.engines.children import Children, Runtime
+from prismcube.jobs.engines.child import Runtime
+from prismcube.jobs.engines.children import Children
 from prismcube.jobs.entities import End, Order, Outcome
 
 AHEAD = 2
@@ -25,9 +24,8 @@ class LocalEngine:
         """`scratch` is a folder for what attempts need while they work; those of engines that are gone are removed."""
         self._children = Children(runtime, processes=processes, scratch=scratch)
         self._processes = processes
-        self._futures: dict[tuple[int, int], ProcessFuture[Outcome]] = {}
-        self._ended: SimpleQueue[tuple[Order, ProcessFuture[Outcome]]] = SimpleQueue()
-        self._refused: list[Outcome] = []
+        self._attempts: set[tuple[int, int]] = set()
+        self._ended: SimpleQueue[Outcome] = SimpleQueue()
         self._wake: Callable[[], None] = lambda: None
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -35,41 +33,38 @@ class LocalEngine:
         self._children.start()
 
     def room(self, kind: str) -> int:
-        return max(0, AHEAD * self._processes - len(self._futures))
+        return max(0, AHEAD * self._processes - len(self._attempts))
 
     def submit(self, order: Order) -> None:
+        self._attempts.add((order.task, order.attempt))
         try:
-            future = self._children.begin(order)
+            self._children.begin(order).add_done_callback(self._has_ended)
         except ValueError as error:
-            self._refused.append(Outcome(task=order.task, attempt=order.attempt, end=End.FAILED, message=str(error)))
+            self._ended.put(Outcome(task=order.task, attempt=order.attempt, end=End.FAILED, message=str(error)))
             self._wake()
-            return
-        self._futures[order.task, order.attempt] = future
-        future.add_done_callback(partial(self._has_ended, order))
 
     def finished(self) -> list[Outcome]:
-        found, self._refused = self._refused, []
+        found: list[Outcome] = []
         while True:
             try:
-                order, future = self._ended.get_nowait()
+                outcome = self._ended.get_nowait()
             except Empty:
                 return found
-            del self._futures[order.task, order.attempt]
-            found.append(self._children.end(order, future))
+            self._attempts.discard((outcome.task, outcome.attempt))
+            found.append(outcome)
 
     def cancel(self, task: int, attempt: int) -> None:
-        if (task, attempt) in self._futures:
-            self._children.kill(task, attempt)
+        self._children.kill(task, attempt)
 
     def attempts(self) -> set[tuple[int, int]]:
-        return set(self._futures)
+        return set(self._attempts)
 
     def about(self) -> Mapping[str, Any]:
-        return {"engine": "local", "workers": self._processes, "running": len(self._futures), "pid": os.getpid()}
+        return {"engine": "local", "workers": self._processes, "running": len(self._attempts), "pid": os.getpid()}
 
     def close(self) -> None:
         self._children.close()
 
-    def _has_ended(self, order: Order, future: ProcessFuture[Outcome]) -> None:
-        self._ended.put((order, future))
+    def _has_ended(self, future: Future[Outcome]) -> None:
+        self._ended.put(future.result())
         self._wake()

@@ -9,7 +9,7 @@ from typing import Any
 from server.bench.figures import Figure, head
 from server.bench.jobs.sizes import Size
 
-PACKAGES = ("prismcube", "sqlalchemy", "psycopg", "pebble", "numpy", "imagecodecs")
+PACKAGES = ("prismcube", "sqlalchemy", "psycopg", "numpy", "imagecodecs")
 
 
 @dataclass(frozen=True, kw_only=True)
