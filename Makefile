@@ -25,6 +25,9 @@ ARGS ?=
 # JOBS=0 make test                      runs them in one process; else each file is run whole by one of so many (many wait).
 JOBS ?= 3
 
+# CHAOS=10000 make chaos                kills those that work on jobs of so many tasks.
+CHAOS ?= 1000
+
 .PHONY: env demo test check bench chaos docs lock web clean help
 
 env: $(STAMP)  ## install everything into .venv (again only when the lock or pyproject.toml changed)
@@ -48,8 +51,8 @@ bench: $(STAMP)  ## measure speed beside the peers (ARGS goes to the benchmarks)
 	$(BIN)/prismcube bench cube --size $(SIZE)
 	$(BIN)/prismcube bench jobs --size $(SIZE)
 
-chaos: $(STAMP)  ## kill everything that works on jobs, at all points and on both databases (some time)
-	PRISMCUBE_CHAOS=full $(BIN)/python -m pytest -n 0 tests/integration/consolidation/test_kill_points.py \
+chaos: $(STAMP)  ## kill everything that works on jobs, at all points, on both engines and databases (CHAOS tasks a job)
+	PRISMCUBE_CHAOS=$(CHAOS) $(BIN)/python -m pytest -n 0 tests/integration/consolidation/test_kill_points.py \
 	  tests/integration/jobs/test_killed.py $(ARGS)
 
 docs: $(STAMP)  ## build the documentation into site/

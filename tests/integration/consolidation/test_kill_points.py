@@ -1,7 +1,7 @@
 """Tasks are killed at points that the tables of the machines give: nothing is lost, nothing done twice with effect.
 
 make test     each stage is killed at one of its points
-make chaos    (PRISMCUBE_CHAOS=full) each stage at each of its points, on both databases
+make chaos    (PRISMCUBE_CHAOS) each stage at each of its points, on both databases and engines
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ import pytest
 from affine import Affine
 
 sys.path.append(str(Path(__file__).parent))  # processes that execute tasks import it as well
+sys.path.append(str(Path(__file__).parents[1] / "jobs"))
 
 import killed_tasks
+from dask_cluster import DaskCluster
 
+from prismcube.jobs.engine import Engine
+from prismcube.jobs.engines.dask import DaskEngine
 from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.entities import NewJob, TaskState
 from prismcube.jobs.ledger import Ledger
@@ -32,9 +36,10 @@ from prismcube.model.grid import Grid
 from prismcube.model.machine import Level, Stage, Status
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS
 
+HERE = Path(__file__).parent
 LONG = 180
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
-FULL = os.environ.get("PRISMCUBE_CHAOS") == "full"
+FULL = "PRISMCUBE_CHAOS" in os.environ
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 60)
 
 
@@ -67,7 +72,11 @@ SHORT = {
     ("delete.remove", "commit"),
     ("delete.rollback", "end"),
 }
+BY_DASK = {("consolidate.slab", "end")}
 CHOSEN = [one for one in KILLS if FULL or (one[1].task, one[2]) in SHORT]
+CASES = [("local", *one) for one in CHOSEN] + [
+    ("dask", *one) for one in KILLS if FULL or (one[1].task, one[2]) in BY_DASK
+]
 
 
 def test_number_of_kill_points() -> None:
@@ -78,14 +87,18 @@ def test_number_of_kill_points() -> None:
 
 
 class Line:
-    """An archive, a ledger on its catalogue, and an orchestrator with one process."""
+    """An archive, a ledger on its catalogue, and an orchestrator with one process, its own or a cluster's."""
 
-    def __init__(self, bench: Any, url: str, folder: Path) -> None:
+    def __init__(self, bench: Any, url: str, folder: Path, cluster: DaskCluster | None) -> None:
         self.bench = bench
         self.ledger = Ledger(bench.catalogue.engine, killed_tasks.DEFINITIONS)
         self.order = folder / "order"
         runtime = partial(killed_tasks.runtime, url, bench.managed.as_uri(), str(self.order))
-        engine = LocalEngine(runtime, processes=1, scratch=folder / "scratch-of-jobs")
+        engine: Engine = (
+            LocalEngine(runtime, processes=1, scratch=folder / "scratch-of-jobs")
+            if cluster is None
+            else DaskEngine(runtime, scheduler=cluster.address, url=url)
+        )
         self.orchestrator = Orchestrator(self.ledger, engine, windows=Windows(by_kind={}))
         self.thread = threading.Thread(target=self.orchestrator.run)
         self.thread.start()
@@ -112,12 +125,30 @@ class Line:
         return int(found[0].suffix[1:]) if found else None
 
 
+@pytest.fixture(scope="module")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory, free_port: Any) -> Iterator[DaskCluster]:
+    """Of one worker."""
+    cluster = DaskCluster(tmp_path_factory.mktemp("dask"), free_port(), workers=1, code=HERE)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
 @pytest.fixture
-def line(bench: Any, url: str, tmp_path: Path, pixels: Any) -> Iterator[Line]:
+def cluster(request: pytest.FixtureRequest) -> DaskCluster | None:
+    """None for tasks that are executed by a process of the orchestrator's own."""
+    found: DaskCluster | None = None
+    if getattr(request, "param", "local") == "dask":
+        found = request.getfixturevalue("dask_cluster")
+    return found
+
+
+@pytest.fixture
+def line(bench: Any, url: str, tmp_path: Path, pixels: Any, cluster: DaskCluster | None) -> Iterator[Line]:
     bench.variable()
     for day in range(3):
         bench.add(pixels(60, 100, seed=day, empty=[(slice(0, 20), slice(0, 30))]), day=day)
-    made = Line(bench, url, tmp_path)
+    made = Line(bench, url, tmp_path, cluster)
     yield made
     made.orchestrator.stop()
     made.thread.join(LONG)
@@ -126,7 +157,10 @@ def line(bench: Any, url: str, tmp_path: Path, pixels: Any) -> Iterator[Line]:
 
 @pytest.mark.parametrize("url", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    ("process", "stage", "point"), CHOSEN, ids=[f"{stage.task}-{point}" for _, stage, point in CHOSEN]
+    ("cluster", "process", "stage", "point"),
+    CASES,
+    ids=[f"{engine}-{stage.task}-{point}" for engine, _, stage, point in CASES],
+    indirect=["cluster"],
 )
 def test_killed_at(line: Line, process: str, stage: Stage, point: str, same_cubes: Any) -> None:
     before = line.bench.cube(GRID)

@@ -18,13 +18,13 @@ HERE_ONLY = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-
 class DaskCluster:
     """A scheduler and some workers of one thread each, in processes of their own; started by `start`."""
 
-    def __init__(self, folder: Path, port: int, *, workers: int = 2) -> None:
+    def __init__(self, folder: Path, port: int, *, workers: int = 2, code: Path = FOLDER) -> None:
         self.address = f"tcp://127.0.0.1:{port}"
         self._folder = folder
         self.port = port
         self._number = workers
-        self.path = os.pathsep.join([str(ROOT), str(FOLDER)])
-        """Where its processes find our code and `ledger_toys`."""
+        self.path = os.pathsep.join([str(ROOT), str(code)])
+        """Where its processes find our code, and that of tests."""
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
 

@@ -1,4 +1,7 @@
-"""An orchestrator of the toy processes in a program of its own: python ledger_program.py URL SCRATCH PROCESSES"""
+"""An orchestrator of the toy processes in a program of its own: python ledger_program.py URL SCRATCH WHERE
+
+WHERE: a number of processes here, or the address of dask's scheduler.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,23 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[3]), str(Path(__file__).parent)]
 
 
-def main(url: str, scratch: str, processes: str) -> None:
+def main(url: str, scratch: str, where: str) -> None:
     import ledger_toys
 
     from prismcube.catalogue.engine import create_engine
+    from prismcube.jobs.engine import Engine
+    from prismcube.jobs.engines.dask import DaskEngine
     from prismcube.jobs.engines.local import LocalEngine
     from prismcube.jobs.leader import LEASE_SECONDS
     from prismcube.jobs.ledger import Ledger
     from prismcube.jobs.orchestrator import Orchestrator, Windows
 
-    engine = LocalEngine(partial(ledger_toys.runtime, url), processes=int(processes), scratch=Path(scratch))
+    runtime = partial(ledger_toys.runtime, url)
+    engine: Engine = (
+        LocalEngine(runtime, processes=int(where), scratch=Path(scratch))
+        if where.isdigit()
+        else DaskEngine(runtime, scheduler=where, url=url)
+    )
     ledger = Ledger(create_engine(url, idle_seconds=LEASE_SECONDS), ledger_toys.DEFINITIONS)
     orchestrator = Orchestrator(ledger, engine, windows=Windows(by_kind={}))
     signal.signal(signal.SIGTERM, lambda *_: orchestrator.stop())

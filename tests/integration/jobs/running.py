@@ -57,3 +57,11 @@ def many(ledger: Ledger, folder: Path, number: int, seconds: float) -> Job:
 
 def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def begun(folder: Path) -> list[tuple[int, int]]:
+    """Task and process of each attempt that began and did not end."""
+    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
+    found = [(line.split()[0], int(line.split()[1]), int(line.split()[2])) for line in lines]
+    over = {(task, pid) for word, task, pid in found if word == "end"}
+    return [(task, pid) for word, task, pid in found if word == "begin" and (task, pid) not in over]

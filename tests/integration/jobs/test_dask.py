@@ -13,7 +13,7 @@ import ledger_toys
 import psutil
 import pytest
 from dask_cluster import DaskCluster, kill
-from running import LONG, Running, is_gone, many, wait_for
+from running import LONG, Running, begun, is_gone, many, wait_for
 
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.jobs.engines.dask import Cluster, DaskEngine
@@ -70,14 +70,6 @@ def deaf(ledger: Ledger, file: Path) -> tuple[Job, int]:
     job = ledger.submit(NewJob(process="toy", inputs={"do": "deaf", "file": str(file), "seconds": LONG}))[0]
     wait_for(lambda: file.exists() and file.read_text())
     return job, int(file.read_text())
-
-
-def begun(folder: Path) -> list[tuple[int, int]]:
-    """Task and process of each attempt that began and did not end."""
-    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
-    found = [(line.split()[0], int(line.split()[1]), int(line.split()[2])) for line in lines]
-    over = {(task, pid) for word, task, pid in found if word == "end"}
-    return [(task, pid) for word, task, pid in found if word == "begin" and (task, pid) not in over]
 
 
 def times_ended(folder: Path) -> Counter[str]:

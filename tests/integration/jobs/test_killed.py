@@ -1,7 +1,7 @@
 """Whoever works is killed in the middle of many tasks: nothing is lost, nothing done twice with effect.
 
-make test     some hundred tasks
-make chaos    (PRISMCUBE_CHAOS=full) 10,000 of them
+make test     some hundred tasks, by processes of this machine; test_dask.py has some by dask
+make chaos    (PRISMCUBE_CHAOS=1000) so many tasks, by both engines
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ import ledger_toys
 import psutil
 import psycopg
 import pytest
+from dask_cluster import DaskCluster
+from dask_cluster import kill as kill_program
+from running import begun, is_gone
 
 from prismcube.catalogue import migrate
 from prismcube.catalogue.engine import create_engine
@@ -39,18 +42,23 @@ from prismcube.model.machine import Status
 
 LONG = 600
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
-FULL = os.environ.get("PRISMCUBE_CHAOS") == "full"
-TASKS = 10_000 if FULL else 150
-KILLS = 20 if FULL else 2
+CHAOS = os.environ.get("PRISMCUBE_CHAOS")
+TASKS = int(CHAOS or 150)
+KILLS = max(2, TASKS // 100 if CHAOS else 2)
+ENGINES = ["local", "dask"] if CHAOS else ["local"]
 SECONDS = 0.05
 PROGRAM = Path(__file__).with_name("ledger_program.py")
 
 
 class Company:
-    """A ledger, and a program that executes its tasks with two processes; started again when it is killed."""
+    """A ledger, and a program that executes its tasks with two processes; started again when it is killed.
 
-    def __init__(self, url: str, folder: Path) -> None:
+    The processes are the program's own, or workers of a cluster.
+    """
+
+    def __init__(self, url: str, folder: Path, cluster: DaskCluster | None = None) -> None:
         self.url = url
+        self.cluster = cluster
         self.folder = folder
         self.effects = folder / "effects"
         self.effects.mkdir()
@@ -58,18 +66,38 @@ class Company:
         self.program: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, str(PROGRAM), self.url, str(self.folder / "scratch"), "2"]
-        self.program = subprocess.Popen(command)
+        if self.cluster is not None and not self.cluster.workers:
+            self.cluster.start()
+        where = "2" if self.cluster is None else self.cluster.address
+        self.program = subprocess.Popen([sys.executable, str(PROGRAM), self.url, str(self.folder / "scratch"), where])
 
     def submit(self, number: int = TASKS) -> Job:
         inputs = {"number": number, "seconds": SECONDS, "folder": str(self.effects)}
         return self.ledger.submit(NewJob(process="many", inputs=inputs))[0]
 
     def workers(self) -> list[psutil.Process]:
-        """Processes that execute tasks: the program's children, but for the one that watches over semaphores."""
+        """The program's processes that execute tasks: its children, but for the one that watches over semaphores."""
         assert self.program is not None
         found = psutil.Process(self.program.pid).children()
         return [one for one in found if "spawn_main" in " ".join(one.cmdline())]
+
+    def kill_one(self, chance: random.Random) -> int:
+        """Kill a process that executes tasks, or dask's worker whose child it is; its id."""
+        if self.cluster is None:
+            victim = chance.choice(self.workers()).pid
+            kill(victim)
+            return victim
+        while True:
+            at_work = sorted(pid for _, pid in begun(self.effects) if not is_gone(pid))
+            victim = chance.choice(at_work) if at_work else 0
+            try:
+                worker = self.cluster.worker_of(victim)
+            except (psutil.NoSuchProcess, StopIteration):
+                continue
+            kill_program(worker)
+            self.cluster.workers.remove(worker)
+            self.cluster.start_worker()
+            return victim
 
     def wait(self, one: Job, until: Callable[[Job], object]) -> Job:
         deadline = time.monotonic() + LONG
@@ -117,12 +145,24 @@ class Company:
         if self.program is not None and self.program.poll() is None:
             self.program.terminate()
             assert self.program.wait(LONG) == 0
+        if self.cluster is not None:
+            self.cluster.stop()
         self.ledger.engine.dispose()
 
 
+@pytest.fixture(params=ENGINES)
+def cluster(request: pytest.FixtureRequest, tmp_path: Path, free_port: Callable[[], int]) -> DaskCluster | None:
+    """None for tasks that are executed by the program's own processes."""
+    if request.param == "local":
+        return None
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    return DaskCluster(folder, free_port())
+
+
 @pytest.fixture
-def company(url: str, tmp_path: Path) -> Iterator[Company]:
-    made = Company(url, tmp_path)
+def company(url: str, tmp_path: Path, cluster: DaskCluster | None) -> Iterator[Company]:
+    made = Company(url, tmp_path, cluster)
     made.start()
     yield made
     made.close()
@@ -140,9 +180,7 @@ def test_workers_are_killed(company: Company) -> None:
     one, chance, killed = company.submit(), random.Random(1), []
     for n in range(KILLS):
         company.wait(one, lambda job, n=n: job.done > 1 + (n + 1) * TASKS // (2 * KILLS))
-        victim = chance.choice(company.workers())
-        killed.append(victim.pid)
-        kill(victim.pid)
+        killed.append(company.kill_one(chance))
     company.check(one)
     seen = {int(line.split()[2]) for line in company.lines()}
     assert set(killed) <= seen  # they had worked for us
@@ -161,6 +199,22 @@ def test_the_orchestrator_is_killed(company: Company) -> None:
         psutil.wait_procs(children, timeout=LONG)
         assert not any(child.is_running() for child in children)  # they end with it
         company.start()
+    company.check(one)
+
+
+@pytest.mark.skipif(
+    "dask" not in ENGINES, reason="test_dask.py kills the scheduler of a few tasks; this is its long form"
+)
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+def test_the_scheduler_is_killed(company: Company) -> None:
+    one = company.submit()
+    assert company.cluster is not None
+    for n in range(2):
+        company.wait(one, lambda job, n=n: job.done > 1 + (n + 1) * TASKS // 4)
+        assert company.cluster.scheduler is not None
+        kill_program(company.cluster.scheduler)
+        company.cluster.stop()
+        company.cluster.start()
     company.check(one)
 
 
@@ -250,9 +304,11 @@ def postgres(postgresql: Any, tmp_path: Path) -> Iterator[tuple[str, Callable[[]
     shutil.rmtree(home)
 
 
-def test_the_database_is_killed(postgres: tuple[str, Callable[[], None]], tmp_path: Path) -> None:
+def test_the_database_is_killed(
+    postgres: tuple[str, Callable[[], None]], tmp_path: Path, cluster: DaskCluster | None
+) -> None:
     url, kill_and_start = postgres
-    company = Company(url, tmp_path)
+    company = Company(url, tmp_path, cluster)
     company.start()
     try:
         one = company.submit()
