@@ -28,7 +28,7 @@ from prismcube.model.access import Scope
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ROOT / ".pytest_cache" / "kernels"
 """All servers share what one of them has compiled; it stays for the next run."""
-START_SECONDS = 300  # a bound for hanging, not a measure: shared machines are slow
+START_SECONDS = 600  # a bound for hanging, not a measure: shared machines are slow
 
 
 @dataclass(frozen=True)
