@@ -14,6 +14,7 @@ from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.writing import SlabWriter
+from prismcube.cube.observer import ReadBytes
 from prismcube.errors import InvalidInput
 from prismcube.model.consolidation import Compression, ConsolidationParams, StorageClass
 from prismcube.model.entities import RESAMPLINGS, Record
@@ -192,7 +193,7 @@ def _collapse(work: Work) -> Record | None:
 
 def write_slab(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file; what an earlier attempt has written is written again, and is the same."""
-    slab, prepared = Slab.from_json(payload), prepared_of(work)
+    slab, prepared, read = Slab.from_json(payload), prepared_of(work), ReadBytes()
     writer = SlabWriter(
         catalogue=tools.catalogue,
         layout=_layout(prepared).value,
@@ -201,13 +202,17 @@ def write_slab(tools: Tools, work: Work, payload: JSON) -> JSON:
         memory=tools.memory,
         threads=tools.threads,
         progress=work.progress,
+        observer=read,
     )
     dates = writer.write(slab, work.scratch)
     if not dates:
         work.log(f"{slab.cell.id} {slab.number}: no date has a valid pixel, so there is no file")
-        return WrittenFile(slab=slab, etag="", size=0, dates=()).to_json()
-    status = store.stat(slab.uri)
-    return WrittenFile(slab=slab, etag=status.etag, size=status.size, dates=dates).to_json()
+        etag, size = "", 0
+    else:
+        status = store.stat(slab.uri)
+        etag, size = status.etag, status.size
+    written = WrittenFile(slab=slab, etag=etag, size=size, dates=dates)
+    return {**written.to_json(), "read_bytes": read.total}
 
 
 def index(tools: Tools, work: Work, payload: JSON) -> JSON:

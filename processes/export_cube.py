@@ -17,6 +17,7 @@ from prismcube.consolidation.export import (
 )
 from prismcube.consolidation.publishing import files_below, remove_files
 from prismcube.cube.mosaic import RULES
+from prismcube.cube.observer import ReadBytes
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machines import EXPORT_CUBE
 from prismcube.model.work import NewTask, Work
@@ -155,8 +156,9 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some time steps."""
-    folder = Folder.of(tools.catalogue, work.job)
-    return {"ends": compute_part(folder, int(payload["part"]), progress=work.progress)}
+    folder, read = Folder.of(tools.catalogue, work.job), ReadBytes()
+    ends = compute_part(folder, int(payload["part"]), progress=work.progress, observer=read)
+    return {"ends": ends, "read_bytes": read.total}
 
 
 def write(tools: Tools, work: Work, payload: JSON) -> JSON:

@@ -24,6 +24,7 @@ import orjson
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import execute
 from prismcube.cube.grids import GridRequest, output_grid
+from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.cube.planner import make_plan
@@ -220,11 +221,13 @@ def _part(folder: Folder, number: int) -> CubePlan:
         raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
 
 
-def compute_part(folder: Folder, number: int, *, progress: Callable[[float, str], None]) -> dict[str, int]:
+def compute_part(
+    folder: Folder, number: int, *, progress: Callable[[float, str], None], observer: Observer = NOBODY
+) -> dict[str, int]:
     """The slices of a part into a file; how many ended in which way.
 
     `progress` is called before each file, too, from several threads; it raises Cancelled when nobody wants the cube any
-    more. Raises SourceError when all slices have failed.
+    more. `observer` is told of what is read. Raises SourceError when all slices have failed.
     """
     plan = _part(folder, number)
     count, done = len(plan.slices), 0
@@ -236,7 +239,7 @@ def compute_part(folder: Folder, number: int, *, progress: Callable[[float, str]
     messages: list[str] = []
     path = folder.pixels(number)
     with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
-        for one in execute(plan, stop=tell):
+        for one in execute(plan, stop=tell, observer=observer):
             ends[one.status.value] = ends.get(one.status.value, 0) + 1
             messages += [one.message] if one.message else []
             with writing_to(path):

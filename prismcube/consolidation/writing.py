@@ -28,6 +28,7 @@ from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
 from prismcube.consolidation.valid import ValidMap
 from prismcube.cube.engine import execute
+from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
@@ -101,6 +102,8 @@ class SlabWriter:
     """That compress."""
     progress: Callable[[float, str], None] = lambda share, message: None
     """Called between strips and files, from several threads; raises Cancelled when nobody wants the file any more."""
+    observer: Observer = NOBODY
+    """Is told of the sources that are read."""
 
     def write(self, slab: Slab, scratch: Path) -> tuple[Written, ...]:
         """Write the file of a slab; none at all when no date has a valid pixel. Drafts are put into `scratch`.
@@ -212,7 +215,7 @@ class _Job:
     ) -> Iterator[tuple[Page, tuple[Path, str]]]:
         """Dates whose planes fit into memory: read while others are compressed."""
         by_record = {page.record: page for page in pages}  # all records of a page of record 0 are one slice
-        for one in execute(plan, stop=self._look, states=self._states):
+        for one in execute(plan, stop=self._look, observer=self.writer.observer, states=self._states):
             page = by_record.get(plan.slices[one.index].layers[0].record_id) or by_record[0]
             self._check(plan, one)
             valid = ValidMap.empty(self.slab.cell.grid)
@@ -235,7 +238,7 @@ class _Job:
             while row < grid.height:
                 plan = self._strip(page, row, min(rows, grid.height - row), as_stored=as_stored)
                 rows = plan.grid.height
-                for one in execute(plan, stop=self._look, states=self._states):
+                for one in execute(plan, stop=self._look, observer=self.writer.observer, states=self._states):
                     self._check(plan, one)
                     valid.add(np.logical_or.reduce(one.valid), row=row)
                     self._write(draft, one, as_stored=as_stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 from prismcube.model.cube import SliceStatus
@@ -34,3 +35,16 @@ class Nobody:
 
 
 NOBODY: Observer = Nobody()
+
+
+class ReadBytes(Nobody):
+    """Sums up what is read."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        """Decoded bytes, by plan."""
+        self._lock = threading.Lock()
+
+    def files_read(self, count: int, size: int) -> None:
+        with self._lock:
+            self.total += size

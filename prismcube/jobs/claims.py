@@ -122,10 +122,10 @@ class Claims:
         now = now or datetime.now(UTC)
         with self._ledger.read() as connection:
             stopping = [row.id for row in connection.execute(sql.STOPPING)]
-            over = [row.id for row in connection.execute(sql.OVER_LIMIT, {"now": now})]
+            late = [*connection.scalars(sql.LATE, {"now": now})]
         with self._leading() as connection:
             connection.execute(sql.WAKE, {"now": now})
-            rows = moves.lock(connection, over)
+            rows = moves.lock(connection, late)
             for row in rows.values():
                 self._limit(connection, row, now)
             self._move_stopped(connection, stopping, now)
@@ -228,7 +228,13 @@ class Claims:
         self._move_stopped(connection, [id for id, row in rows.items() if row.stopping], now)
         for row in rows.values():
             machine = known_machine(self._definitions, row.process, row.stage)
-            if row.open > 0 or row.stopping or not row.work or machine is None:
+            if row.stopping or not row.work or machine is None:
+                continue
+            is_over = row.most_bytes is not None and row.bytes > row.most_bytes
+            if is_over and row.status == Status.RUNNING.value:  # before it moves on to what may be its end
+                self._limit(connection, row, now)
+                continue
+            if row.open > 0:
                 continue
             message = _why(connection, row) if row.failed else ""
             moves.settle(connection, row, machine, now, message=message)

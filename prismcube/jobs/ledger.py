@@ -276,7 +276,7 @@ class Ledger:
             connection.execute(again.where(waiting).values(state=TaskState.WAITING.value, **fresh))
             connection.execute(again.values(state=TaskState.READY.value, progress=0.0, **fresh))
             deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
-            moves.change(connection, id, now, deadline=deadline)
+            moves.change(connection, id, now, deadline=deadline, bytes=0)  # what it may take, it may take again
             moves.log(connection, id, now, "retried by force" if force else "retried", stage=target.name)
             moves.enter(connection, row, machine, target, now)
             return _one(connection, id)

@@ -151,9 +151,9 @@ STILL_RUNNING = (
     .where(job.c.id.in_(bindparam("ids", expanding=True)))
 )
 """By the stage as well: of a job with very many tasks its index would be read whole otherwise."""
-OVER_LIMIT = select(job.c.id, job.c.deadline, job.c.seconds, job.c.bytes, job.c.most_bytes).where(
+LATE = select(job.c.id).where(
     job.c.status == Status.RUNNING.value,
     job.c.work != moves.STOPPING,
     job.c.work != "",
-    (job.c.deadline <= bindparam("now", type_=job.c.deadline.type)) | (job.c.bytes > job.c.most_bytes),
+    job.c.deadline <= bindparam("now", type_=job.c.deadline.type),
 )

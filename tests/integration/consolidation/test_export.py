@@ -50,6 +50,9 @@ def test_a_cube_in_parts_is_the_cube(five, format):
     job = five.job(export_cube.PROCESS, collection="c", format=format).run()
     assert job.stage.name == "done", job.error
     assert len(job.tasks["compute"]) == 3
+    read = sum(task.result["read_bytes"] for task in job.tasks["compute"])
+    assert read == export_cube.PROCESS.estimate(five.tools, job.inputs).read_bytes
+    assert read == 5 * 100 * 150 * before[("R0",)][0].itemsize  # all pixels of all dates, once
     assert job.results["ends"] == {"ok": 5}
     [path] = five.files()
     assert job.results["cube"]["href"] == path.as_uri()

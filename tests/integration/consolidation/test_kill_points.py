@@ -103,8 +103,8 @@ class Line:
         self.thread = threading.Thread(target=self.orchestrator.run)
         self.thread.start()
 
-    def submit(self, process: str, *, level: Level = Level.NONE, **inputs: Any) -> str:
-        return self.ledger.submit(NewJob(process=process, inputs=inputs, level=level))[0].id
+    def submit(self, process: str, *, level: Level = Level.NONE, most_bytes: int | None = None, **inputs: Any) -> str:
+        return self.ledger.submit(NewJob(process=process, inputs=inputs, level=level, most_bytes=most_bytes))[0].id
 
     def wait(self, id: str, *, paused: bool = False) -> Any:
         deadline = time.monotonic() + LONG
@@ -267,3 +267,24 @@ def test_second_job_on_the_same_datasets_is_refused(line: Line) -> None:
     assert line.wait(first).status is Status.SUCCESSFUL
     line.ledger.retry(second.id)
     assert line.wait(second.id).status is Status.SUCCESSFUL
+
+
+def test_a_job_that_reads_too_much_is_stopped_and_keeps_what_it_has(line: Line, same_cubes: Any) -> None:
+    before = line.bench.cube(GRID)
+    id = line.submit("consolidate", most_bytes=1000, instances=["v/i"], layout=line.bench.layout())
+    stops = 0
+    while (job := line.wait(id)).status is not Status.SUCCESSFUL:
+        stops += 1
+        assert (job.stage, job.status) == ("consolidate-failed", Status.FAILED)
+        assert "read more than 1,000 bytes" in job.message
+        assert job.bytes > 1000
+        assert len(line.bench.files()) == sum(task.stage == "consolidate" and task.state is TaskState.DONE
+                                              for task in line.ledger.tasks(id))  # fmt: skip
+        same_cubes(before, line.bench.cube(GRID))
+        assert stops <= 2, "each retry does a task at least, and there are two"
+        line.ledger.retry(id)
+    assert stops > 0
+    same_cubes(before, line.bench.cube(GRID))
+    enough = line.submit("consolidate", most_bytes=10**9, instances=["v/i"], layout=line.bench.layout("other"))
+    assert (done := line.wait(enough)).status is Status.SUCCESSFUL
+    assert 3 * 60 * 100 * 2 <= done.bytes < 10**6  # three dates of 60 x 100 pixels

@@ -367,15 +367,21 @@ def test_time_budget_stops_and_keeps_what_is_done(driver: Driver) -> None:
     assert b.name == "b"
 
 
-def test_byte_budget_stops(driver: Driver) -> None:
-    one = fanned_out(driver, NewTask(name="a"), NewTask(name="b"), most_bytes=100)
+@pytest.mark.parametrize("number", [1, 2])
+def test_byte_budget_stops(driver: Driver, number: int) -> None:
+    """Also after the last task of a stage: what follows is not begun."""
+    one = fanned_out(driver, *(NewTask(name=name) for name in "ab"[:number]), most_bytes=100)
     (a,) = driver.claim("fan.work", 1)
     driver.end(a, result={"read_bytes": 101})
-    driver.claims.tend()
+    assert driver.claim("fan.work") == driver.claim("fan.publish") == []
     driver.claims.tend()
     stopped = driver.ledger.get(one.id)
-    assert stopped.status is Status.FAILED
+    assert (stopped.stage, stopped.status, stopped.bytes) == ("work-failed", Status.FAILED, 101)
     assert "more than 100 bytes" in stopped.message
+    driver.ledger.retry(one.id)  # what it may read, it may read again
+    for order in driver.claim("fan.work"):
+        driver.end(order, result={"read_bytes": 100})
+    assert driver.ledger.get(one.id).stage == "publish"
 
 
 def test_pages_and_filters(driver: Driver) -> None:
