@@ -85,6 +85,7 @@ task = Table(
     Column("attempt", Integer, nullable=False),  # how often it was begun; a result counts for the last one alone
     Column("failures", Integer, nullable=False),  # of those attempts, its own fault
     Column("losses", Integer, nullable=False),  # and those that took their process with them
+    Column("orphaned", Integer, nullable=False),  # and those whose orchestrator was gone
     Column("owner", Text, nullable=False),  # the orchestrator that runs it
     Column("due", UTCDateTime),  # not before
     Column("started", UTCDateTime),

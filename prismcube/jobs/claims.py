@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from prismcube.catalogue.job_tables import task
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
-from prismcube.jobs.decisions import Verdict, judge, moved
+from prismcube.jobs.decisions import Past, Verdict, judge, moved
 from prismcube.jobs.definitions import GIVEN_UP, given_up, known_machine
 from prismcube.jobs.entities import Order, Outcome, TaskState
 from prismcube.jobs.leader import check, renew, resign
@@ -94,9 +94,7 @@ class Claims:
             for row in rows:
                 definition = self._definitions.get(jobs[row.job_id].process)
                 attempts = definition.attempts if definition else 1
-                verdicts.append(
-                    judge(came[row.id], failures=row.failures, losses=row.losses, attempts=attempts, now=now)
-                )
+                verdicts.append(judge(came[row.id], _past(row), attempts=attempts, now=now))
             self._record(connection, jobs, rows, verdicts, came, now)
             return len(rows)
 
@@ -107,7 +105,7 @@ class Claims:
             others = sql.RUNNING.where(task.c.owner != self.me)
             jobs = moves.lock(connection, [row.job_id for row in connection.execute(others)])
             rows = connection.execute(others).all()  # as they are when nobody else changes their jobs any more
-            verdicts = [moved(row.id, failures=row.failures, losses=row.losses) for row in rows]
+            verdicts = [moved(row.id, _past(row)) for row in rows]
             self._record(connection, jobs, rows, verdicts, {}, now)
             return len(rows)
 
@@ -211,10 +209,9 @@ class Claims:
         fallen = Counter[str]()
         while ids:
             rows = connection.execute(sql.BEREFT, {"ids": _list(ids)}).all()
-            message = "what it waits for has failed"
+            message, none = "what it waits for has failed", {"faults": 0, "lost": 0, "left": 0}
             values = [
-                {"one": row.id, "to": "cancelled", "faults": 0, "lost": 0, "until": None, "ended": now, "told": message}
-                for row in rows
+                {"one": row.id, "to": "cancelled", "until": None, "ended": now, "told": message, **none} for row in rows
             ]
             if values:
                 connection.execute(sql.NOT_DONE, values)
@@ -266,6 +263,10 @@ class Claims:
         moves.stop(connection, row, target, now, status=Status.FAILED, message=message)
 
 
+def _past(row: Any) -> Past:
+    return Past(failures=row.failures, losses=row.losses, orphaned=row.orphaned)
+
+
 def _list(ids: Sequence[int]) -> str:
     return json.dumps(ids)
 
@@ -300,8 +301,9 @@ def _other_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
     return {
         "one": verdict.task,
         "to": verdict.state.value,
-        "faults": verdict.failures,
-        "lost": verdict.losses,
+        "faults": verdict.past.failures,
+        "lost": verdict.past.losses,
+        "left": verdict.past.orphaned,
         "until": verdict.due,
         "ended": now if verdict.state.is_bad else None,
         "told": verdict.message,

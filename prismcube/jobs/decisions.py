@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prismcube.jobs.entities import End, Outcome, TaskState
@@ -19,58 +19,65 @@ LONGEST_DELAY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Past:
+    """What has come of a task's attempts that did not end well; each kind is counted by itself."""
+
+    failures: int = 0
+    """By its own fault."""
+    losses: int = 0
+    """That took their process with them."""
+    orphaned: int = 0
+    """Whose orchestrator was gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Where a task goes after an attempt."""
 
     task: int
     state: TaskState
-    failures: int
-    losses: int
+    past: Past
     due: datetime | None
     message: str
 
 
-def judge(outcome: Outcome, *, failures: int, losses: int, attempts: int, now: datetime) -> Verdict:
-    """What becomes of a task that had failed and been lost so often before; it may fail `attempts` times in all.
+def judge(outcome: Outcome, past: Past, *, attempts: int, now: datetime) -> Verdict:
+    """What becomes of a task of such a past; it may fail `attempts` times in all.
 
     A loss is not a failure, but a task that is lost with its process three times is parked.
     """
+    failed, lost = replace(past, failures=past.failures + 1), replace(past, losses=past.losses + 1)
     match outcome.end:
         case End.DONE:
-            return _verdict(outcome, TaskState.DONE, failures, losses)
+            return _verdict(outcome, TaskState.DONE, past)
         case End.CANCELLED:
-            return _verdict(outcome, TaskState.CANCELLED, failures, losses)
-        case End.LOST if losses + 1 >= MOST_LOSSES:
-            reason = f"parked: its process died {losses + 1} times; the last time: {outcome.message}"
-            return _verdict(outcome, TaskState.PARKED, failures, losses + 1, message=reason)
+            return _verdict(outcome, TaskState.CANCELLED, past)
+        case End.LOST if lost.losses >= MOST_LOSSES:
+            reason = f"parked: its process died {lost.losses} times; the last time: {outcome.message}"
+            return _verdict(outcome, TaskState.PARKED, lost, message=reason)
         case End.LOST:
-            return _verdict(outcome, TaskState.READY, failures, losses + 1)
+            return _verdict(outcome, TaskState.READY, lost)
         case End.DISTURBED:
-            return _verdict(outcome, TaskState.DELAYED, failures, losses, due=now + FIRST_DELAY)
-        case End.TEMPORARY if failures + 1 < attempts:
-            delay = min(FIRST_DELAY * 2**failures, LONGEST_DELAY)
-            return _verdict(outcome, TaskState.DELAYED, failures + 1, losses, due=now + delay)
+            return _verdict(outcome, TaskState.DELAYED, past, due=now + FIRST_DELAY)
+        case End.TEMPORARY if failed.failures < attempts:
+            delay = min(FIRST_DELAY * 2**past.failures, LONGEST_DELAY)
+            return _verdict(outcome, TaskState.DELAYED, failed, due=now + delay)
         case _:
-            return _verdict(outcome, TaskState.FAILED, failures + 1, losses)
+            return _verdict(outcome, TaskState.FAILED, failed)
 
 
-def moved(task: int, *, failures: int, losses: int) -> Verdict:
+def moved(task: int, past: Past) -> Verdict:
     """What becomes of a task whose orchestrator is gone."""
     outcome = Outcome(task=task, attempt=0, end=End.LOST, message="its orchestrator is gone")
-    if losses + 1 >= MOST_MOVES:
-        reason = f"parked: it was lost {losses + 1} times, with its process or its orchestrator"
-        return _verdict(outcome, TaskState.PARKED, failures, losses + 1, message=reason)
-    return _verdict(outcome, TaskState.READY, failures, losses + 1, message="")
+    now = replace(past, orphaned=past.orphaned + 1)
+    if now.orphaned >= MOST_MOVES:
+        reason = f"parked: its orchestrator was gone {now.orphaned} times while it ran"
+        return _verdict(outcome, TaskState.PARKED, now, message=reason)
+    return _verdict(outcome, TaskState.READY, now, message="")
 
 
 def _verdict(
-    outcome: Outcome,
-    state: TaskState,
-    failures: int,
-    losses: int,
-    *,
-    due: datetime | None = None,
-    message: str | None = None,
+    outcome: Outcome, state: TaskState, past: Past, *, due: datetime | None = None, message: str | None = None
 ) -> Verdict:
     told = outcome.message if message is None else message
-    return Verdict(task=outcome.task, state=state, failures=failures, losses=losses, due=due, message=told)
+    return Verdict(task=outcome.task, state=state, past=past, due=due, message=told)

@@ -95,6 +95,7 @@ def task_document(task: Task) -> dict[str, Any]:
         "attempt": task.attempt,
         "failures": task.failures,
         "losses": task.losses,
+        "orphaned": task.orphaned,
         "progress": round(100 * task.progress),
         "message": task.message,
         **{name: format_instant(time) for name, time in times.items() if time is not None},

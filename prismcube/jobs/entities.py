@@ -102,6 +102,7 @@ class Task:
     attempt: int
     failures: int
     losses: int
+    orphaned: int
     started: datetime | None
     finished: datetime | None
     due: datetime | None

@@ -271,7 +271,8 @@ class Ledger:
             bad = (*BAD, TaskState.DELAYED.value)
             states = (*bad, TaskState.RUNNING.value) if force else bad
             again = update(task).where(task.c.job_id == id, task.c.stage == target.name, task.c.state.in_(states))
-            fresh = {"failures": 0, "losses": 0, "owner": "", "due": None, "finished": None, "message": ""}
+            past = {"failures": 0, "losses": 0, "orphaned": 0}
+            fresh = {**past, "owner": "", "due": None, "finished": None, "message": ""}
             waiting = and_(task.c.state == TaskState.CANCELLED.value, task.c.waits > 0)
             connection.execute(again.where(waiting).values(state=TaskState.WAITING.value, **fresh))
             connection.execute(again.values(state=TaskState.READY.value, progress=0.0, **fresh))

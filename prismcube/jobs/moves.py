@@ -97,6 +97,7 @@ def new_task(id: str, stage: str, name: str, payload: Mapping[str, Any], **value
         "attempt": 0,
         "failures": 0,
         "losses": 0,
+        "orphaned": 0,
         "owner": "",
         "progress": 0.0,
         "message": "",

@@ -63,11 +63,12 @@ HANDED_OVER = delete(task).where(
 """Of another stage: rows of their own, which may be very many, are told apart by the index alone."""
 JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
 JOBS_BY_TASKS = select(task.c.job_id).distinct().where(BY_IDS)
-MINE = select(
-    task.c.id, task.c.job_id, task.c.stage, task.c.attempt, task.c.failures, task.c.losses, task.c.name
-).where(BY_IDS, task.c.state == TaskState.RUNNING.value, task.c.owner == bindparam("me"))
+PAST = (task.c.failures, task.c.losses, task.c.orphaned)
+MINE = select(task.c.id, task.c.job_id, task.c.stage, task.c.attempt, *PAST, task.c.name).where(
+    BY_IDS, task.c.state == TaskState.RUNNING.value, task.c.owner == bindparam("me")
+)
 RUNNING = (
-    select(task.c.id, task.c.job_id, task.c.attempt, task.c.owner, task.c.failures, task.c.losses, job.c.stopping)
+    select(task.c.id, task.c.job_id, task.c.attempt, task.c.owner, *PAST, job.c.stopping)
     .join(job, job.c.id == task.c.job_id)
     .where(IS_RUNNING)
 )
@@ -96,6 +97,7 @@ NOT_DONE = (
         state=bindparam("to"),
         failures=bindparam("faults"),
         losses=bindparam("lost"),
+        orphaned=bindparam("left"),
         due=bindparam("until", type_=task.c.due.type),
         finished=bindparam("ended", type_=task.c.finished.type),
         message=bindparam("told"),

@@ -168,6 +168,19 @@ def test_losses_cost_no_attempt_until_the_task_is_parked(driver: Driver) -> None
     assert driver.ledger.get(one.id).message == "parked: its process died 3 times; the last time: killed by SIGKILL"
 
 
+def test_orchestrators_that_were_gone_are_no_deaths_of_its_process(driver: Driver, ledger: Ledger) -> None:
+    one, leader = driver.submit(), driver
+    for number in range(2):
+        leader.claim("one")
+        leader.claims.resign()
+        leader = type(driver)(ledger, f"other {number}")
+        assert leader.claims.take_over() == 1
+    (order,) = leader.claim("one")
+    leader.end(order, End.LOST, message="killed")
+    (task,) = driver.ledger.tasks(one.id)
+    assert (task.state, task.failures, task.losses, task.orphaned) == (TaskState.READY, 0, 1, 2)
+
+
 def test_disturbances_cost_nothing(driver: Driver) -> None:
     one = driver.submit()
     for minutes in range(1, 9):

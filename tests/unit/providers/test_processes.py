@@ -164,6 +164,7 @@ def graph(machine: Machine, here: str, tasks: int = 0) -> list[StageGraph]:
                 attempt=1,
                 failures=0,
                 losses=0,
+                orphaned=0,
                 started=None,
                 finished=None,
                 due=None,
