@@ -92,7 +92,11 @@ CONSOLIDATE = Machine(
             cancel="",
             then="done",
         ),
-        _end("done", "Readers have the new files; a job of its own deletes old ones.", Status.SUCCESSFUL),
+        _end(
+            "done",
+            "Readers have the new files. Old ones that are ours are deleted by a job of its own, named in the results.",
+            Status.SUCCESSFUL,
+        ),
         _rest("prepare", "Nothing could be planned; what it has locked stays locked until it goes on or is cancelled."),
         _rest("consolidate", "Some files could not be written. A retry writes those only."),
         _rest("index", "All files are written, but not all could be stored in the catalogue."),

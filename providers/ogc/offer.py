@@ -79,7 +79,7 @@ class Processes(Protocol):
         ...
 
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
-        """What schemas can't tell. Raises InvalidInput, NotFound, Conflict."""
+        """What schemas can't tell. Raises InvalidInput, also for names that there are not, and Conflict."""
         ...
 
     def estimate(self, id: str, inputs: Mapping[str, Any], *, stop: Callable[[], None]) -> Mapping[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from config.settings import Settings
 from prismcube.catalogue import Catalogue
+from prismcube.errors import InvalidInput, NotFound
 from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles
@@ -60,10 +62,22 @@ class Desk:
         return checked_inputs(self.get(id), inputs)
 
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
-        self.get(id).check(self._tools, inputs)
+        with _naming_inputs(self.get(id)):
+            self.get(id).check(self._tools, inputs)
 
     def estimate(self, id: str, inputs: Mapping[str, Any], *, stop: Callable[[], None]) -> Mapping[str, Any]:
-        return self.get(id).estimate(replace(self._tools, stop=stop), inputs).to_json()
+        with _naming_inputs(self.get(id)):
+            return self.get(id).estimate(replace(self._tools, stop=stop), inputs).to_json()
 
     def why_not_called(self, url: str) -> str:
         return self._addresses.why_not(url)
+
+
+@contextmanager
+def _naming_inputs(process: Process) -> Iterator[None]:
+    """An entity that is not there is a mistake in the inputs: the address of the request is right."""
+    try:
+        yield
+    except NotFound as error:
+        names = [name for name in process.inputs if name.startswith(error.entity)]
+        raise InvalidInput(names[0] if names else "inputs", str(error)) from error

@@ -234,7 +234,7 @@ def test_one_that_stood_still_does_no_harm(company: Company) -> None:
 
 
 def test_the_disk_is_full(url: str, tmp_path: Path) -> None:
-    """Where a task finds no room it is tried again, says so when it fails for good, and a retry does what is left."""
+    """Where a task may write no more its job fails and says so, and leaves nothing behind."""
     ledger = Ledger(create_engine(url), ledger_toys.DEFINITIONS)
     engine = LocalEngine(partial(ledger_toys.runtime, url), processes=1, scratch=tmp_path / "scratch")
     orchestrator = Orchestrator(ledger, engine, windows=Windows(by_kind={}))
