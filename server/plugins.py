@@ -35,6 +35,7 @@ from prismcube.errors import ConfigurationError, Conflict, NotFound, PrismcubeEr
 from prismcube.jobs.entities import Job
 from prismcube.jobs.ledger import JobFilter
 from prismcube.jobs.progress import progress
+from prismcube.model.machine import Status
 from prismcube.model.period import format_instant
 from providers.errors import JobFailed, ResultNotReady
 from providers.ogc.answer import JSON, Answer, Context, Pending, Request
@@ -182,7 +183,8 @@ class JobManager(BaseManager):  # type: ignore[misc]
         """A page of them, the newest first. `numberMatched` counts as far as this page and one more."""
         first = min(offset or 0, FURTHEST)
         stop = first + (limit or 10)
-        wanted = JobFilter(processes=tuple(self.processes))
+        statuses = (Status(status.value),) if status else ()
+        wanted = JobFilter(processes=tuple(self.processes), statuses=statuses)
         found = self._processes().ledger.jobs(wanted, after=None, limit=stop + 1) if self.processes else []
         return {"jobs": [self._document(one) for one in found[first:stop]], "numberMatched": len(found)}
 

@@ -19,6 +19,7 @@ import rasterio
 import yaml
 from pygeoapi.process.base import ProcessorExecuteError
 from pygeoapi.process.manager.base import get_manager
+from pygeoapi.util import JobStatus
 
 from prismcube.errors import ConfigurationError
 from server.plugins import JobManager, Processor
@@ -569,6 +570,17 @@ def test_a_manager_of_pygeoapi_waits_for_the_job(worker: None, demo: Any) -> Non
         processor.execute({"stringInput": "one", "pause": 5})
     with pytest.raises(ProcessorExecuteError, match="stringInput"):
         processor.execute({"stringInput": 1})
+
+
+@pytest.mark.usefixtures("worker")
+def test_jobs_of_a_status(stock: Stock, demo: Any) -> None:
+    id = run(stock, "echo", {"stringInput": "one"}, prefer="respond-async").json()["jobID"]
+    ended(stock, id)
+    own = {"name": "server.plugins.Processor", "process": "echo", "home": str(demo.home)}
+    place = {"name": "server.plugins.JobManager", "connection": {"home": str(demo.home)}}
+    manager = JobManager({**place, "processes": {"echo": {"processor": own}}})
+    assert id in [one["identifier"] for one in manager.get_jobs(status=JobStatus.successful, limit=20)["jobs"]]
+    assert {one["status"] for one in manager.get_jobs(status=JobStatus.dismissed)["jobs"]} <= {"dismissed"}
 
 
 def test_definitions_that_make_no_sense() -> None:
