@@ -37,6 +37,9 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
+# What one process of a run, or a program that it starts, has compiled serves all others, and the next run.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "kernels"))
+
 TIERS = ("unit", "integration", "http")
 LOCKS = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 """The folder of the locks of this run."""

@@ -392,7 +392,9 @@ def test_reading_the_catalogue_does_what_it_says(scratch):
 
 
 def test_changing_the_catalogue_does_what_it_says(scratch, lacking, tmp_path):
-    with httpx.Client(base_url=f"{scratch.url}/catalogue", timeout=60) as client:
+    # Connections are given up before the server does so: it would end one just as it is used again.
+    limits = httpx.Limits(keepalive_expiry=1)
+    with httpx.Client(base_url=f"{scratch.url}/catalogue", timeout=60, limits=limits) as client:
         fill = Writing(client, tmp_path, lacking).fill
         for operation in scratch.operations(lambda method, path: path.startswith("/catalogue") and method != "GET"):
             statuses = statuses_of(scratch, operation, fill, cases=WRITING_CASES)
