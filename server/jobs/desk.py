@@ -79,5 +79,7 @@ def _naming_inputs(process: Process) -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        names = [name for name in process.inputs if name.startswith(error.entity)]
+        # An instance is named together with its variable.
+        kinds = (error.entity, "instance") if error.entity == "variable" else (error.entity,)
+        names = [name for kind in kinds for name in process.inputs if name.startswith(kind)]
         raise InvalidInput(names[0] if names else "inputs", str(error)) from error

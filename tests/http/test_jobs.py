@@ -356,11 +356,11 @@ def test_an_estimate_of_what_is_not_there_says_so(jobs):
     wanted = {"inputs": {"collection": "atlantis", "layout": "nothing"}}
     answer = jobs.client.post("/processes/consolidate/estimate", json=wanted)
     assert (answer.status_code, answer.json()["parameter"]) == (400, "layout"), answer.text
+    assert "nothing" in answer.json()["detail"]
     for wanted, place in (({"collection": "atlantis"}, "collection"), ({"instances": ["a/b"]}, "instances")):
         for verb in ("execution", "estimate"):
             answer = jobs.client.post(f"/processes/delete-datasets/{verb}", json={"inputs": wanted})
             assert (answer.status_code, answer.json()["parameter"]) == (400, place), answer.text
-    assert "nothing" in answer.json()["detail"]
 
 
 # --- keys and origins ------------------------------------------------------------------------------------------------
