@@ -32,7 +32,7 @@ from pygeoapi.process.manager.base import BaseManager
 from pygeoapi.util import JobStatus
 
 from prismcube.errors import ConfigurationError, Conflict, NotFound, PrismcubeError
-from prismcube.jobs.entities import Job
+from prismcube.jobs.entities import Job, WholeJob
 from prismcube.jobs.ledger import JobFilter
 from prismcube.jobs.progress import progress
 from prismcube.model.machine import Status
@@ -190,7 +190,8 @@ class JobManager(BaseManager):  # type: ignore[misc]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """Raises JobNotFoundError."""
-        return self._document(self._job(job_id))
+        job = self._job(job_id)
+        return {**self._document(job), "parameters": dict(job.inputs)}
 
     def get_job_result(self, job_id: str) -> tuple[str, Any]:
         """(media type, value). Raises JobNotFoundError, JobResultNotFoundError."""
@@ -215,9 +216,9 @@ class JobManager(BaseManager):  # type: ignore[misc]
     def _processes(self) -> Processes:
         return processes_of(self.place.context())
 
-    def _job(self, id: str) -> Job:
+    def _job(self, id: str) -> WholeJob:
         try:
-            found = self._processes().ledger.get(id)
+            found = self._processes().ledger.whole(id)
         except NotFound as error:
             raise JobNotFoundError from error
         if found.process not in self.processes:
@@ -234,7 +235,6 @@ class JobManager(BaseManager):  # type: ignore[misc]
             "status": job.status.value,
             "message": job.message,
             "progress": progress(job, self._processes().ledger.machine(job)) or 0,
-            "parameters": dict(job.inputs),
             "mimetype": JSON,
             **told,
             "started": format_instant(job.started or job.created),
@@ -263,13 +263,12 @@ def _job_of(found: Answer) -> str:
     return told[1] if told else ""
 
 
-def _ended(processes: Processes, id: str, seconds: float) -> Job | None:
+def _ended(processes: Processes, id: str, seconds: float) -> WholeJob | None:
     """A job once it has ended; None when it has not in so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        job = processes.ledger.get(id)
-        if job.status.is_final:
-            return job
+        if processes.ledger.get(id).status.is_final:
+            return processes.ledger.whole(id)
         time.sleep(PAUSE)
     return None
 

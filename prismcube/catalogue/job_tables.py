@@ -38,8 +38,6 @@ job = Table(
     Column("process", Name, nullable=False),
     Column("owner", Name, nullable=False),  # who submitted it; "": anybody
     Column("key", Name),  # an idempotency key: the second submission by the same owner finds the first
-    Column("inputs", Json, nullable=False),
-    Column("request", Json, nullable=False),  # outputs, response, subscriber: as they were asked for
     Column("rank", Integer, nullable=False),  # minus the priority: claims read their index from low to high
     Column("level", Text, nullable=False),
     Column("stage", Text, nullable=False),
@@ -61,13 +59,21 @@ job = Table(
     Column("most_bytes", BigInteger),
     Column("seconds", Double),  # that it may run for
     Column("deadline", UTCDateTime),
-    Column("results", Json, nullable=False),
     CheckConstraint("status IN ('accepted', 'running', 'successful', 'failed', 'dismissed')", name="status"),
     Index("ix_job_work", "work", "rank", "created", "id"),
     Index("ix_job_created", "created", "id"),
     Index("ix_job_status", "status", "created", "id"),
     Index("ix_job_key", "owner", "key", unique=True),
     sqlite_with_rowid=False,
+)
+
+job_document = Table(  # what may be large: SQLite writes and reads rows whole, and those of `job` all the time
+    "job_document",
+    metadata,
+    Column("job_id", Name, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("inputs", Json, nullable=False),
+    Column("request", Json, nullable=False),  # outputs, response, subscriber: as they were asked for
+    Column("results", Json, nullable=False),  # outputs by their ids
 )
 
 task = Table(
@@ -85,7 +91,7 @@ task = Table(
     Column("attempt", Integer, nullable=False),  # how often it was begun; a result counts for the last one alone
     Column("failures", Integer, nullable=False),  # of those attempts, its own fault
     Column("losses", Integer, nullable=False),  # and those that took their process with them
-    Column("orphaned", Integer, nullable=False),  # and those whose orchestrator was gone
+    Column("orphaned", Integer, nullable=False, server_default=text("0")),  # and those whose orchestrator was gone
     Column("owner", Text, nullable=False),  # the orchestrator that runs it
     Column("due", UTCDateTime),  # not before
     Column("started", UTCDateTime),

@@ -26,7 +26,7 @@ from prismcube.errors import CatalogueUnavailable, NotFound
 from prismcube.jobs import moves
 from prismcube.jobs.addresses import Addresses, NotAllowed, Target
 from prismcube.jobs.documents import failure, status_info
-from prismcube.jobs.entities import Job
+from prismcube.jobs.entities import Job, WholeJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles, shown
 from prismcube.model.machine import Status
@@ -122,7 +122,7 @@ class Callbacks:
             self._free.release()
 
     def _attempt(self, row: Any) -> None:
-        one = self._ledger.get(row.job_id)
+        one = self._ledger.whole(row.job_id)
         refused = self._refused(row, one)
         if refused is not None:
             self._failed(row, one, str(refused), is_last=refused.for_good or row.attempt + 1 >= ATTEMPTS)
@@ -130,7 +130,7 @@ class Callbacks:
         with self._ledger.write() as connection:
             connection.execute(GONE, {"one": row.id})
 
-    def _refused(self, row: Any, one: Job) -> Refused | None:
+    def _refused(self, row: Any, one: WholeJob) -> Refused | None:
         """Send it; why it has not come, if so."""
         try:
             target = self._addresses.target(row.url)
@@ -153,7 +153,7 @@ class Callbacks:
             if is_last:
                 connection.execute(GONE, {"one": row.id})
 
-    def _content(self, one: Job, event: Status) -> Mapping[str, Any]:
+    def _content(self, one: WholeJob, event: Status) -> Mapping[str, Any]:
         """Results of a job that went well; its status else, with what went wrong."""
         base = str(one.request.get("base", ""))
         if event is Status.SUCCESSFUL:

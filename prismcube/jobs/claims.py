@@ -187,7 +187,8 @@ class Claims:
             connection.execute(sql.COUNT, counts)
         for id, outputs in results.items():
             if outputs:
-                moves.change(connection, id, now, results={**jobs[id].results, **outputs})
+                before = connection.scalars(sql.RESULTS_OF, {"one": id}).one()
+                connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**before, **outputs}})
         self._move_on(connection, [one["one"] for one in counts], now)
 
     def _log(

@@ -58,8 +58,6 @@ class Job:
     id: str
     process: str
     owner: str
-    inputs: Mapping[str, Any]
-    request: Mapping[str, Any]
     priority: int
     level: Level
     stage: str
@@ -84,6 +82,15 @@ class Job:
     """Of all stages."""
     bytes: int
     """Read by its tasks so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeJob(Job):
+    """A job with what it was asked, and what it has answered: megabytes, perhaps."""
+
+    inputs: Mapping[str, Any]
+    request: Mapping[str, Any]
+    """Outputs, response and subscriber, as they were asked for."""
     results: Mapping[str, Any]
     """Outputs by their ids."""
 

@@ -32,17 +32,26 @@ from sqlalchemy.exc import IntegrityError
 
 from prismcube.catalogue.dialects import PerDatabase
 from prismcube.catalogue.engine import PooledSession
-from prismcube.catalogue.job_tables import job, job_log, task
+from prismcube.catalogue.job_tables import job, job_document, job_log, task
 from prismcube.errors import Conflict, NotFound
 from prismcube.jobs import moves
 from prismcube.jobs.definitions import GIVEN_UP, Definitions, machine_of
-from prismcube.jobs.entities import Job, LogLine, NewJob, Task, TaskState
-from prismcube.jobs.rows import job_of, line_of, task_of
+from prismcube.jobs.entities import Job, LogLine, NewJob, Task, TaskState, WholeJob
+from prismcube.jobs.rows import job_of, line_of, task_of, whole_job_of
 from prismcube.jobs.statements import IS_RUNNING
 from prismcube.model.machine import Event, Machine, Status
 from prismcube.model.work import LogLevel
 
 Key = tuple[Any, ...]
+
+WHOLE = select(job, job_document.c.inputs, job_document.c.request, job_document.c.results).join(job_document)
+
+BACKLOG = (
+    select(job.c.work, func.sum(job.c.open).label("number"))
+    .where(job.c.work > "", job.c.work != moves.STOPPING)
+    .group_by(job.c.work)
+)
+"""Not `!= ""`: so the index passes over all jobs that have ended."""
 
 BAD = tuple(state.value for state in TaskState if state.is_bad)
 
@@ -123,8 +132,6 @@ class Ledger:
             "process": wanted.process,
             "owner": wanted.owner,
             "key": wanted.key,
-            "inputs": dict(wanted.inputs),
-            "request": dict(wanted.request),
             "rank": -wanted.priority,
             "level": wanted.level.value,
             "stage": first.name,
@@ -142,11 +149,12 @@ class Ledger:
             "bytes": 0,
             "most_bytes": wanted.most_bytes,
             "seconds": wanted.seconds,
-            "results": {},
         }
+        document = {"job_id": id, "inputs": dict(wanted.inputs), "request": dict(wanted.request), "results": {}}
         try:
             with self._session.write() as connection:
                 connection.execute(insert(job), row)
+                connection.execute(insert(job_document), document)
                 stored = moves.lock(connection, [id])[id]
                 moves.log(connection, id, now, "submitted", stage=first.name)
                 moves.enter(connection, stored, machine, first, now, status=Status.ACCEPTED)
@@ -166,7 +174,7 @@ class Ledger:
         if wanted.key is None:
             return None
         with self._session.read() as connection:
-            found = select(job).where(job.c.owner == wanted.owner, job.c.key == wanted.key)
+            found = WHOLE.where(job.c.owner == wanted.owner, job.c.key == wanted.key)
             row = connection.execute(found).one_or_none()
         if row is None:
             return None
@@ -178,6 +186,11 @@ class Ledger:
         """Raises NotFound."""
         with self._session.read() as connection:
             return _one(connection, id)
+
+    def whole(self, id: str) -> WholeJob:
+        """As `get`, with what may be large. Raises NotFound."""
+        with self._session.read() as connection:
+            return _whole(connection, id)
 
     def machine(self, one: Job) -> Machine:
         """Of a job, also of one whose process is known no more."""
@@ -333,13 +346,8 @@ class Ledger:
 
     def backlog(self) -> dict[str, int]:
         """How many tasks of each kind could be claimed at once, or are running: what workers are scaled by."""
-        counted = (
-            select(job.c.work, func.sum(job.c.open).label("number"))
-            .where(job.c.work.not_in(["", moves.STOPPING]))
-            .group_by(job.c.work)
-        )
         with self._session.read() as connection:
-            return {row.work: int(row.number) for row in connection.execute(counted)}
+            return {row.work: int(row.number) for row in connection.execute(BACKLOG)}
 
     def statuses(self) -> dict[Status, int]:
         """How many jobs there are in each."""
@@ -380,3 +388,10 @@ def _one(connection: Connection, id: str) -> Job:
     if row is None:
         raise NotFound("job", id)
     return job_of(row)
+
+
+def _whole(connection: Connection, id: str) -> WholeJob:
+    row = connection.execute(WHOLE.where(job.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFound("job", id)
+    return whole_job_of(row)

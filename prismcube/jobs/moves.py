@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from prismcube.catalogue.dialects import POSTGRESQL
-from prismcube.catalogue.job_tables import job, job_callback, job_log, task
+from prismcube.catalogue.job_tables import job, job_callback, job_document, job_log, task
 from prismcube.jobs.entities import TaskState
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
 from prismcube.model.work import LogLevel
@@ -35,6 +35,7 @@ OF_STAGE = (
     .where(task.c.job_id == bindparam("job"), task.c.stage == bindparam("stage"))
     .group_by(task.c.state)
 )
+REQUEST = select(job_document.c.request).where(job_document.c.job_id == bindparam("job"))
 NEW_TASK = insert(task)
 NEW_LINE = insert(job_log)
 NEW_CALLBACK = insert(job_callback)
@@ -157,7 +158,8 @@ def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, stat
 
 def tell(connection: Connection, row: Any, status: Status, now: datetime) -> None:
     """Note whom to call back because a job has come to this status."""
-    url = (row.request.get("subscriber") or {}).get(_CALLBACKS.get(status, ""))
+    request = connection.scalars(REQUEST, {"job": row.id}).one()
+    url = (request.get("subscriber") or {}).get(_CALLBACKS.get(status, ""))
     if url:
         callback = {"job_id": row.id, "event": status.value, "url": url, "attempt": 0, "due": now}
         connection.execute(NEW_CALLBACK, callback)

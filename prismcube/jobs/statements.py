@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Text, and_, bindparam, case, delete, func, literal_column, select, update
 
 from prismcube.catalogue.dialects import Condition
-from prismcube.catalogue.job_tables import edge, job, task
+from prismcube.catalogue.job_tables import edge, job, job_document, task
 from prismcube.jobs import moves
 from prismcube.jobs.entities import TaskState
 from prismcube.model.machine import Status
@@ -61,7 +61,17 @@ HANDED_OVER = delete(task).where(
     task.c.maker.in_(bindparam("ids", expanding=True)),
 )
 """Of another stage: rows of their own, which may be very many, are told apart by the index alone."""
-JOBS_OF = select(job.c.id, job.c.inputs, job.c.status).where(job.c.id.in_(bindparam("ids", expanding=True)))
+JOBS_OF = (
+    select(job.c.id, job.c.status, job_document.c.inputs)
+    .join(job_document, job_document.c.job_id == job.c.id)
+    .where(job.c.id.in_(bindparam("ids", expanding=True)))
+)
+RESULTS_OF = select(job_document.c.results).where(job_document.c.job_id == bindparam("one"))
+NEW_RESULTS = (
+    update(job_document)
+    .where(job_document.c.job_id == bindparam("one"))
+    .values(results=bindparam("all", type_=job_document.c.results.type))
+)
 JOBS_BY_TASKS = select(task.c.job_id).distinct().where(BY_IDS)
 PAST = (task.c.failures, task.c.losses, task.c.orphaned)
 MINE = select(task.c.id, task.c.job_id, task.c.stage, task.c.attempt, *PAST, task.c.name).where(

@@ -142,7 +142,7 @@ def show(job: JobArgument, config: ConfigOption = None, home: HomeOption = None)
     Example: prismcube job show 0b7c6a2e-...
     """
     with _opened(config, home) as (_, ledger):
-        print(json.dumps(_as_json(ledger.get(job)), indent=2))
+        print(json.dumps(_as_json(ledger.whole(job)), indent=2))
 
 
 @jobs.command("log")
@@ -251,7 +251,7 @@ def _wait(ledger: Ledger, id: str) -> None:
             time.sleep(LOOK_SECONDS)
     if one.status is not Status.SUCCESSFUL:
         raise NotWell(f"job {id} is {one.status}: {one.message}")
-    print(json.dumps(dict(one.results), indent=2))
+    print(json.dumps(dict(ledger.whole(id).results), indent=2))
 
 
 def _told(one: Job) -> None:

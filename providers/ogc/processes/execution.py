@@ -124,7 +124,7 @@ def _ended(processes: Processes, id: str, request: Request, applied: _Applied) -
         return None
     if job.paused:
         return _accepted(processes, job, request, applied)
-    found = results.answer(processes, job, request)
+    found = results.answer(processes, processes.ledger.whole(id), request)
     one = found if isinstance(found, Answer) else Answer(orjson.dumps(found), JSON, keep=Keep.NEVER)
     told: dict[str, Any] = {**one.headers, **applied.headers(is_late=False)}
     monitor = f'<{address_of(request.base, id)}>; rel="monitor"'

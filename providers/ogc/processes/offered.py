@@ -8,7 +8,7 @@ a job                          its owner, and the scope `admin`; to others it do
 from __future__ import annotations
 
 from prismcube.errors import NotFound
-from prismcube.jobs.entities import Job
+from prismcube.jobs.entities import Job, WholeJob
 from prismcube.model.access import Access
 from providers.errors import refused
 from providers.ogc.answer import Context
@@ -28,6 +28,11 @@ def job_of(context: Context, id: str) -> Job:
     if not sees(context.access, job):
         raise NotFound("job", id)
     return job
+
+
+def whole_job_of(context: Context, id: str) -> WholeJob:
+    """As `job_of`, with what it was asked and has answered. Raises NotFound."""
+    return processes_of(context).ledger.whole(job_of(context, id).id)
 
 
 def sees(access: Access, job: Job) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from prismcube.errors import NotFound, SourceError
-from prismcube.jobs.entities import Job
+from prismcube.jobs.entities import Job, WholeJob
 from prismcube.jobs.results import ResultFiles, address, shown
 from prismcube.model.machine import Status
 from prismcube.storage import store
@@ -28,7 +28,7 @@ from providers.ogc.answer import JSON, Answer, Context, Keep, Request, Stream
 from providers.ogc.negotiate import by_preference
 from providers.ogc.offer import Processes
 from providers.ogc.params import Query
-from providers.ogc.processes.offered import job_of, processes_of
+from providers.ogc.processes.offered import processes_of, whole_job_of
 from providers.ogc.processes.ranges import part_of
 from providers.ogc.validators import has_tag
 
@@ -41,7 +41,7 @@ PIECE = 2**20
 def results(context: Context, request: Request, job: str) -> Answer | dict[str, Any]:
     """`/jobs/{jobID}/results`. Raises NotFound, ResultNotReady, JobFailed."""
     query = Query(request.query, known=("f", "lang"))
-    one = job_of(context, job)
+    one = whole_job_of(context, job)
     return answer(processes_of(context), one, request, f=query.text("f"))
 
 
@@ -52,7 +52,7 @@ def output(context: Context, request: Request, job: str, output: str) -> Answer:
     """
     Query(request.query, known=())
     processes = processes_of(context)
-    one = job_of(context, job)
+    one = whole_job_of(context, job)
     check_ended_well(one)
     if output not in one.results:
         raise NotFound("output", output)
@@ -72,7 +72,7 @@ def check_ended_well(job: Job) -> None:
         raise ResultNotReady(job.id, status=job.status.value, is_final=job.status.is_final)
 
 
-def answer(processes: Processes, job: Job, request: Request, *, f: str | None = None) -> Answer | dict[str, Any]:
+def answer(processes: Processes, job: WholeJob, request: Request, *, f: str | None = None) -> Answer | dict[str, Any]:
     """The results as the execute request wanted them; a dict where they are a document."""
     check_ended_well(job)
     wanted = _wanted(_schemas(processes, job), job)
@@ -97,7 +97,7 @@ class _Wanted:
     by_reference: bool
 
 
-def _wanted(schemas: Mapping[str, Mapping[str, Any]], job: Job) -> list[_Wanted]:
+def _wanted(schemas: Mapping[str, Mapping[str, Any]], job: WholeJob) -> list[_Wanted]:
     """Outputs in the order of the description; those that a job did not give are left out."""
     asked = job.request.get("outputs")
     return [
@@ -107,7 +107,7 @@ def _wanted(schemas: Mapping[str, Mapping[str, Any]], job: Job) -> list[_Wanted]
     ]
 
 
-def _is_document(job: Job, request: Request, f: str | None, count: int) -> bool:
+def _is_document(job: WholeJob, request: Request, f: str | None, count: int) -> bool:
     if f is not None:  # a format of documents
         return True
     asked = job.request.get("response", "")
@@ -134,14 +134,14 @@ def _type(one: _Wanted) -> str:
     return _raw(one.value, one.schema)[1]
 
 
-def _one(files: ResultFiles, job: Job, one: _Wanted, request: Request) -> Answer:
+def _one(files: ResultFiles, job: WholeJob, one: _Wanted, request: Request) -> Answer:
     content = _value(files, job, one, room=LARGEST_VALUE)
     if content is None:
         return Answer(b"", status=303, headers={"Location": address(request.base, job.id, one.id)})
     return Answer(content, _type(one), keep=Keep.NEVER)
 
 
-def _value(files: ResultFiles, job: Job, one: _Wanted, *, room: int) -> bytes | None:
+def _value(files: ResultFiles, job: WholeJob, one: _Wanted, *, room: int) -> bytes | None:
     """The bytes of an output; None for a file that is larger than the room that an answer has left."""
     uri = files.uri(job.id, one.value)
     if uri is None:
@@ -149,7 +149,7 @@ def _value(files: ResultFiles, job: Job, one: _Wanted, *, room: int) -> bytes | 
     return store.read(uri) if store.stat(uri).size <= room else None
 
 
-def _multipart(files: ResultFiles, job: Job, wanted: list[_Wanted], request: Request) -> Answer:
+def _multipart(files: ResultFiles, job: WholeJob, wanted: list[_Wanted], request: Request) -> Answer:
     """RFC 2387: a part each, called by the id of the output; one by reference has an address and no body."""
     boundary = f"prismcube-{secrets.token_hex(16)}"
     parts, room = [], LARGEST_VALUE
@@ -162,7 +162,7 @@ def _multipart(files: ResultFiles, job: Job, wanted: list[_Wanted], request: Req
     return Answer(body, f'multipart/related; type="{kind}"; boundary={boundary}', keep=Keep.NEVER)
 
 
-def _part(job: Job, one: _Wanted, content: bytes | None, request: Request, boundary: str) -> bytes:
+def _part(job: WholeJob, one: _Wanted, content: bytes | None, request: Request, boundary: str) -> bytes:
     """One that has no content has an address."""
     head = [f"Content-Type: {_type(one)}", f"Content-ID: <{one.id}>"]
     if content is None:
@@ -171,7 +171,7 @@ def _part(job: Job, one: _Wanted, content: bytes | None, request: Request, bound
     return begin.encode() + (content or b"") + b"\r\n"
 
 
-def _schemas(processes: Processes, job: Job) -> Mapping[str, Mapping[str, Any]]:
+def _schemas(processes: Processes, job: WholeJob) -> Mapping[str, Mapping[str, Any]]:
     """Of the outputs; of a job whose process is known no more, any for all that it has given."""
     try:
         return {name: one.schema for name, one in processes.get(job.process).outputs.items()}

@@ -127,7 +127,7 @@ def _run(archive: Archive, home: Path) -> Run:
         ledger = open_ledger(settings, catalogue)
         taken, id = _consolidated(settings, catalogue, ledger)
         stages = _stages(ledger, id)
-        written = int(ledger.get(id).results["bytes"])
+        written = int(ledger.whole(id).results["bytes"])
         catalogue.close()
         after = Readers(settings, archive)
         differences = was.differences(after.cube(cell, Path(inside) / "after"))

@@ -19,6 +19,10 @@ from prismcube.catalogue.engine import PooledSession, create_engine
 from prismcube.catalogue.migrations import _config, newest_revision
 from prismcube.catalogue.tables import metadata
 from prismcube.errors import CatalogueUnavailable, ConfigurationError
+from prismcube.jobs.definitions import Definition
+from prismcube.jobs.entities import NewJob
+from prismcube.jobs.ledger import Ledger
+from prismcube.model.machine import simple_machine
 
 DATABASE_ONLY = ("dataset_rtree", "aoi_rtree", "cell_rtree", "record_tag", "alembic_version", "spatial_ref_sys")
 """Tables that triggers keep, Alembic's and PostGIS's own."""
@@ -29,7 +33,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     migrate(empty_url)
     catalogue = Catalogue(empty_url)
     assert catalogue.ready()
-    assert current_revision(catalogue.engine) == newest_revision() == "0007"
+    assert current_revision(catalogue.engine) == newest_revision() == "0008"
     catalogue.close()
 
 
@@ -80,6 +84,22 @@ def test_catalogue_of_a_newer_version_is_refused(url: str) -> None:
     engine.dispose()
     with pytest.raises(ConfigurationError, match="another version"):
         migrate(url)
+
+
+def test_jobs_keep_what_they_were_asked(url: str) -> None:
+    """0008 moves it to a table of its own, and back."""
+    ledger = Ledger(create_engine(url), {"simple": Definition(machine=simple_machine("one", meaning="It works."))})
+    one, _ = ledger.submit(NewJob(process="simple", inputs={"a": [1, "ö"]}, request={"response": "raw"}))
+    config = _config()
+    for where, names in (("0007", {"inputs", "request", "results"}), ("head", set[str]())):
+        with PooledSession(ledger.engine).write() as connection:
+            config.attributes["connection"] = connection
+            (command.downgrade if where == "0007" else command.upgrade)(config, where)
+            columns = {column["name"] for column in sa.inspect(connection).get_columns("job")}
+            assert columns & {"inputs", "request", "results"} == names
+    whole = ledger.whole(one.id)
+    assert (whole.inputs, whole.request, whole.results) == ({"a": [1, "ö"]}, {"response": "raw"}, {})
+    ledger.engine.dispose()
 
 
 def test_downgrade_leaves_nothing(url: str) -> None:

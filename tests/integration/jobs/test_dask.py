@@ -146,7 +146,7 @@ def test_tasks_wait_for_a_scheduler_and_for_workers(ledger: Ledger, cluster: Das
     wait_for(lambda: one.engine.about()["connected"])
     assert ledger.get(job.id).status is Status.ACCEPTED
     cluster.start_worker()
-    assert ended(ledger, job).results == {"echo": "late"}
+    assert ledger.whole(ended(ledger, job).id).results == {"echo": "late"}
 
 
 def test_kinds_run_where_their_resource_is(ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path) -> None:

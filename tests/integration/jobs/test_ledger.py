@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from prismcube.catalogue.job_tables import job_callback
+from prismcube.catalogue import Catalogue
+from prismcube.catalogue.job_tables import job, job_callback
 from prismcube.errors import Cancelled, Conflict, NotFound, NotYet
 from prismcube.jobs import moves
 from prismcube.jobs.attempt import Attempt, execute
 from prismcube.jobs.claims import Claims
 from prismcube.jobs.entities import End, Job, NewJob, Order, TaskState
 from prismcube.jobs.leader import NotLeader
-from prismcube.jobs.ledger import JobFilter, Ledger
+from prismcube.jobs.ledger import BACKLOG, JobFilter, Ledger
 from prismcube.model.machine import Level, Status
 from prismcube.model.work import LogLevel, NewTask, Work
 
@@ -46,7 +47,7 @@ def test_job_of_one_task(driver: Driver) -> None:
     assert driver.ledger.get(one.id).status is Status.RUNNING
     assert driver.claim("one") == []
     driver.end(order, result={"outputs": {"o": {"value": 3}}, "read_bytes": 12, "more": True})
-    ended = driver.ledger.get(one.id)
+    ended = driver.ledger.whole(one.id)
     assert (ended.status, ended.stage, ended.done, ended.bytes) == (Status.SUCCESSFUL, "done", 1, 12)
     assert ended.results == {"o": {"value": 3}}
     assert ended.started is not None
@@ -103,6 +104,22 @@ def test_what_waits_for_a_failed_task_is_cancelled_and_retried_with_it(driver: D
     assert driver.ledger.get(one.id).stage == "publish"
 
 
+def test_what_may_be_large_is_not_in_the_rows_that_are_read_all_the_time(driver: Driver, catalogue: Catalogue) -> None:
+    """SQLite reads rows whole, and so an orchestrator would, of all jobs twice a second."""
+    long = "x" * 1_000_000
+    one = driver.submit(inputs={"a": long}, request={"outputs": {"o": {}}})
+    (order,) = driver.claim("one")
+    assert order.inputs == {"a": long}
+    driver.end(order, result={"outputs": {"o": long}})
+    whole = driver.ledger.whole(one.id)
+    assert (whole.inputs, whole.request, whole.results) == ({"a": long}, {"outputs": {"o": {}}}, {"o": long})
+    with catalogue.engine.connect() as connection:
+        assert len(str(connection.execute(select(job)).one())) < 2_000
+        if connection.dialect.name == "sqlite":  # and those of jobs that have ended not at all
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {BACKLOG}"), {"work_1": "", "work_2": ""}).one()
+            assert "SEARCH job USING INDEX ix_job_work (work>" in plan.detail
+
+
 def test_a_stage_that_is_come_to_again_is_done_again(driver: Driver) -> None:
     """A machine may lead round in a circle: what its stages have done the time before tells nothing of this one."""
     one = driver.submit("delete-datasets")
@@ -116,7 +133,7 @@ def test_a_stage_that_is_come_to_again_is_done_again(driver: Driver) -> None:
     for left in (2, 1):
         (rest,) = driver.claim("delete.remove-rest")
         driver.end(rest, result={"outputs": {"left": {"value": left}}})
-        ended = driver.ledger.get(one.id)
+        ended = driver.ledger.whole(one.id)
         assert (ended.stage, ended.results) == ("done-untidy", {"left": {"value": left}})
         driver.ledger.retry(one.id)
         (b,) = driver.claim("delete.files")

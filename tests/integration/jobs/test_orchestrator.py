@@ -95,7 +95,7 @@ def wait(ledger: Ledger, one: Job, until: Callable[[Job], bool] = lambda job: jo
 def test_jobs_run_to_their_end(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     start()
     many = ledger.submit(NewJob(process="many", inputs={"number": 50, "folder": str(tmp_path)}))[0]
-    assert wait(ledger, toy(ledger, "echo", text="ö")).results == {"echo": "ö"}
+    assert ledger.whole(wait(ledger, toy(ledger, "echo", text="ö")).id).results == {"echo": "ö"}
     assert wait(ledger, many).status is Status.SUCCESSFUL
     assert {path.name for path in tmp_path.glob("effect-*")} == {f"effect-{n}" for n in range(50)}
     assert (tmp_path / "log").read_text().count("begin") == 50

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismcube.jobs.entities import Job, Task, TaskState
+from prismcube.jobs.entities import Job, Task, TaskState, WholeJob
 from prismcube.jobs.graph import StageGraph
 from prismcube.jobs.progress import progress, way
 from prismcube.model.machine import Event, Level, Machine, Status, simple_machine
@@ -83,9 +83,9 @@ def test_parts_of_files(header: str, part: tuple[int, int] | None) -> None:
 def made(machine: Machine, stage: str, **values: Any) -> Job:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     job = Job(
-        id="j", process="p", owner="", inputs={}, request={}, priority=0, level=Level.NONE, stage=stage,
+        id="j", process="p", owner="", priority=0, level=Level.NONE, stage=stage,
         status=machine.stage(stage).status, paused=False, stopping="", message="", created=now, started=now,
-        updated=now, finished=None, tasks=10, open=10, failed=0, done=0, bytes=0, results={},
+        updated=now, finished=None, tasks=10, open=10, failed=0, done=0, bytes=0,
     )  # fmt: skip
     return replace(job, **values)
 
@@ -141,7 +141,8 @@ def test_an_answer_of_many_files_has_a_largest_size(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(results, "store", stored)
     monkeypatch.setattr(results, "LARGEST_VALUE", 10)
     links = {name: {"href": name, "type": "image/tiff"} for name in stored.sizes}
-    job = made(MACHINES["simple"], "done", results=links, request={"response": "raw"})
+    bare = made(MACHINES["simple"], "done")
+    job = WholeJob(**vars(bare), inputs={}, results=links, request={"response": "raw"})
     found = results.answer(stored, job, Request(base="http://x"))
     assert isinstance(found, Answer)
     assert isinstance(found.body, bytes)

@@ -69,7 +69,7 @@ def upgrade() -> None:
         _column("bytes", sa.BigInteger()),
         _column("waits", sa.Integer()),
         _column("maker", ID, nullable=True),
-        *(_column(name, sa.Integer()) for name in ("attempt", "failures", "losses", "orphaned")),
+        *(_column(name, sa.Integer()) for name in ("attempt", "failures", "losses")),
         _column("owner", sa.Text()),
         *(_column(name, TIME, nullable=True) for name in ("due", "started", "finished")),
         _column("progress", sa.Double()),
