@@ -11,11 +11,13 @@ import importlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from gunicorn.arbiter import Arbiter
 
 from config.settings import Settings
 from config.tree import EngineKind
+from prismcube.jobs.parent import when_parent_ends
 from server import kernels, logs
 from server.files import allow_files
 from server.heap import bound_heap
@@ -96,6 +99,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
             "workers": serve.workers,
             "worker_class": "server.worker.Worker",
             "logger_class": Log,
+            "post_fork": _end_with_master,
             "child_exit": _forget,
             "timeout": serve.timeout,
             "graceful_timeout": GRACEFUL_SECONDS,
@@ -170,6 +174,12 @@ def figures_folder(temporary: Path) -> Iterator[Path]:
         finally:
             if os.getpid() == owner:  # the workers, which are forked within the block, leave it too
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_master(arbiter: Any, worker: Any) -> None:
+    """In a worker: end when the master was killed. Its own class would notice after `timeout`, and hold the port till
+    then."""
+    when_parent_ends(worker.ppid, partial(os.kill, os.getpid(), signal.SIGTERM))
 
 
 def _forget(arbiter: Any, worker: Any) -> None:

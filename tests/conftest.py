@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,6 +32,7 @@ import pytest
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.catalogue.migrations import newest_revision
 from prismcube.catalogue.tables import metadata
+from server.kernels import complete
 
 # Shared machines stand still for a while now and then, which is no failure of an example.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -38,7 +40,7 @@ hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 # What one process of a run, or a program that it starts, has compiled serves all others, and the next run.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "kernels"))
+KERNELS = Path(os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "kernels")))
 
 TIERS = ("unit", "integration", "http")
 LOCKS = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -84,6 +86,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before several processes share kernels, all are compiled, once: that takes a core more than a minute, and two
+    that compile the same function at once can spoil its index."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        complete(KERNELS, threading.Event())
+
+
 def pytest_configure_node(node: Any) -> None:
     """Tell a process that runs tests where the locks of this run are."""
     stash = node.config.stash

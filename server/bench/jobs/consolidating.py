@@ -82,7 +82,7 @@ def figures(
     archive: Archive, folder: Path, *, runs: int, tick: Callable[[int], None], has_bar: bool
 ) -> tuple[list[Figure], list[Run]]:
     """Consolidate in a new home folder, so often."""
-    place = archive.folder.parent / "kernels"
+    place = Path(os.environ.get(kernels.FOLDER) or archive.folder.parent / "kernels")
     kernels.use(place)
     kernels.complete(place, threading.Event())
     kernels.load_if_complete(place)
