@@ -34,6 +34,11 @@ class Ahead:
         """How many have begun and not been taken; after `reach`, 0 when none is left."""
         return len(self._begun)
 
+    @property
+    def first(self) -> Work:
+        """The next one, which stays here."""
+        return self._begun[0][0]
+
     def take(self) -> Work:
         """The next one."""
         work, asked = self._begun.popleft()

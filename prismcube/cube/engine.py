@@ -25,6 +25,7 @@ from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.reading import Reader
+from prismcube.cube.rooms import Rooms
 from prismcube.cube.stacks import Job, Means, StackUnit, Work, works
 from prismcube.cube.states import FileStates
 from prismcube.cube.units import Unit
@@ -101,7 +102,15 @@ class Engine:
             stop()
 
         threads = self.settings.threads
-        means = Means(reader=reader, threads=threads, at_once=at_once, keep=keep, stop=check, observer=observer)
+        means = Means(
+            reader=reader,
+            threads=threads,
+            at_once=at_once,
+            keep=keep,
+            stop=check,
+            observer=observer,
+            rooms=Rooms(),
+        )
         begun = Ahead(works(jobs, means), self.windows.together, most_bytes=self.settings.remote.size)
         running: deque[tuple[Work, list[Future[None]]]] = deque()
         futures: list[Future[None]]
@@ -109,7 +118,7 @@ class Engine:
             begun.reach()
             while True:
                 # Two units a thread keep it busy; more would be memory of slices that wait.
-                while begun and len(running) < at_once and _units(running) < 2 * threads:
+                while begun and _fits(begun.first, running, at_once) and _units(running) < 2 * threads:
                     work, futures = begun.take(), []
                     running.append((work, futures))
                     begun.reach()
@@ -185,6 +194,11 @@ class Engine:
         with self._lock:
             self._busy += busy
             self._waiting += waiting
+
+
+def _fits(work: Work, running: Iterable[tuple[Work, Sequence[Future[None]]]], at_once: int) -> bool:
+    under_way = sum(one.weight for one, _ in running)
+    return not under_way or under_way + work.weight <= at_once
 
 
 def _units(running: Iterable[tuple[Work, Sequence[Future[None]]]]) -> int:

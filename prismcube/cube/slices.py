@@ -18,6 +18,7 @@ from prismcube.cube.gate import Stop
 from prismcube.cube.observer import Observer
 from prismcube.cube.plan import CubePlan, ReadStep, SlicePlan
 from prismcube.cube.reading import Reader
+from prismcube.cube.rooms import Rooms
 from prismcube.cube.units import Unit
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.formats import DataFormat
@@ -49,8 +50,10 @@ class SliceWork:
         keep: bool,
         stop: Stop,
         observer: Observer,
+        rooms: Rooms,
     ) -> None:
         """Asks for the first remote files. `shares`: units that there should be at least."""
+        self._rooms = rooms
         self._plan, self._index = plan, index
         one = plan.slices[index]
         self._data: list[Array] = []
@@ -76,6 +79,11 @@ class SliceWork:
             unit.begin()
 
     @property
+    def weight(self) -> int:
+        """How many slices it counts for of those that are made at once."""
+        return 1
+
+    @property
     def asked(self) -> int:
         """Bytes of remote files that are under way."""
         return sum(unit.asked for unit in self.units)
@@ -83,7 +91,7 @@ class SliceWork:
     def start(self) -> None:
         """Make room for the answer; then the units may run."""
         shape, fields = self._plan.grid.shape, self._plan.fields
-        self._data = [empty(shape, field.format) for field in fields]
+        self._data = [empty(self._rooms, shape, field.format) for field in fields]
         self._valid = [np.zeros(shape, dtype=bool) for _ in fields]
         for unit in self.units:
             unit.place(self._data, self._valid)
@@ -113,12 +121,13 @@ class SliceWork:
         return Slice(self._index, tuple(self._data), tuple(self._valid), status, told)
 
 
-def empty(shape: tuple[int, ...], format: DataFormat) -> Array:
+def empty(rooms: Rooms, shape: tuple[int, ...], format: DataFormat) -> Array:
     """Empty pixels."""
     value: float = format.nodata if format.nodata is not None else (math.nan if format.is_floating else 0)
-    if value == 0:  # of memory that is not touched yet: whoever makes the pixels is the first to write there
-        return np.zeros(shape, dtype=format.dtype)
-    return np.full(shape, value, dtype=format.dtype)
+    made = rooms.zeros(shape, format.dtype)
+    if value != 0:  # else memory is not touched yet: whoever makes the pixels is the first to write there
+        made.fill(value)
+    return made
 
 
 def _rows(grid: Grid, shares: int) -> int:

@@ -1,12 +1,12 @@
-"""Slices of few pixels of one file, made together: the dates of a pixel in a consolidated file.
+"""Slices of one file, made together: the dates of a pixel, or of a small window, in a consolidated file.
 
 works(jobs, means) ─ StackWork: slices that are alike ─ StackUnit, ... ─ slices() -> Slice, ...
                    └ SliceWork: any other one
 
 To make a slice by itself takes 0.25 ms of the interpreter (its unit, visit, window, future and locks), more than to
-decode the block of its pixel (0.1 ms). A stack reads the window of all its slices as one, which takes a fifth. It knows
-only how to succeed: where its file has changed, can't be read or is damaged, its slices are made by themselves, each
-with its own status and message.
+decode the block of its pixel (0.1 ms). A stack reads the window of all its slices as one, which takes a fifth. Of a
+larger window it has a few slices, whose blocks lie side by side. It knows only how to succeed: where its file has
+changed, can't be read or is damaged, its slices are made by themselves, each with its own status and message.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from prismcube.cube.gate import Stop
 from prismcube.cube.observer import Observer
 from prismcube.cube.plan import CubePlan, ReadStep
 from prismcube.cube.reading import Reader
+from prismcube.cube.rooms import Rooms
 from prismcube.cube.slices import SliceWork, empty
 from prismcube.cube.units import FEW_PIXELS, LIGHT
 from prismcube.errors import SourceError
@@ -40,6 +41,13 @@ MOST = 64
 STACK_BYTES = 16 * 2**20
 """Of the blocks of a stack, decoded, unless one slice has more: a remote stack is asked for at once, whatever else is
 under way (`storage.ranges`)."""
+
+STACK_PIXELS = 3 * 2**18
+"""Of a field in a stack of more than `FEW_PIXELS` each: their masks then lie in memory that is used again, for the heap
+gives back by itself what is larger (`server.heap`)."""
+
+TURNS = 4
+"""Stacks of such slices that each thread makes of an answer, at least: fewer would leave some idle at its end."""
 
 SHARED = 8
 """Slices of a unit, at least, for another thread to be given some."""
@@ -70,8 +78,10 @@ class Visit(NamedTuple):
 def alike(plan: CubePlan, index: int) -> tuple[Visit, ...] | None:
     """What a slice has in common with those of its stack; None when it must be made by itself."""
     one = plan.slices[index]
-    if plan.grid.pixels > FEW_PIXELS or len(one.layers) != 1 or not plan.is_plain(one):
+    if plan.grid.pixels > STACK_PIXELS // 2 or len(one.layers) != 1 or not plan.is_plain(one):
         return None
+    if plan.grid.pixels > FEW_PIXELS and any(is_remote(step.uri) for step in one.layers[0].steps):
+        return None  # all are asked for ahead, whoever makes them
     visits = [_visit(step, plan.grid) for step in one.layers[0].steps]
     whole = [visit for visit in visits if visit is not None]
     names = [name for visit in whole for name, _ in visit.bands]
@@ -118,7 +128,7 @@ class StackUnit:
         # Small blocks of local files are decoded again as soon as they are found; others must not be asked for again.
         keep = means.keep and (is_remote(visit.uri) or _level(steps[0]).block_bytes > LIGHT)
         self._pending = means.reader.begin_alike(steps, visit.window, keep=keep, stop=means.stop)
-        self.is_short = not is_remote(visit.uri)
+        self.is_short = visit.window.pixels <= FEW_PIXELS and not is_remote(visit.uri)
         """See `Unit.is_short`."""
         self.is_light = is_last and self.is_short
         """True when whoever hands it over should make it, while others make those handed over before."""
@@ -136,16 +146,18 @@ class StackUnit:
 
     def run(self) -> None:
         """Make it, or see that it can't be made. Raises what `stop` raises."""
+        empty = [data.flat[0] for data, *_ in self._out]
+        alone = self._out[0][0] if len(self._out) == 1 else None
         try:
-            pixels = self._pending.result()
+            pixels = self._pending.result(alone)
             self._use()
         except SourceError:  # which is told when the slice that has it is made by itself
             self.has_failed = True
             return
         for at, (data, valid, shunned) in enumerate(self._out):
-            nothing = data.flat[0]
-            data[...] = pixels[at :: len(self._out)]
-            warp.mark(format=self._format, out=data, valid=valid, empty=nothing, shunned=shunned)
+            if data is not alone:
+                data[...] = pixels[at :: len(self._out)]
+            warp.mark(format=self._format, out=data, valid=valid, empty=empty[at], shunned=shunned)
 
     def cancel(self) -> None:
         """Nobody will take it."""
@@ -174,6 +186,11 @@ class StackWork:
         """Of each visit."""
 
     @property
+    def weight(self) -> int:
+        """How many slices it counts for of those that are made at once."""
+        return len(self._indices) if self._plan.grid.pixels > FEW_PIXELS else 1
+
+    @property
     def units(self) -> list[StackUnit]:
         """All of them."""
         return [unit for units in self._units for unit in units]
@@ -187,7 +204,7 @@ class StackWork:
         """Make room for the answer; then the units may run."""
         shape = (len(self._indices), *self._plan.grid.shape)
         for field in self._plan.fields:
-            self._data.append(empty(shape, field.format))
+            self._data.append(empty(self._means.rooms, shape, field.format))
             self._valid.append(np.zeros(shape, dtype=bool))
         at = {field.name: number for number, field in enumerate(self._plan.fields)}
         for visit, units in zip(self._visits, self._units, strict=True):
@@ -236,11 +253,20 @@ class Means:
     """Whether decoded blocks may be wanted again."""
     stop: Stop
     observer: Observer
+    rooms: Rooms
 
     def alone(self, job: Job) -> SliceWork:
         """A slice made by itself."""
         shares = -(-self.threads // self.at_once)
-        return SliceWork(self.reader, *job, shares=shares, keep=self.keep, stop=self.stop, observer=self.observer)
+        return SliceWork(
+            self.reader,
+            *job,
+            shares=shares,
+            keep=self.keep,
+            stop=self.stop,
+            observer=self.observer,
+            rooms=self.rooms,
+        )
 
 
 def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
@@ -254,7 +280,7 @@ def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
 
     for _, stacked in groupby(((*job, common(job)) for job in jobs), _key):
         first = next(stacked)
-        for some in batched(chain([first], stacked), _most(*first)):
+        for some in batched(chain([first], stacked), _most(*first, means)):
             plan, _, visits = some[0]
             if len(some) == 1 or visits is None:
                 yield from (means.alone((plan, index)) for plan, index, _ in some)
@@ -262,8 +288,11 @@ def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
                 yield StackWork(means, plan, [index for _, index, _ in some], visits)
 
 
-def _most(plan: CubePlan, index: int, visits: tuple[Visit, ...] | None) -> int:
+def _most(plan: CubePlan, index: int, visits: tuple[Visit, ...] | None, means: Means) -> int:
     """How many slices like this one may be in one stack."""
+    if plan.grid.pixels > FEW_PIXELS:
+        at_once, all_ = means.at_once // (2 * means.threads), len(plan.slices) // (TURNS * means.threads)
+        return max(1, min(at_once, all_, STACK_PIXELS // plan.grid.pixels))
     steps = plan.slices[index].layers[0].steps if visits else ()
     size = sum(
         _blocks(_level(step), visit.window, len(visit.bands)) * _level(step).block_bytes

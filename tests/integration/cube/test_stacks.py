@@ -170,6 +170,47 @@ def test_any_few_pixels_of_all_dates(
     assert seen.slices - before == DATES
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(row=st.integers(0, 30), col=st.integers(0, 40), height=st.integers(9, 40), width=st.integers(9, 50))
+def test_any_larger_window_of_all_dates(
+    tmp_path_factory: Any, path: Path, seen: Stacks, row: int, col: int, height: int, width: int
+) -> None:
+    scenes, before = scenes_of(tmp_path_factory.mktemp("s"), path, DATES), seen.slices
+    grid = scenes.datasets[0].grid.shifted(row, col, height=height, width=width)
+    slices, engine = run(scenes.plan({"v": U16}, grid=grid))
+    check(slices, path, grid, U16)
+    assert seen.slices - before == DATES
+    assert engine.windows.tally.kept == 0
+
+
+def test_how_many_slices_of_larger_windows_a_stack_has(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are made at once, for threads twice; of all, so many that threads end together; in few pixels."""
+    scenes = scenes_of(tmp_path, path, DATES)
+    plan = scenes.plan({"v": U16}, grid=scenes.datasets[0].grid.shifted(3, 3, height=20, width=30))
+    made: list[int] = []
+    running: list[int] = []
+    begin, start = StackWork.__init__, StackWork.start
+
+    def told(self: StackWork, means: Any, plan: CubePlan, indices: Any, visits: Any) -> None:
+        made.append(len(indices))
+        begin(self, means, plan, indices, visits)
+
+    monkeypatch.setattr(StackWork, "__init__", told)
+    monkeypatch.setattr(StackWork, "start", lambda self: (running.append(self.weight), start(self))[1])
+    for at_once, pixels, most in ((16, 10_000, 2), (64, 10_000, 2), (4, 10_000, 1), (64, 599, 1)):
+        made.clear()
+        monkeypatch.setattr(stacks, "STACK_PIXELS", pixels)
+        engine = Engine(EngineSettings(threads=2))
+        jobs = ((plan, index) for index in range(DATES))
+        check(
+            [*engine.run(jobs, at_once=at_once, keep=False, stop=lambda: None, observer=Told())], path, plan.grid, U16
+        )
+        assert made == ([] if most == 1 else [most] * (DATES // most))
+    assert set(running) == {2}
+
+
 @pytest.mark.parametrize("compress", ["none", "lzw", "deflate", "zstd"])
 @pytest.mark.parametrize(
     ("dtype", "nodata", "field_nodata"),
@@ -213,17 +254,18 @@ def test_types_codecs_and_nodata(
         np.testing.assert_array_equal(one.data[0], expected)
 
 
+@pytest.mark.parametrize("size", [(3, 5), (33, 34)])
 @pytest.mark.parametrize("interleave", ["band", "pixel"])
-def test_fields_of_one_file(tmp_path: Path, seen: Stacks, interleave: str) -> None:
+def test_fields_of_one_file(tmp_path: Path, seen: Stacks, interleave: str, size: tuple[int, int]) -> None:
     path = tmp_path / "all.tif"
-    write(path, numbers(3, (9, 2, HEIGHT, WIDTH), "uint16"), interleave=interleave)
-    scenes = scenes_of(tmp_path, path, 9, bands=2)
-    grid = scenes.datasets[0].grid.shifted(30, 30, height=3, width=5)
+    write(path, numbers(3, (16, 2, HEIGHT, WIDTH), "uint16"), interleave=interleave)
+    scenes = scenes_of(tmp_path, path, 16, bands=2)
+    grid = scenes.datasets[0].grid.shifted(30, 30, height=size[0], width=size[1])
     told = Told()
     slices, _ = run(scenes.plan({"a": U16, "b": U16}, grid=grid), told)
     check(slices, path, grid, U16, bands=2)
-    assert seen.slices == 9
-    assert told.files == 9
+    assert seen.slices == 16
+    assert told.files == 16
 
 
 def test_fields_of_different_images(tmp_path: Path, seen: Stacks) -> None:
@@ -311,7 +353,8 @@ def test_counts_are_those_of_single_slices(
         assert (one.status, one.message) == (two.status, two.message)
 
 
-def test_a_damaged_date_fails_alone(tmp_path: Path, path: Path, seen: Stacks) -> None:
+@pytest.mark.parametrize("side", [1, 20])
+def test_a_damaged_date_fails_alone(tmp_path: Path, path: Path, seen: Stacks, side: int) -> None:
     broken = tmp_path / "broken.tif"
     broken.write_bytes(path.read_bytes())
     scenes = scenes_of(tmp_path, broken, DATES)
@@ -323,7 +366,7 @@ def test_a_damaged_date_fails_alone(tmp_path: Path, path: Path, seen: Stacks) ->
     etag = stat(broken.as_uri()).etag
     scenes.datasets = [replace(one, etag=etag) for one in scenes.datasets]
     scenes.headers = {key: replace(header, etag=etag) for key, header in scenes.headers.items()}
-    grid = scenes.datasets[0].grid.shifted(40, 40, height=1, width=1)
+    grid = scenes.datasets[0].grid.shifted(40, 40, height=side, width=side)
     told = Told()
     slices, _ = run(scenes.plan({"v": U16}, grid=grid), told)
     assert [one.index for one in slices if one.status is SliceStatus.FAILED] == [4]
@@ -333,17 +376,18 @@ def test_a_damaged_date_fails_alone(tmp_path: Path, path: Path, seen: Stacks) ->
     for number, one in enumerate(slices, start=1):
         if number != 5:
             with rasterio.open(f"GTIFF_DIR:{number}:{path}") as file:
-                assert one.data[0][0, 0] == file.read(1)[40, 40]
+                np.testing.assert_array_equal(one.data[0], file.read(1)[40 : 40 + side, 40 : 40 + side])
     assert seen.slices == DATES
 
 
-def test_a_file_that_has_changed_is_read_by_gdal(tmp_path: Path, path: Path, seen: Stacks) -> None:
+@pytest.mark.parametrize("side", [3, 25])
+def test_a_file_that_has_changed_is_read_by_gdal(tmp_path: Path, path: Path, seen: Stacks, side: int) -> None:
     changing = tmp_path / "changing.tif"
     changing.write_bytes(path.read_bytes())
     scenes = scenes_of(tmp_path, changing, DATES)
     changing.unlink()
     write(changing, numbers(7, (DATES, 1, HEIGHT, WIDTH), "uint16"))
-    grid = scenes.datasets[0].grid.shifted(35, 42, height=3, width=3)
+    grid = scenes.datasets[0].grid.shifted(35, 42, height=side, width=side)
     told = Told()
     slices, _ = run(scenes.plan({"v": U16}, grid=grid), told)
     check(slices, changing, grid, U16)
@@ -351,12 +395,13 @@ def test_a_file_that_has_changed_is_read_by_gdal(tmp_path: Path, path: Path, see
     assert seen.slices == DATES
 
 
-def test_a_file_that_is_gone_fails_each_date(tmp_path: Path, path: Path) -> None:
+@pytest.mark.parametrize("side", [1, 25])
+def test_a_file_that_is_gone_fails_each_date(tmp_path: Path, path: Path, side: int) -> None:
     going = tmp_path / "going.tif"
     going.write_bytes(path.read_bytes())
     scenes = scenes_of(tmp_path, going, DATES)
     going.unlink()
-    grid = scenes.datasets[0].grid.shifted(35, 42, height=1, width=1)
+    grid = scenes.datasets[0].grid.shifted(35, 42, height=side, width=side)
     told = Told()
     slices, _ = run(scenes.plan({"v": U16}, grid=grid), told)
     assert told.slices == [SliceStatus.FAILED] * DATES

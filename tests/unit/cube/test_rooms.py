@@ -1,0 +1,71 @@
+"""Room for arrays: each has its own, cleared, whatever others were made before, and gives it back."""
+
+from __future__ import annotations
+
+import gc
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prismcube.cube import rooms
+from prismcube.cube.rooms import LEAST, LINE, PIECE, Rooms
+
+TYPES = ["uint8", "int16", "uint16", "float32", "float64"]
+SHAPES = st.one_of(
+    st.tuples(st.integers(1, 2_500), st.integers(1, 2_500)),
+    st.tuples(st.integers(1, 40), st.integers(1, 300), st.integers(1, 300)),
+)
+
+
+@settings(max_examples=25)
+@given(wanted=st.lists(st.tuples(SHAPES, st.sampled_from(TYPES)), min_size=1, max_size=12))
+def test_arrays_are_clear_and_share_nothing(wanted: list[tuple[tuple[int, ...], str]]) -> None:
+    made = []
+    here = Rooms()
+    for number, (shape, dtype) in enumerate(wanted, 1):
+        one = here.zeros(shape, dtype)
+        assert (one.shape, one.dtype) == (shape, np.dtype(dtype))
+        assert one.flags.c_contiguous
+        assert one.flags.writeable
+        assert not one.any()
+        one.fill(number)
+        made.append(one)
+        if number % 3 == 0:
+            made[number - 2] = np.full(1, number - 1)  # one that is given back between two
+            gc.collect()
+    for number, one in enumerate(made, 1):
+        assert (one == number).all()
+
+
+def test_a_piece_is_shared_by_as_many_as_it_has_room_for(monkeypatch: Any) -> None:
+    taken = []
+    monkeypatch.setattr(rooms, "_piece", lambda: taken.append(np.zeros(PIECE, np.uint8)) or taken[-1])
+    here = Rooms()
+    slices = [here.zeros((512, 512), "uint16") for _ in range(20)]
+    assert len(taken) == math.ceil(20 * 512 * 512 * 2 / PIECE) == 3
+    assert all(one.base is not None and one.ctypes.data % LINE == taken[0].ctypes.data % LINE for one in slices[:8])
+    here.zeros((LEAST - 1,), "uint8")
+    here.zeros((PIECE,), "uint8")
+    assert len(taken) == 3, "small and very large ones have no room here"
+
+
+def test_memory_goes_back_with_the_last_array() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    before = resident()
+    here = Rooms()
+    made = [here.zeros((1024, 1024), "uint8") for _ in range(100)]
+    for one in made:
+        one.fill(1)
+    assert resident() - before > 90 * 2**20
+    del made[1::2]
+    kept = [one[0, 0] for one in made]
+    del made, one, here
+    gc.collect()
+    assert sum(kept) == 50
+    assert resident() - before < 20 * 2**20
