@@ -17,8 +17,11 @@ import numpy.typing as npt
 HUGE = 2**21
 """Bytes of a huge page of x86-64, and of ARM with pages of 4 KiB; elsewhere a piece is only larger than need be."""
 
-PIECE = 2 * HUGE
-"""Bytes of a piece: from here on numpy does the same for a single array."""
+LARGEST = 2 * HUGE
+"""Bytes of an array from which on numpy does the same for it alone."""
+
+PIECE = 4 * HUGE
+"""Bytes of a piece, at most."""
 
 LEAST = 2**17
 """Bytes of an array that gets its room here: smaller ones lie in memory that the process has anyway."""
@@ -40,18 +43,24 @@ class Rooms:
         """As numpy's `zeros`."""
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
-        if not LEAST <= size < PIECE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        if not LEAST <= size < LARGEST or not hasattr(mmap, "MADV_HUGEPAGE"):
             return np.zeros(shape, kind)
         if self._left is None or len(self._left) < size:
-            self._left = _piece()
+            self._left = _piece(_fitting(size))
         mine, self._left = self._left[:size], self._left[-(-size // LINE) * LINE :]
         return mine.view(kind).reshape(shape)
 
 
-def _piece() -> npt.NDArray[np.uint8]:
+def _fitting(size: int) -> int:
+    """Bytes of a piece of which arrays of that size waste as little as can be."""
+    pages = range(-(-size // HUGE), PIECE // HUGE + 1)
+    return HUGE * max(pages, key=lambda number: (number * HUGE // size) * size / number)
+
+
+def _piece(size: int) -> npt.NDArray[np.uint8]:
     """Cleared bytes that begin with a huge page; they hold their memory as long as one who was given some lives."""
-    memory = mmap.mmap(-1, PIECE + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory = mmap.mmap(-1, size + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     everything = np.frombuffer(memory, np.uint8)
     first = -everything.ctypes.data % HUGE
-    memory.madvise(mmap.MADV_HUGEPAGE, first, PIECE)
-    return everything[first : first + PIECE]
+    memory.madvise(mmap.MADV_HUGEPAGE, first, size)
+    return everything[first : first + size]

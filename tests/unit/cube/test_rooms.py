@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prismcube.cube import rooms
-from prismcube.cube.rooms import LEAST, LINE, PIECE, Rooms
+from prismcube.cube.rooms import HUGE, LARGEST, LEAST, LINE, PIECE, Rooms
 
 TYPES = ["uint8", "int16", "uint16", "float32", "float64"]
 SHAPES = st.one_of(
@@ -43,14 +42,22 @@ def test_arrays_are_clear_and_share_nothing(wanted: list[tuple[tuple[int, ...], 
 
 def test_a_piece_is_shared_by_as_many_as_it_has_room_for(monkeypatch: Any) -> None:
     taken = []
-    monkeypatch.setattr(rooms, "_piece", lambda: taken.append(np.zeros(PIECE, np.uint8)) or taken[-1])
+    monkeypatch.setattr(rooms, "_piece", lambda size: taken.append(np.zeros(size, np.uint8)) or taken[-1])
     here = Rooms()
     slices = [here.zeros((512, 512), "uint16") for _ in range(20)]
-    assert len(taken) == math.ceil(20 * 512 * 512 * 2 / PIECE) == 3
-    assert all(one.base is not None and one.ctypes.data % LINE == taken[0].ctypes.data % LINE for one in slices[:8])
+    assert [len(one) for one in taken] == 5 * [HUGE]
+    assert all(one.base is not None and one.ctypes.data % LINE == taken[0].ctypes.data % LINE for one in slices[:4])
     here.zeros((LEAST - 1,), "uint8")
-    here.zeros((PIECE,), "uint8")
-    assert len(taken) == 3, "small and very large ones have no room here"
+    here.zeros((LARGEST,), "uint8")
+    assert len(taken) == 5, "small and very large ones have no room here"
+
+
+@given(size=st.integers(LEAST, LARGEST - 1))
+def test_little_of_a_piece_is_left_over(size: int) -> None:
+    piece = rooms._fitting(size)
+    assert size <= piece <= PIECE
+    assert piece % HUGE == 0
+    assert piece % size <= piece / 4
 
 
 def test_memory_goes_back_with_the_last_array() -> None:
