@@ -17,6 +17,10 @@ import zstandard
 from prismcube.tiff.image import Image
 from prismcube.tiff.write_kernels import compiled
 
+LEAST_MATCH = 7
+"""Bytes that zstd at level 1 refers back to, at least, in place of its 6: what is left of pixels after a predictor is
+noise, in which shorter repetitions are chance; to look for them takes up to half of the time (docs/benchmarks.md)."""
+
 KEPT = 16 * 2**20
 """Bytes that a thread keeps from one row of blocks to the next, at most."""
 
@@ -50,7 +54,11 @@ class _Compressors(threading.local):
 
     def of(self, level: int) -> zstandard.ZstdCompressor:
         if level not in self._kept:
-            self._kept[level] = zstandard.ZstdCompressor(level=level)
+            if level == 1:
+                quick = zstandard.ZstdCompressionParameters(compression_level=1, min_match=LEAST_MATCH)
+                self._kept[level] = zstandard.ZstdCompressor(compression_params=quick)
+            else:
+                self._kept[level] = zstandard.ZstdCompressor(level=level)
         return self._kept[level]
 
 
