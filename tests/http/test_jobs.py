@@ -398,11 +398,13 @@ def test_jobs_are_kept_by_nobody(jobs, some):
 
 
 def write(demo, job, **columns):
-    """Change the row of a job."""
+    """Change the row of a job, or what it has answered."""
     values = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in columns.items()}
     with closing(sqlite3.connect(demo.home / "catalogue.sqlite", timeout=LONG)) as connection, connection:
-        told = ", ".join(f"{name} = ?" for name in values)
-        connection.execute(f"UPDATE job SET {told} WHERE id = ?", (*values.values(), job))
+        if results := values.pop("results", None):
+            connection.execute("UPDATE job_document SET results = ? WHERE job_id = ?", (results, job))
+        for name, value in values.items():
+            connection.execute(f"UPDATE job SET {name} = ? WHERE id = ?", (value, job))
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ def home(tmp_path: Path, demo: Any) -> Path:
     with closing(sqlite3.connect(demo.home / "catalogue.sqlite")) as source:
         source.execute(f"VACUUM INTO '{folder}/catalogue.sqlite'")
     with closing(sqlite3.connect(folder / "catalogue.sqlite")) as copied, copied:
+        copied.execute("PRAGMA foreign_keys = ON")
         copied.execute("DELETE FROM job")  # of other tests
     run(folder, "catalogue", "create", "layouts", "-", input=json.dumps(LAYOUT))
     return folder
