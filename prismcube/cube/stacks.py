@@ -125,8 +125,9 @@ class StackUnit:
         self._part, self._format = part, steps[0].format
         self._use = partial(means.reader.states.use, visit.uri, own_etag(visit.etag))
         self._out: list[tuple[Array, Mask, float | None]] = []
-        # Small blocks of local files are decoded again as soon as they are found; others must not be asked for again.
-        keep = means.keep and (is_remote(visit.uri) or _level(steps[0]).block_bytes > LIGHT)
+        # Few pixels of small blocks of local files are decoded again as soon as they are found.
+        again = visit.window.pixels <= FEW_PIXELS and _level(steps[0]).block_bytes <= LIGHT and not is_remote(visit.uri)
+        keep = means.keep and not again
         self._pending = means.reader.begin_alike(steps, visit.window, keep=keep, stop=means.stop)
         self.is_short = visit.window.pixels <= FEW_PIXELS and not is_remote(visit.uri)
         """See `Unit.is_short`."""

@@ -177,10 +177,16 @@ def test_any_larger_window_of_all_dates(
 ) -> None:
     scenes, before = scenes_of(tmp_path_factory.mktemp("s"), path, DATES), seen.slices
     grid = scenes.datasets[0].grid.shifted(row, col, height=height, width=width)
-    slices, engine = run(scenes.plan({"v": U16}, grid=grid))
+    plan = scenes.plan({"v": U16}, grid=grid)
+    slices, engine = run(plan)
     check(slices, path, grid, U16)
     assert seen.slices - before == DATES
-    assert engine.windows.tally.kept == 0
+    decoded = engine.windows.tally.decoded
+    jobs = ((plan, index) for index in range(DATES))
+    again = list(engine.run(jobs, at_once=plan.at_once, keep=True, stop=lambda: None, observer=Told()))
+    check(again, path, grid, U16)
+    assert plan.is_small
+    assert (engine.windows.tally.decoded, engine.windows.tally.kept) == (decoded, decoded), "blocks are kept"
 
 
 def test_how_many_slices_of_larger_windows_a_stack_has(
