@@ -48,6 +48,7 @@ check: $(STAMP)  ## lint, format, types, import contracts, docs
 
 bench: $(STAMP)  ## measure speed beside the peers (ARGS goes to the benchmarks)
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.writers
 	$(BIN)/prismcube bench cube --size $(SIZE)
 	$(BIN)/prismcube bench jobs --size $(SIZE)
 

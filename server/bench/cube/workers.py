@@ -57,7 +57,6 @@ def environment(setup: Setup) -> dict[str, str]:
         "GDAL_CACHEMAX": "512",
         "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
         "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-        "CPL_VSIL_CURL_USE_HEAD": "NO",
         "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif",
     }
     return told | ({"CPL_VSIL_CURL_NON_CACHED": f"/vsicurl/{setup.base}"} if setup.case.source == "http" else {})
