@@ -14,10 +14,10 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,14 @@ def figures_folder(temporary: Path) -> Iterator[Path]:
 def _end_with_master(arbiter: Any, worker: Any) -> None:
     """In a worker: end when the master was killed. Its own class would notice after `timeout`, and hold the port till
     then."""
-    when_parent_ends(worker.ppid, partial(os.kill, os.getpid(), signal.SIGTERM))
+    when_parent_ends(worker.ppid, _end)
+
+
+def _end() -> None:
+    """As the master would: time for answers under way, and no more."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACEFUL_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _forget(arbiter: Any, worker: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ class Rooms:
     """
 
     def __init__(self) -> None:
-        self._left: npt.NDArray[np.uint8] | None = None
+        self._left: dict[int, npt.NDArray[np.uint8]] = {}
+        """Of the last piece for arrays of a size: others would leave what they don't fit into, which is memory, too."""
 
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """As numpy's `zeros`."""
@@ -45,10 +47,17 @@ class Rooms:
         size = math.prod(shape) * kind.itemsize
         if not LEAST <= size < LARGEST or not hasattr(mmap, "MADV_HUGEPAGE"):
             return np.zeros(shape, kind)
-        if self._left is None or len(self._left) < size:
-            self._left = _piece(_fitting(size))
-        mine, self._left = self._left[:size], self._left[-(-size // LINE) * LINE :]
-        return mine.view(kind).reshape(shape)
+        left = self._left.get(size, _NOTHING)
+        if len(left) < size:
+            try:
+                left = _piece(_fitting(size))
+            except OSError:  # there is little left; numpy takes less at once, or says so as callers expect it
+                return np.zeros(shape, kind)
+        self._left[size] = left[-(-size // LINE) * LINE :]
+        return left[:size].view(kind).reshape(shape)
+
+
+_NOTHING = np.empty(0, np.uint8)
 
 
 def _fitting(size: int) -> int:
@@ -62,5 +71,6 @@ def _piece(size: int) -> npt.NDArray[np.uint8]:
     memory = mmap.mmap(-1, size + HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     everything = np.frombuffer(memory, np.uint8)
     first = -everything.ctypes.data % HUGE
-    memory.madvise(mmap.MADV_HUGEPAGE, first, size)
+    with suppress(OSError):  # a kernel may be built without them
+        memory.madvise(mmap.MADV_HUGEPAGE, first, size)
     return everything[first : first + size]

@@ -122,7 +122,7 @@ class StackUnit:
 
     def __init__(self, means: Means, visit: Visit, steps: Sequence[ReadStep], part: slice, *, is_last: bool) -> None:
         """Asks for a remote file. `part`: the slices of the stack that the steps are of."""
-        self._part, self._format = part, steps[0].format
+        self._part, self._format, self._stop = part, steps[0].format, means.stop
         self._use = partial(means.reader.states.use, visit.uri, own_etag(visit.etag))
         self._out: list[tuple[Array, Mask, float | None]] = []
         # Few pixels of small blocks of local files are decoded again as soon as they are found.
@@ -147,6 +147,7 @@ class StackUnit:
 
     def run(self) -> None:
         """Make it, or see that it can't be made. Raises what `stop` raises."""
+        self._stop()
         empty = [data.flat[0] for data, *_ in self._out]
         alone = self._out[0][0] if len(self._out) == 1 else None
         try:

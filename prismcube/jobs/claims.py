@@ -61,7 +61,7 @@ class Claims:
                 connection.execute(sql.HANDED_OVER, {"job": job_id, "stage": stage, "ids": some})
             ids = sorted({job_id for _, _, job_id, *_ in rows})
             jobs = {row.id: row for row in connection.execute(sql.JOBS_OF, {"ids": ids})}
-            inputs = {id: row.inputs for id, row in jobs.items()}
+            inputs = {id: row.inputs or {} for id, row in jobs.items()}
             self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
         return [
             Order(
@@ -187,7 +187,7 @@ class Claims:
             connection.execute(sql.COUNT, counts)
         for id, outputs in results.items():
             if outputs:
-                before = connection.scalars(sql.RESULTS_OF, {"one": id}).one()
+                before = connection.scalars(sql.RESULTS_OF, {"one": id}).one_or_none() or {}
                 connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**before, **outputs}})
         self._move_on(connection, [one["one"] for one in counts], now)
 

@@ -158,7 +158,7 @@ def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, stat
 
 def tell(connection: Connection, row: Any, status: Status, now: datetime) -> None:
     """Note whom to call back because a job has come to this status."""
-    request = connection.scalars(REQUEST, {"job": row.id}).one()
+    request = connection.scalars(REQUEST, {"job": row.id}).one_or_none() or {}
     url = (request.get("subscriber") or {}).get(_CALLBACKS.get(status, ""))
     if url:
         callback = {"job_id": row.id, "event": status.value, "url": url, "attempt": 0, "due": now}

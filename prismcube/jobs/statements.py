@@ -61,9 +61,10 @@ HANDED_OVER = delete(task).where(
     task.c.maker.in_(bindparam("ids", expanding=True)),
 )
 """Of another stage: rows of their own, which may be very many, are told apart by the index alone."""
+# A job whose documents are lost, by a table that was restored, say, must not hold up those of others.
 JOBS_OF = (
     select(job.c.id, job.c.status, job_document.c.inputs)
-    .join(job_document, job_document.c.job_id == job.c.id)
+    .outerjoin(job_document, job_document.c.job_id == job.c.id)
     .where(job.c.id.in_(bindparam("ids", expanding=True)))
 )
 RESULTS_OF = select(job_document.c.results).where(job_document.c.job_id == bindparam("one"))

@@ -460,6 +460,20 @@ def test_a_stack_is_left_when_nobody_wants_it(tmp_path: Path, path: Path, seen: 
     assert (seen.slices, told.slices, told.files) == (DATES, [], 0)
 
 
+def test_a_stack_of_which_nothing_is_stored_is_left_too(tmp_path: Path) -> None:
+    """Without a block there is no read before which it would be asked."""
+    write(tmp_path / "all.tif", np.zeros((DATES, 1, HEIGHT, WIDTH), "uint16"))
+    scenes = scenes_of(tmp_path, tmp_path / "all.tif", DATES)
+    for side in (2, 30):
+        plan = scenes.plan({"v": U16}, grid=scenes.datasets[0].grid.shifted(4, 4, height=side, width=side))
+
+        def stop() -> None:
+            raise Cancelled
+
+        with pytest.raises(Cancelled):
+            run(plan, stop=stop)
+
+
 def test_what_is_left_half_way_ends_there(tmp_path: Path, path: Path) -> None:
     scenes, told = scenes_of(tmp_path, path, DATES), Told()
     plan = scenes.plan({"v": U16}, grid=scenes.datasets[0].grid.shifted(40, 40, height=1, width=1))

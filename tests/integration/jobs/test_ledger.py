@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from prismcube.catalogue import Catalogue
-from prismcube.catalogue.job_tables import job, job_callback
+from prismcube.catalogue.job_tables import job, job_callback, job_document
 from prismcube.errors import Cancelled, Conflict, NotFound, NotYet
 from prismcube.jobs import moves
 from prismcube.jobs.attempt import Attempt, execute
@@ -118,6 +118,18 @@ def test_what_may_be_large_is_not_in_the_rows_that_are_read_all_the_time(driver:
         if connection.dialect.name == "sqlite":  # and those of jobs that have ended not at all
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {BACKLOG}"), {"work_1": "", "work_2": ""}).one()
             assert "SEARCH job USING INDEX ix_job_work (work>" in plan.detail
+
+
+def test_a_job_that_has_lost_its_documents_holds_up_no_other(driver: Driver, catalogue: Catalogue) -> None:
+    lost, other = driver.submit(inputs={"a": 1}), driver.submit(inputs={"b": 2})
+    with catalogue.engine.begin() as connection:
+        connection.execute(delete(job_document).where(job_document.c.job_id == lost.id))
+    first, second = driver.claim("one")
+    assert (first.inputs, second.inputs) == ({}, {"b": 2})
+    for order in (first, second):
+        driver.end(order, result={"outputs": {"o": 1}})
+    assert driver.ledger.whole(other.id).results == {"o": 1}
+    assert driver.ledger.get(lost.id).status is Status.SUCCESSFUL
 
 
 def test_a_stage_that_is_come_to_again_is_done_again(driver: Driver) -> None:

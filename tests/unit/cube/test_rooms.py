@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +53,36 @@ def test_a_piece_is_shared_by_as_many_as_it_has_room_for(monkeypatch: Any) -> No
     here.zeros((LEAST - 1,), "uint8")
     here.zeros((LARGEST,), "uint8")
     assert len(taken) == 5, "small and very large ones have no room here"
+
+
+@pytest.mark.parametrize("what", ["mmap", "madvise"])
+def test_numpy_helps_where_the_system_has_no_piece(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """No memory for it, or a kernel without huge pages."""
+
+    class Poor(mmap.mmap):
+        def __new__(cls, *arguments: Any, **more: Any) -> Any:
+            if what == "mmap":
+                raise OSError(errno.ENOMEM, "no memory")
+            return super().__new__(cls, *arguments, **more)
+
+        def madvise(self, *_: Any) -> None:
+            raise OSError(errno.EINVAL, "unknown")
+
+    monkeypatch.setattr(mmap, "mmap", Poor)
+    made = Rooms().zeros((512, 512), "uint16")
+    assert (made.shape, made.any()) == ((512, 512), False)
+    assert made.flags.writeable
+
+
+def test_sizes_that_do_not_fit_together_leave_nothing_over(monkeypatch: Any) -> None:
+    taken: list[Any] = []
+    monkeypatch.setattr(rooms, "_piece", lambda size: taken.append(np.zeros(size, np.uint8)) or taken[-1])
+    here = Rooms()
+    for _ in range(24):
+        here.zeros((512, 512), "uint8")
+        here.zeros((512, 512), "float64")
+    wanted = 24 * 512 * 512 * 9
+    assert sum(map(len, taken)) <= wanted * 1.05
 
 
 @given(size=st.integers(LEAST, LARGEST - 1))

@@ -45,6 +45,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in MOVED:
         op.add_column("job", sa.Column(name, JSON, nullable=False, server_default=sa.text("'{}'")))
-        op.execute(f"UPDATE job SET {name} = (SELECT {name} FROM job_document WHERE job_id = job.id)")  # noqa: S608  ours
+        there = "id IN (SELECT job_id FROM job_document)"
+        op.execute(f"UPDATE job SET {name} = (SELECT {name} FROM job_document WHERE job_id = job.id) WHERE {there}")  # noqa: S608
     op.drop_table("job_document")
     op.drop_column("task", "orphaned")
