@@ -85,7 +85,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             return (yield)
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Before several processes share kernels, all are compiled, once: that takes a core more than a minute, and two
     that compile the same function at once can spoil its index."""
@@ -93,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         complete(KERNELS, threading.Event())
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a process that runs tests where the locks of this run are."""
     stash = node.config.stash

@@ -26,7 +26,7 @@ from prismcube.catalogue import Catalogue
 from prismcube.model.access import Scope
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNELS = ROOT / ".pytest_cache" / "kernels"
+KERNELS = Path(os.environ["NUMBA_CACHE_DIR"])  # as tests/conftest.py has said
 """All servers share what one of them has compiled; it stays for the next run."""
 START_SECONDS = 600  # a bound for hanging, not a measure: shared machines are slow
 

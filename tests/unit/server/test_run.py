@@ -1,5 +1,7 @@
 """What gunicorn's master may load before it forks."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -71,3 +73,12 @@ for wanted in (100, 1000, 5000):
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert told.stdout.split() == ["256", "1000", "2048"]
     assert "2048 open files; all connections may need 5000" in told.stderr
+
+
+def test_a_worker_ends_as_its_master_would_end_it(monkeypatch):
+    """By TERM, and where answers go on and on, by KILL after their time."""
+    told = []
+    monkeypatch.setattr(run.os, "kill", lambda pid, number: told.append((pid, number)))
+    monkeypatch.setattr(run.time, "sleep", told.append)
+    run._end()
+    assert told == [(os.getpid(), signal.SIGTERM), run.GRACEFUL_SECONDS, (os.getpid(), signal.SIGKILL)]

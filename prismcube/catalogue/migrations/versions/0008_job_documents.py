@@ -45,7 +45,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in MOVED:
         op.add_column("job", sa.Column(name, JSON, nullable=False, server_default=sa.text("'{}'")))
-        there = "id IN (SELECT job_id FROM job_document)"
-        op.execute(f"UPDATE job SET {name} = (SELECT {name} FROM job_document WHERE job_id = job.id) WHERE {there}")  # noqa: S608
+    op.execute(
+        "UPDATE job SET inputs = kept.inputs, request = kept.request, results = kept.results "
+        "FROM job_document AS kept WHERE kept.job_id = job.id"
+    )
     op.drop_table("job_document")
     op.drop_column("task", "orphaned")
