@@ -39,7 +39,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self._left: dict[int, npt.NDArray[np.uint8]] = {}
-        """Of the last piece for arrays of a size: others would leave what they don't fit into, which is memory, too."""
+        """Of the last piece that was made for arrays of a size; others get of it when they would need a new one."""
 
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """As numpy's `zeros`."""
@@ -47,14 +47,23 @@ class Rooms:
         size = math.prod(shape) * kind.itemsize
         if not LEAST <= size < LARGEST or not hasattr(mmap, "MADV_HUGEPAGE"):
             return np.zeros(shape, kind)
-        left = self._left.get(size, _NOTHING)
-        if len(left) < size:
+        owner = self._with_room(size)
+        if owner is None:
             try:
-                left = _piece(_fitting(size))
+                self._left[size] = _piece(_fitting(size))
             except OSError:  # there is little left; numpy takes less at once, or says so as callers expect it
                 return np.zeros(shape, kind)
-        self._left[size] = left[-(-size // LINE) * LINE :]
+            owner = size
+        left = self._left[owner]
+        self._left[owner] = left[-(-size // LINE) * LINE :]
         return left[:size].view(kind).reshape(shape)
+
+    def _with_room(self, size: int) -> int | None:
+        """Which of `_left` has room for an array: that of its size, else the one with the least that is enough."""
+        if len(self._left.get(size, _NOTHING)) >= size:
+            return size
+        fitting = [one for one, left in self._left.items() if len(left) >= size]
+        return min(fitting, key=lambda one: len(self._left[one]), default=None)
 
 
 _NOTHING = np.empty(0, np.uint8)

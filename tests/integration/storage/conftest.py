@@ -25,6 +25,26 @@ def web(tmp_path: Path) -> Iterator[Web]:
     buckets.forget()
 
 
+@pytest.fixture
+def clouds(web: Web, monkeypatch: pytest.MonkeyPatch) -> Web:
+    """Google's and Azure's storage, both with the bucket `images`: for readers, files by paths of bucket and key."""
+    for name in [name for name in os.environ if name.startswith(("GOOGLE_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "GOOGLE_BASE_URL": web.url,
+        "GOOGLE_SKIP_SIGNATURE": "true",
+        "GOOGLE_ALLOW_HTTP": "true",
+        "AZURE_STORAGE_ENDPOINT": web.url,
+        "AZURE_STORAGE_ACCOUNT_NAME": "account",
+        "AZURE_SKIP_SIGNATURE": "true",
+        "AZURE_ALLOW_HTTP": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    buckets.forget()
+    (web.root / "images").mkdir()
+    return web
+
+
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
     """An S3 server, shared by the tests of a module."""

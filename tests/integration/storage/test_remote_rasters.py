@@ -47,9 +47,13 @@ def images(tmp_path_factory: Any, demo_data: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["http", "signed", "s3"])
+@pytest.fixture(params=["http", "signed", "s3", "gs", "az"])
 def remote(request: Any, images: Path) -> Callable[[str], str]:
     """Puts an image of the folder on a server and gives its URI."""
+    if request.param in ("gs", "az"):
+        clouds = request.getfixturevalue("clouds")
+        (clouds.root / "images" / "a").symlink_to(images)
+        return lambda name: canonical_uri(f"{request.param}://images/a/{name}")
     if request.param == "s3":
         client = request.getfixturevalue("s3")
 

@@ -9,7 +9,7 @@ from numba import njit
 from pyproj import Transformer
 
 from prismcube.cube.kernels import _row
-from prismcube.cube.mesh import ERROR_PX, STEP, dense_mesh, make_mesh
+from prismcube.cube.mesh import ERROR_PX, STEP, Meshes, dense_mesh, make_mesh
 from prismcube.model.grid import Grid
 
 PLACES = {
@@ -84,3 +84,36 @@ def test_a_dense_mesh_is_taken_point_by_point_though_some_are_nowhere():
     assert np.isnan(found[0][7, 9])
     for axis in (0, 1):
         np.testing.assert_allclose(found[axis][beside], true[axis][beside], rtol=0, atol=1e-8)
+
+
+def test_meshes_are_kept_for_all_files_of_a_zone(monkeypatch):
+    made = []
+
+    def counted(crs, grid, *, tolerance):
+        made.append((crs, grid))
+        return make_mesh(crs, grid, tolerance=tolerance)
+
+    monkeypatch.setattr("prismcube.cube.mesh.make_mesh", counted)
+    meshes = Meshes()
+    grid = Grid("EPSG:32632", Affine(10, 0, 263_580, 0, -10, 5_045_100), 400, 300)
+    first = meshes.get("EPSG:32631", grid, tolerance=1e-3)
+    assert meshes.get("EPSG:32631", grid, tolerance=1e-3) is first
+    assert meshes.get("EPSG:32633", grid, tolerance=1e-3) is not first
+    assert meshes.get("EPSG:32631", grid.shifted(1, 0, height=400, width=300), tolerance=1e-3) is not first
+    assert len(made) == 3
+    finer = meshes.get("EPSG:32631", grid, tolerance=first.error / 2)
+    assert len(made) == 4
+    assert finer.error <= first.error / 2
+    assert meshes.get("EPSG:32631", grid, tolerance=1e-3) is finer, "what is exact enough for one is for others"
+    assert len(made) == 4
+
+
+def test_meshes_that_were_used_longest_ago_go():
+    grids = [Grid("EPSG:32632", Affine(10, 0, 263_580 + 10 * i, 0, -10, 5_045_100), 320, 320) for i in range(3)]
+    size = make_mesh("EPSG:32631", grids[0], tolerance=1).x.size
+    meshes = Meshes(kept_points=2 * size)
+    first, second = (meshes.get("EPSG:32631", grid, tolerance=1) for grid in grids[:2])
+    assert meshes.get("EPSG:32631", grids[0], tolerance=1) is first
+    meshes.get("EPSG:32631", grids[2], tolerance=1)
+    assert meshes.get("EPSG:32631", grids[0], tolerance=1) is first
+    assert meshes.get("EPSG:32631", grids[1], tolerance=1) is not second

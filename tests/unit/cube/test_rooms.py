@@ -109,3 +109,13 @@ def test_memory_goes_back_with_the_last_array() -> None:
     gc.collect()
     assert sum(kept) == 50
     assert resident() - before < 20 * 2**20
+
+
+def test_the_last_few_slices_go_where_there_is_room(monkeypatch: Any) -> None:
+    """40 slices in stacks of three: the last one, alone, needs no piece of its own."""
+    taken: list[Any] = []
+    monkeypatch.setattr(rooms, "_piece", lambda size: taken.append(np.zeros(size, np.uint8)) or taken[-1])
+    here = Rooms()
+    for count in [*13 * [3], 1]:
+        here.zeros((count, 512, 512), "uint16")
+    assert [len(one) for one in taken] == 4 * [3 * HUGE]

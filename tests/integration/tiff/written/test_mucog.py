@@ -1,7 +1,10 @@
 """Files of many dates, judged by GDAL."""
 
+import errno
+import os
 import subprocess
 import tempfile
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -307,3 +310,27 @@ def mutated(tmp_path_factory):
         draft.write(np.ones((40, 40), dtype=np.uint8))
     write_mucog(folder / "whole.tif", [folder / "d.tif"] * 2)
     return (folder / "whole.tif").read_bytes(), folder / "mutated.tif"
+
+
+@pytest.mark.parametrize("by_system", [True, False])
+def test_memory_holds_no_date(tmp_path, image_of, monkeypatch, by_system):
+    """40 dates of 4 MB are put together, and one is added, by less than 3 MB."""
+    if not by_system:
+        monkeypatch.setattr(os, "copy_file_range", refused)
+    rows = np.random.default_rng(0).integers(0, 60_000, (1024, 2048), dtype=np.uint16)
+    image = image_of(rows[np.newaxis], block_height=256, block_width=256, codec="none")
+    with writing_draft(tmp_path / "draft.tif", image) as draft:
+        draft.write(rows)
+    tracemalloc.start()
+    write_mucog(tmp_path / "all.tif", [tmp_path / "draft.tif"] * 40, sync=False)
+    append_dates(tmp_path / "all.tif", [tmp_path / "draft.tif"], sync=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "all.tif").stat().st_size > 41 * rows.nbytes
+    assert peak < 3e6
+    with rasterio.open(f"GTIFF_DIR:41:{tmp_path / 'all.tif'}") as file:
+        np.testing.assert_array_equal(file.read(1), rows)
+
+
+def refused(*_):
+    raise OSError(errno.EXDEV, "no copies between these")
