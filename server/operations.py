@@ -5,42 +5,13 @@ Loaded late by the verbs: it brings the database and GDAL, which `--help` and gu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from config.settings import Settings
 from ingester.index import Indexer, Options, Outcome, Summary, parse_mapping, read_mapping
 from ingester.register import Registrar, derive_mapping
-from prismcube.catalogue import Catalogue
-from prismcube.catalogue import migrate as migrate_catalogue
-from prismcube.errors import ConfigurationError
-from prismcube.model.collection import Collection
-from prismcube.storage.uri import canonical_uri
-
-
-def migrate(settings: Settings) -> None:
-    """Create the home folder and the catalogue, or bring its tables up to this version.
-
-    Raises ConfigurationError when there can be no such folder.
-    """
-    try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f"can't be made: {settings.home}: {error.strerror}"
-        raise ConfigurationError(str(settings.path), [("prismcube.home", reason)]) from error
-    migrate_catalogue(settings.catalogue_url)
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Catalogue]:
-    """The migrated catalogue, closed at the end of the block."""
-    migrate(settings)
-    catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
-    try:
-        yield catalogue
-    finally:
-        catalogue.close()
+from server.opening import opened
 
 
 def index(
@@ -82,11 +53,3 @@ def register(
 def suggest_mapping(sources: Sequence[str], collection: str, *, assets: tuple[str, ...]) -> str:
     """The mapping file that `register` would use without one. Raises SourceError when none can be made."""
     return derive_mapping(sources, collection, assets=assets).yaml
-
-
-def every_collection(catalogue: Catalogue) -> Iterator[Collection]:
-    """All collections by name, page by page."""
-    after: tuple[str] | None = None
-    while page := catalogue.collections.list(after=after):
-        yield from page
-        after = (page[-1].name,)

@@ -51,7 +51,9 @@ PRELOADED = (
     "numba",
     "providers.catalogue.documents",
     "psycopg",
+    "pygeofilter.parsers.cql2_text",
     "pygeoapi.config",
+    "server.opening",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.dialects.sqlite",
     "starlette.applications",
@@ -72,11 +74,15 @@ class Role(StrEnum):
     DOWNLOADER = "downloader"  # cubes of plans, without a catalogue
 
 
-def preload(settings: Settings, role: Role = Role.SERVER) -> None:
-    """Have what all workers need, before the fork; best while another process works."""
-    kernels.use(kernels.place_of(settings))
+def preload(role: Role = Role.SERVER) -> None:
+    """Have the modules that all workers need, before the first fork."""
     for name in PRELOADED if role is Role.SERVER else ():
         importlib.import_module(name)
+
+
+def preload_kernels(settings: Settings) -> None:
+    """Have the kernels that all workers need, before the fork; best while another process works."""
+    kernels.use(kernels.place_of(settings))
     if settings.engine.kind is EngineKind.AUTO:
         kernels.load_if_complete(kernels.place_of(settings))
 
@@ -116,7 +122,8 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
     def run(self) -> None:
         logs.configure(self._settings.log)
         bound_heap()
-        preload(self._settings, self._role)
+        preload(self._role)
+        preload_kernels(self._settings)
         serve = self._settings.serve
         Protocol.header_seconds, Protocol.most = serve.header_seconds, serve.connections
         # Also those connections that are just being turned away.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
-from rich.console import Console
 
-from prismcube.errors import ConfigurationError, PrismcubeError
 from server.cli import (
     bench,
     bench_cube,
@@ -23,6 +21,7 @@ from server.cli import (
     serve,
     worker,
 )
+from server.cli.errors import exit_code
 
 typer_app = typer.Typer(
     name="prismcube",
@@ -50,10 +49,6 @@ typer_app.command("check-config")(check.check_config)
 
 
 def app() -> None:
-    """Run the command line; errors we raise on purpose are a sentence and exit code 2 (configuration) or 1."""
-    try:
-        typer_app()
-    except PrismcubeError as error:
-        Console(stderr=True, highlight=False).print("[bold red]error:[/] ", end="")
-        print(error, file=sys.stderr)
-        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    """Run the command line; errors we raise on purpose are a sentence and an exit code."""
+    if code := exit_code(typer_app):
+        sys.exit(code)

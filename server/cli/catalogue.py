@@ -25,12 +25,16 @@ def migrate(config: ConfigOption = None, home: HomeOption = None) -> None:
 
     Example: prismcube migrate --home /data/prismcube
     """
-    from server import operations
-    from server.matrix_sets import read_matrix_sets
+    make_catalogue(settings_for(config, home=home))
 
-    settings = settings_for(config, home=home)
-    read_matrix_sets(settings.tiles.matrix_sets)  # servers begin with this verb: no worker then meets the mistakes
-    operations.migrate(settings)
+
+def make_catalogue(settings: Settings) -> None:
+    """What a server begins with. Raises ConfigurationError also for mistakes that its workers would meet."""
+    from server.matrix_sets import read_matrix_sets
+    from server.opening import migrate
+
+    read_matrix_sets(settings.tiles.matrix_sets)
+    migrate(settings)
 
 
 def index(
@@ -126,11 +130,11 @@ def list_collections(config: ConfigOption = None, home: HomeOption = None) -> No
     Example: prismcube collection list
     """
     from prismcube.model.period import format_instant
-    from server import operations
+    from server.opening import every_collection, opened
 
     table = Table("name", "title", "fields", "from", "to", box=None, header_style="bold")
-    with operations.opened(settings_for(config, home=home)) as catalogue:
-        for one in operations.every_collection(catalogue):
+    with opened(settings_for(config, home=home)) as catalogue:
+        for one in every_collection(catalogue):
             start = format_instant(one.extent.start) if one.extent else "no data"
             end = format_instant(one.extent.end) if one.extent else ""
             table.add_row(*map(escape, (one.name, one.title, " ".join(f.name for f in one.fields), start, end)))
@@ -143,8 +147,8 @@ def delete_collection(name: str, config: ConfigOption = None, home: HomeOption =
 
     Example: prismcube collection delete s2-romania
     """
-    from server import operations
+    from server.opening import opened
 
-    with operations.opened(settings_for(config, home=home)) as catalogue:
+    with opened(settings_for(config, home=home)) as catalogue:
         catalogue.collections.remove(name)
     Console(highlight=False).print(f"deleted {name}", markup=False)

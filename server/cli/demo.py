@@ -15,9 +15,9 @@ from rich.console import Console
 from config.settings import Settings
 from config.tree import Log, LogFormat, LogLevel
 from server.cli.options import PROJECT, ConfigOption, settings_for
-from server.cli.processes import run_verb
+from server.cli.processes import in_child
 from server.cli.serve import check_port, sweep_temporary, tell_of_kernels
-from server.run import Application, preload
+from server.run import Application, preload, preload_kernels
 
 EXAMPLES = PROJECT / "examples"
 SETS = (
@@ -60,7 +60,8 @@ def demo(
         return
     check_port(settings)
     sweep_temporary(settings)
-    run_verb("demo", settings, ["--prepare-only"], meanwhile=lambda: preload(settings))
+    preload()
+    in_child(lambda: prepare(settings), meanwhile=lambda: preload_kernels(settings))
     console = Console(highlight=False, soft_wrap=True)
     tell_of_kernels(settings, console)
     Application(settings, when_ready=lambda: _welcome(console, settings, started)).run()

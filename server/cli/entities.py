@@ -240,9 +240,9 @@ def tidy(
 
 @contextmanager
 def _opened(config: Path | None, home: Path | None) -> Iterator[Catalogue]:
-    from server import operations
+    from server.opening import opened
 
-    with operations.opened(settings_for(config, home=home)) as catalogue:
+    with opened(settings_for(config, home=home)) as catalogue:
         yield catalogue
 
 

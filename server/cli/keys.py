@@ -52,12 +52,12 @@ def create(
 
     Example: prismcube key create notebook --scope read --group analysts --expires 90d
     """
-    from server import operations
+    from server.opening import opened
 
     settings = settings_for(config, home=home)
     now = datetime.now(UTC)
     until = None if expires is None else parse_expiry(expires, now=now)
-    with operations.opened(settings) as catalogue:
+    with opened(settings) as catalogue:
         _, text = catalogue.keys.create(name, scopes=[scope], groups=group or (), expires=until, now=now)
     typer.echo(text)
     told = Console(stderr=True, highlight=False)
@@ -72,11 +72,11 @@ def list_keys(config: ConfigOption = None, home: HomeOption = None) -> None:
 
     Example: prismcube key list
     """
-    from server import operations
+    from server.opening import opened
 
     table = Table("name", "id", "scopes", "groups", "created", "used", "state", box=None, header_style="bold")
     now = datetime.now(UTC)
-    with operations.opened(settings_for(config, home=home)) as catalogue:
+    with opened(settings_for(config, home=home)) as catalogue:
         for key in catalogue.keys.list():
             scopes = " ".join(one for one in Scope if one in key.scopes)
             texts = (key.name, key.public, scopes, " ".join(sorted(key.groups)), format_instant(key.created))
@@ -94,9 +94,9 @@ def revoke(name: Name, config: ConfigOption = None, home: HomeOption = None) -> 
 
     Example: prismcube key revoke notebook
     """
-    from server import operations
+    from server.opening import opened
 
-    with operations.opened(settings_for(config, home=home)) as catalogue:
+    with opened(settings_for(config, home=home)) as catalogue:
         catalogue.keys.revoke(name)
     Console(highlight=False).print(f"revoked {name}", markup=False)
 
@@ -107,8 +107,8 @@ def delete(name: Name, config: ConfigOption = None, home: HomeOption = None) -> 
 
     Example: prismcube key delete notebook
     """
-    from server import operations
+    from server.opening import opened
 
-    with operations.opened(settings_for(config, home=home)) as catalogue:
+    with opened(settings_for(config, home=home)) as catalogue:
         catalogue.keys.delete(name)
     Console(highlight=False).print(f"deleted {name}", markup=False)

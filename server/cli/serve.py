@@ -14,10 +14,11 @@ from rich.console import Console
 from config.settings import Settings
 from config.tree import EngineKind
 from prismcube.errors import ConfigurationError
+from server.cli.catalogue import make_catalogue
 from server.cli.options import ConfigOption, HomeOption, settings_for
-from server.cli.processes import run_verb
+from server.cli.processes import in_child
 from server.kernels import is_complete, place_of
-from server.run import Application, Role, preload
+from server.run import Application, Role, preload, preload_kernels
 
 
 def serve(
@@ -37,8 +38,9 @@ def serve(
     settings = settings_for(config, home=home, host=host, port=port, workers=workers)
     check_port(settings)
     sweep_temporary(settings)
+    preload(role)
     if role is Role.SERVER:
-        run_verb("migrate", settings, meanwhile=lambda: preload(settings))
+        in_child(lambda: make_catalogue(settings), meanwhile=lambda: preload_kernels(settings))
     else:
         _check_downloader(settings)
     console = Console(highlight=False)

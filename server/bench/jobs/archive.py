@@ -29,6 +29,7 @@ from server.bench.cube import scenes
 from server.bench.cube.archive import settings_of
 from server.bench.jobs.sizes import Size
 from server.bench.progress import Progress
+from server.opening import opened
 
 BAND, COLLECTION, LAYOUT, INSTANCE = "B04", "bench", "bench-cell", "bench-B04/made"
 
@@ -128,7 +129,7 @@ def new_home(home: Path, archive: Archive) -> Settings:
         columns=1,
         rows=1,
     )
-    with operations.opened(settings) as catalogue:
+    with opened(settings) as catalogue:
         block = min(CELL_BLOCK, cell.width)
         layout = Layout(name=LAYOUT, grid=grid, max_records=archive.size.dates, block_width=block, block_height=block)
         catalogue.layouts.put(layout)

@@ -23,7 +23,7 @@ def loaded(code):
 def test_the_master_touches_no_gdal(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     settings = "server.cli.options.settings_for(None)"
-    modules = loaded(f"import server.cli.options, server.run; server.run.preload({settings})")
+    modules = loaded(f"import server.cli.options, server.run as s; s.preload(); s.preload_kernels({settings})")
     assert {"flask", "numba"} <= modules
     # prometheus-client looks for its folder when it is imported, which is not there yet.
     assert not {"rasterio", "obstore", "prometheus_client", "pygeoapi.flask_app"} & modules
