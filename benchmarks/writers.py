@@ -1,8 +1,8 @@
 """`python -m benchmarks.writers [--runs N] [--json FILE]`: writing COGs and MUCOGs beside GDAL's COG driver.
 
 Six dates of 2048 × 2048 uint16 (waves, fields, noise; deflate halves them about), 256 blocks, overviews, two threads;
-interleaved runs, to new files. The figures are MB of raw pixels a second: of wall time, and of CPU time, which a busy machine
-distorts less. Every file is checked once against what was given.
+interleaved runs, to new files. The figures are MB of raw pixels a second: of wall time, and of CPU time, which a busy
+machine distorts less. Every file is checked once against what was given.
 """
 
 from __future__ import annotations

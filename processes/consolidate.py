@@ -13,7 +13,6 @@ from prismcube.consolidation.publishing import Publisher, WrittenFile, publish, 
 from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
-from prismcube.consolidation.writing import SlabWriter
 from prismcube.cube.observer import ReadBytes
 from prismcube.errors import InvalidInput
 from prismcube.model.consolidation import Compression, ConsolidationParams, StorageClass
@@ -193,6 +192,8 @@ def _collapse(work: Work) -> Record | None:
 
 def write_slab(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file; what an earlier attempt has written is written again, and is the same."""
+    from prismcube.consolidation.writing import SlabWriter  # brings kernels, of which asking for jobs needs none
+
     slab, prepared, read = Slab.from_json(payload), prepared_of(work), ReadBytes()
     writer = SlabWriter(
         catalogue=tools.catalogue,

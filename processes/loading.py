@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ingester.index import Indexer
-from ingester.loading import Options
 from ingester.mapping import Mapping as Rules
 from ingester.mapping import parse_mapping
 from ingester.outcomes import Outcome, Status, Summary
-from ingester.register import Registrar
 from prismcube.errors import ConfigurationError, InvalidInput, SourceError
 from prismcube.model.machine import simple_machine
 from prismcube.model.work import LogLevel, Work
@@ -20,6 +17,9 @@ from processes.inputs import SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.shared import COUNT, JSON, text
 from processes.tools import Tools
+
+if TYPE_CHECKING:
+    from ingester.loading import Options
 
 _TEXT = text(2000)
 _FLAG: dict[str, Any] = {"type": "boolean", "default": False}
@@ -83,6 +83,8 @@ def _rules(inputs: Inputs) -> Rules:
 
 
 def _options(inputs: Inputs) -> Options:
+    from ingester.loading import Options
+
     return Options(
         replace=bool(inputs.get("replace")), deep=bool(inputs.get("deep")), dry_run=bool(inputs.get("simulate"))
     )
@@ -121,12 +123,16 @@ def _loaded(work: Work, run: Callable[[Callable[[Outcome], None]], Summary]) -> 
 
 def index(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Local files; a second time those that have not changed stay closed."""
+    from ingester.index import Indexer  # brings GDAL, of which asking for jobs needs none
+
     indexer = Indexer(tools.catalogue, _rules(work.inputs), _options(work.inputs))
     return _loaded(work, lambda progress: indexer.run(_paths(work.inputs), progress=progress))
 
 
 def register(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Assets of STAC items."""
+    from ingester.register import Registrar
+
     assets = tuple(work.inputs.get("assets") or ())
     registrar = Registrar(tools.catalogue, _rules(work.inputs), _options(work.inputs), assets=assets)
     return _loaded(work, lambda progress: registrar.run(work.inputs["sources"], progress=progress))

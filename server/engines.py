@@ -1,4 +1,4 @@
-"""The pixel engine of a worker, as the settings have it."""
+"""The pixel engine of a worker, or of a process that executes tasks, as the settings have it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from config.settings import Settings
 from config.tree import EngineKind
-from prismcube.cube.engine import EngineSettings
+from prismcube.cube.engine import EngineSettings, configure
 from prismcube.storage.pool import Limits
-from server.kernels import Kernels, place_of
+from server.kernels import Kernels, load_if_complete, place_of
 from server.metrics import FOLDER
 
 
@@ -32,3 +32,10 @@ def engine_settings(settings: Settings) -> EngineSettings:
         ),
         is_warm=Kernels.are_there,
     )
+
+
+def prepare_engine(settings: Settings) -> None:
+    """Have the engine and its kernels in a process that executes tasks; until they are there GDAL reads."""
+    configure(engine_settings(settings))
+    if settings.engine.kind is EngineKind.AUTO and not load_if_complete(place_of(settings)):
+        make_kernels(settings).begin()

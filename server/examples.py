@@ -18,10 +18,10 @@ from shapely.geometry.base import BaseGeometry
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection, Extent
 from prismcube.model.entities import Record
+from prismcube.model.footprint import footprint
 from prismcube.model.grid import CRS84, crs_uri, parse_crs
 from prismcube.model.pattern import Pattern
 from prismcube.model.period import format_instant
-from prismcube.raster.inspect import footprint
 from providers.ogc.answer import Context
 from server.examples_catalogue import CatalogueExamples, find_catalogue_examples
 

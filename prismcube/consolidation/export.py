@@ -22,7 +22,6 @@ import numpy as np
 import orjson
 
 from prismcube.catalogue import Catalogue
-from prismcube.cube.engine import execute
 from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
@@ -229,6 +228,8 @@ def compute_part(
     `progress` is called before each file, too, from several threads; it raises Cancelled when nobody wants the cube any
     more. `observer` is told of what is read. Raises SourceError when all slices have failed.
     """
+    from prismcube.cube.engine import execute  # brings kernels, of which asking for jobs needs none
+
     plan = _part(folder, number)
     count, done = len(plan.slices), 0
 

@@ -30,7 +30,7 @@ from prismcube.consolidation.planning import Target
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.valid import footprint_of
-from prismcube.consolidation.writing import Written
+from prismcube.consolidation.written import Written
 from prismcube.errors import PrismcubeError, SourceError
 from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
 from prismcube.model.globe import polygons

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prismcube.catalogue import Catalogue
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.model.consolidation import OVERVIEW, ConsolidationParams, StorageClass
 from prismcube.model.entities import Variable
-from prismcube.tiff.image import WrittenCodec
-from prismcube.tiff.reduce import Reduction
+
+if TYPE_CHECKING:  # they bring kernels, of which asking for jobs needs none
+    from prismcube.tiff.image import WrittenCodec
+    from prismcube.tiff.reduce import Reduction
 
 OWN_REDUCTIONS = ("average", "nearest", "mode")
 """Kinds of overviews that our own writers make."""

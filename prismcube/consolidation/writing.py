@@ -27,6 +27,7 @@ from prismcube.consolidation.planning import Target, same_mapping
 from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
 from prismcube.consolidation.valid import ValidMap
+from prismcube.consolidation.written import Written
 from prismcube.cube.engine import execute
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
@@ -64,28 +65,6 @@ class Draft(Protocol):
     """Takes the rows of the bands of a date."""
 
     def write(self, rows: npt.NDArray[Any], *, band: int = 1) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """A date of a file that was written."""
-
-    record: int
-    """Id; 0: the new record."""
-    subdir: str
-    """Of the file."""
-    valid: str
-    """Where it has valid pixels, as `ValidMap.to_text`."""
-    copied: int = 0
-    """Id of the dataset whose blocks were copied; its footprint is that of the date."""
-
-    def to_json(self) -> list[Any]:
-        return [self.record, self.subdir, self.valid, self.copied]
-
-    @classmethod
-    def from_json(cls, document: Sequence[Any]) -> Written:
-        record, subdir, valid, copied = document
-        return cls(record=int(record), subdir=subdir, valid=valid, copied=int(copied))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from prismcube.cube.request import CubeRequest, choose_masks
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.entities import Dataset
+from prismcube.model.footprint import footprint
 from prismcube.model.grid import CRS84, Grid
 from prismcube.model.grouping import group_records
 from prismcube.model.period import Period
-from prismcube.raster.inspect import footprint
 
 
 def find_sources(

@@ -12,9 +12,7 @@ from functools import partial
 from typing import Any
 
 from config.settings import Settings
-from config.tree import EngineKind
 from prismcube.catalogue import Catalogue
-from prismcube.cube.engine import configure
 from prismcube.jobs.attempt import Body
 from prismcube.jobs.entities import NewJob
 from prismcube.jobs.ledger import Ledger
@@ -24,8 +22,7 @@ from prismcube.storage.uri import canonical_uri
 from processes.process import Body as ProcessBody
 from processes.process import Inputs
 from processes.tools import Tools
-from server import kernels, logs
-from server.engines import engine_settings, make_kernels
+from server import logs
 from server.files import allow_files
 from server.heap import bound_heap
 from server.jobs.registry import PROCESSES, definitions
@@ -51,13 +48,15 @@ def make_tools(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> Tool
 
 def runtime(settings: Settings) -> tuple[Ledger, Mapping[str, Body]]:
     """The ledger and the bodies of tasks by kind; called once in a process, which it prepares."""
+    from server.engines import (
+        prepare_engine,  # brings kernels, of which who only leads jobs, or asks for them, needs none
+    )
+
     logs.configure(settings.log)
     bound_heap()
     allow_files(TASK_FILES)
-    configure(engine_settings(settings))
+    prepare_engine(settings)
     wait_at_most(settings.engine.request_seconds)
-    if settings.engine.kind is EngineKind.AUTO and not kernels.load_if_complete(kernels.place_of(settings)):
-        make_kernels(settings).begin()  # meanwhile GDAL reads, as in a new server
     catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
     ledger = open_ledger(settings, catalogue)
     tools = make_tools(settings, catalogue, ledger)

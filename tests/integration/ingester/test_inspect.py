@@ -18,9 +18,10 @@ from rasterio.rpc import RPC
 from shapely.geometry import MultiPolygon, Point, box
 
 from prismcube.errors import SourceError
+from prismcube.model.footprint import footprint
 from prismcube.model.grid import Grid, transformer
 from prismcube.model.slant import Slant
-from prismcube.raster.inspect import footprint, inspect
+from prismcube.raster.inspect import inspect
 from prismcube.storage.uri import canonical_uri, gdal_path
 
 HERE = Affine(10, 0, 500_000, 0, -10, 5_000_000)

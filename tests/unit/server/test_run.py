@@ -33,6 +33,10 @@ def test_a_worker_loads_no_encoder_before_it_is_asked_for():
     assert not set(HEAVY) & loaded("import server.asgi")
 
 
+def test_who_leads_jobs_or_asks_for_them_loads_neither_kernels_nor_gdal():
+    assert not {"numba", "rasterio"} & loaded("import server.jobs.run, server.jobs.runtime, server.cli.job")
+
+
 def test_the_folder_of_figures(tmp_path):
     left = tmp_path / "prismcube-metrics-left"
     left.mkdir()
