@@ -190,13 +190,13 @@ class JobManager(BaseManager):  # type: ignore[misc]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         """Raises JobNotFoundError."""
-        job = self._job(job_id)
+        job = self._whole(job_id)
         return {**self._document(job), "parameters": dict(job.inputs)}
 
     def get_job_result(self, job_id: str) -> tuple[str, Any]:
         """(media type, value). Raises JobNotFoundError, JobResultNotFoundError."""
         try:
-            found = answer(self._processes(), self._job(job_id), Request(accept=JSON))
+            found = answer(self._processes(), self._whole(job_id), Request(accept=JSON))
             return found.media_type if isinstance(found, Answer) else JSON, _value(found)
         except (JobFailed, ResultNotReady, ProcessorExecuteError) as error:
             raise JobResultNotFoundError from error
@@ -216,14 +216,22 @@ class JobManager(BaseManager):  # type: ignore[misc]
     def _processes(self) -> Processes:
         return processes_of(self.place.context())
 
-    def _job(self, id: str) -> WholeJob:
+    def _job(self, id: str) -> Job:
+        """Raises JobNotFoundError also for a job of a process that is not in the configuration."""
         try:
-            found = self._processes().ledger.whole(id)
+            found = self._processes().ledger.get(id)
         except NotFound as error:
             raise JobNotFoundError from error
         if found.process not in self.processes:
             raise JobNotFoundError
         return found
+
+    def _whole(self, id: str) -> WholeJob:
+        """With what may be large. Raises as `_job`."""
+        try:
+            return self._processes().ledger.whole(self._job(id).id)
+        except NotFound as error:  # it was removed meanwhile
+            raise JobNotFoundError from error
 
     def _document(self, job: Job) -> dict[str, Any]:
         """The members that pygeoapi reads; `started` is what it sorts by."""
