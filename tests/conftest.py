@@ -34,6 +34,8 @@ from prismcube.catalogue.migrations import newest_revision
 from prismcube.catalogue.tables import metadata
 from server.kernels import complete
 
+pytest.register_assert_rewrite("killing")  # whose asserts tell as much then as those of tests
+
 # Shared machines stand still for a while now and then, which is no failure of an example.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")

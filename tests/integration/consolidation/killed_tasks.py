@@ -1,9 +1,13 @@
-"""A process that executes tasks, and is killed at one point of one kind of task, once.
+"""Processes that execute tasks, and are killed at points of them; imported by tests and by those processes.
 
 begin     nothing of the task is done
 publish   a file is about to be renamed to its name
 commit    a transaction of the catalogue is about to be committed
+remove    a file is about to be removed
 end       all is done, and nobody knows
+
+What a test orders are files in a folder: `<kind> <point>` kills the process that is the first to come there, once;
+`<kind> fails` lets tasks of this kind fail when all of them is done, as long as it lies there.
 """
 
 from __future__ import annotations
@@ -19,21 +23,56 @@ from typing import Any
 from sqlalchemy import event
 
 from prismcube.catalogue import Catalogue
+from prismcube.errors import InvalidInput
 from prismcube.jobs.attempt import Body
 from prismcube.jobs.definitions import Definition
 from prismcube.jobs.entities import NewJob
 from prismcube.jobs.ledger import Ledger
+from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS, EXPORT_CUBE
 from prismcube.model.work import Work
-from processes import consolidate, delete_datasets
-from processes.tools import Tools
 
-PROCESSES = (consolidate.PROCESS, delete_datasets.PROCESS)
-DEFINITIONS = {one.id: Definition(machine=one.machine) for one in PROCESSES}
-POINTS = ("begin", "publish", "commit", "end")
+MACHINES = {"consolidate": CONSOLIDATE, "delete-datasets": DELETE_DATASETS, "export-cube": EXPORT_CUBE}
+DEFINITIONS = {id: Definition(machine=machine) for id, machine in MACHINES.items()}
+DOES = {
+    "consolidate.prepare": ("commit",),
+    "consolidate.slab": ("publish",),
+    "consolidate.index": ("commit",),
+    "consolidate.swap": ("commit",),
+    "consolidate.clean": ("commit",),
+    "consolidate.rollback": ("commit", "remove"),
+    "delete.prepare": ("commit",),
+    "delete.mark": ("commit",),
+    "delete.files": ("remove",),
+    "delete.remove": ("commit",),
+    "delete.remove-rest": ("commit",),
+    "delete.rollback": ("commit",),
+    "export.prepare": ("publish",),
+    "export.part": ("publish",),
+    "export.write": ("publish",),
+    "export.clean": ("remove",),
+    "export.rollback": ("remove",),
+}
+"""What tasks of each kind do that others see."""
+
+PART_BYTES = 2 * 128 * 64 * 2
+"""Of exported cubes: of their three dates, each as large as the two cells, two are in the first part."""
+
+Reach = Callable[[str], None]
+"""Told of a point that a task has come to; does not return from where its process is killed."""
 
 
-def runtime(url: str, managed: str, order: str) -> tuple[Ledger, Mapping[str, Body]]:
-    """`order` is a file: while it is there, its text `kind point` says where this process is killed."""
+def points_of(kind: str) -> tuple[str, ...]:
+    """On the way of a task."""
+    return ("begin", *DOES[kind], "end")
+
+
+def runtime(url: str, managed: str, orders: str) -> tuple[Ledger, Mapping[str, Body]]:
+    """What a process that executes tasks has."""
+    from prismcube.consolidation import export  # not on top: the orchestrator's program needs none of it
+    from processes import consolidate, delete_datasets, export_cube
+    from processes.tools import Tools
+
+    export.PART_BYTES = PART_BYTES
     catalogue = Catalogue(url, managed=managed)
     # Of its own engine: what the ledger commits is none of the points of a task.
     ledger = Ledger(Catalogue(url).engine, DEFINITIONS)
@@ -43,53 +82,92 @@ def runtime(url: str, managed: str, order: str) -> tuple[Ledger, Mapping[str, Bo
 
     tools = Tools(catalogue=catalogue, submit=submit, threads=1, grace=0)
     bodies: dict[str, Body] = {}
-    for process in PROCESSES:
+    for process in (consolidate.PROCESS, delete_datasets.PROCESS, export_cube.PROCESS):
         for kind, body in process.bodies.items():
-            bodies[kind] = partial(_run, kind, body, tools, Path(order))
+            bodies[kind] = partial(_run, kind, body, tools, Path(orders))
     return ledger, bodies
 
 
-def _run(kind: str, body: Callable[..., Any], tools: Tools, order: Path, work: Work) -> Mapping[str, Any]:
-    wanted, _, point = order.read_text().partition(" ") if order.exists() else ("", "", "")
-    if kind != wanted:
-        return dict(body(tools, work, work.payload))
-    kill = partial(_kill, order)
-    if point == "begin":
-        kill()
-    with (
-        _before_commits(tools.catalogue, kill if point == "commit" else None),
-        _before_renames(kill if point == "publish" else None),
-    ):
+def _run(kind: str, body: Callable[..., Any], tools: Any, orders: Path, work: Work) -> Mapping[str, Any]:
+    reach = partial(_reach, orders, kind)
+    reach("begin")
+    with _commits(tools.catalogue, reach), _renames(tools.catalogue.managed, reach), _removals(reach):
         result = dict(body(tools, work, work.payload))
-    if point == "end":
-        kill()
+    reach("end")
+    if (orders / f"{kind} fails").exists():
+        raise InvalidInput("order", f"tasks of the kind {kind} are to fail")
     return result
 
 
-def _kill(order: Path, *_: Any) -> None:
-    """Once: the order is taken, and who took it is told."""
-    os.replace(order, order.with_suffix(f".{os.getpid()}"))
+def _reach(orders: Path, kind: str, point: str) -> None:
+    """Note that a task comes to a point, and take the order to be killed there."""
+    note(orders / "reached", f"{kind} {point}")
+    take(orders, f"{kind} {point}")
+
+
+def note(file: Path, line: str) -> None:
+    """Add a line, by one write."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def take(orders: Path, order: str) -> None:
+    """If it was ordered, tell who takes the order, and be killed."""
+    try:
+        (orders / order).unlink()
+    except FileNotFoundError:
+        return
+    note(orders / "killed", f"{os.getpid()} {order}")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager
-def _before_commits(catalogue: Catalogue, call: Callable[..., None] | None) -> Iterator[None]:
-    if call is None:
-        yield
-        return
-    event.listen(catalogue.engine, "commit", call)
+def _commits(catalogue: Catalogue, reach: Reach) -> Iterator[None]:
+    def before(_: object) -> None:
+        reach("commit")
+
+    event.listen(catalogue.engine, "commit", before)
     try:
         yield
     finally:
-        event.remove(catalogue.engine, "commit", call)
+        event.remove(catalogue.engine, "commit", before)
 
 
 @contextmanager
-def _before_renames(call: Callable[..., None] | None) -> Iterator[None]:
-    rename = os.rename
-    if call is not None:
-        os.rename = lambda *names, **more: (call(), rename(*names, **more))[1]  # type: ignore[assignment]
+def _renames(managed: str | None, reach: Reach) -> Iterator[None]:
+    """To names in our folder: libraries give files of their own their names as well."""
+    from prismcube.storage.uri import gdal_path
+
+    folder = Path(gdal_path(managed or ""))
+    rename, replace = os.rename, os.replace
+
+    def told(then: Callable[..., None], source: Any, target: Any, **more: Any) -> None:
+        if Path(os.fsdecode(target)).is_relative_to(folder):
+            reach("publish")
+        then(source, target, **more)
+
+    os.rename, os.replace = partial(told, rename), partial(told, replace)
     try:
         yield
     finally:
-        os.rename = rename
+        os.rename, os.replace = rename, replace
+
+
+@contextmanager
+def _removals(reach: Reach) -> Iterator[None]:
+    from prismcube.storage import store
+
+    delete = store.delete
+
+    def told(uri: str) -> None:
+        reach("remove")
+        delete(uri)
+
+    store.delete = told
+    try:
+        yield
+    finally:
+        store.delete = delete
