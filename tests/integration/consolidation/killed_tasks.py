@@ -1,4 +1,4 @@
-"""Processes that execute tasks, and are killed at points of them; imported by tests and by those processes.
+"""What is killed at points that a test orders: processes that execute tasks, and the orchestrator.
 
 begin     nothing of the task is done
 publish   a file is about to be renamed to its name
@@ -7,7 +7,9 @@ remove    a file is about to be removed
 end       all is done, and nobody knows
 
 What a test orders are files in a folder: `<kind> <point>` kills the process that is the first to come there, once;
-`<kind> fails` lets tasks of this kind fail when all of them is done, as long as it lies there.
+`<kind> fails` lets tasks of this kind fail when all of them is done, as long as it lies there. Of an orchestrator,
+`<process> <stage> <target> before` kills it just before the transaction is committed that moves a job from the stage to
+the target, and `... after` when it has just been committed.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, event, select
 
 from prismcube.catalogue import Catalogue
+from prismcube.catalogue.job_tables import job
 from prismcube.errors import InvalidInput
 from prismcube.jobs.attempt import Body
-from prismcube.jobs.definitions import Definition
+from prismcube.jobs.definitions import Definition, Definitions
 from prismcube.jobs.entities import NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS, EXPORT_CUBE
@@ -57,6 +60,8 @@ DOES = {
 PART_BYTES = 2 * 128 * 64 * 2
 """Of exported cubes: of their three dates, each as large as the two cells, two are in the first part."""
 
+STAGES = select(job.c.id, job.c.process, job.c.stage)
+
 Reach = Callable[[str], None]
 """Told of a point that a task has come to; does not return from where its process is killed."""
 
@@ -86,6 +91,29 @@ def runtime(url: str, managed: str, orders: str) -> tuple[Ledger, Mapping[str, B
         for kind, body in process.bodies.items():
             bodies[kind] = partial(_run, kind, body, tools, Path(orders))
     return ledger, bodies
+
+
+class KillingLedger(Ledger):
+    """Of an orchestrator: looks in each of its transactions which jobs it moves."""
+
+    def __init__(self, engine: Engine, definitions: Definitions, *, orders: Path) -> None:
+        super().__init__(engine, definitions)
+        self._orders = orders
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with super().write() as connection:
+            before = {row.id: row.stage for row in connection.execute(STAGES)}
+            yield connection
+            moves = [
+                f"{row.process} {before[row.id]} {row.stage}"
+                for row in connection.execute(STAGES)
+                if before.get(row.id, row.stage) != row.stage
+            ]
+            for move in moves:
+                take(self._orders, f"{move} before")
+        for move in moves:
+            take(self._orders, f"{move} after")
 
 
 def _run(kind: str, body: Callable[..., Any], tools: Any, orders: Path, work: Work) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ A move is recorded with what has ended. Before, this is lost with it: what it he
 nothing is done again. Each job is killed at twice, and started again twice.
 
 make test     one move of each machine: by `done`, `failed` and `cancel`
-make chaos    (PRISMCUBE_CHAOS) all moves, on both databases and engines
+make chaos    (PRISMCUBE_CHAOS) all moves, on both databases; by `done` on both engines as well
 """
 
 from __future__ import annotations
@@ -54,12 +54,9 @@ SHORT = {
     ("delete-datasets", "delete-files", Event.FAILED),
     ("export-cube", "write", Event.CANCEL),
 }
-CASES = [
-    (engine, move)
-    for engine in (("local", "dask") if FULL else ("local",))
-    for move in MOVES
-    if FULL or (move[0], move[1].name, move[2]) in SHORT
-]
+CHOSEN = [move for move in MOVES if FULL or (move[0], move[1].name, move[2]) in SHORT]
+CASES = [("local", move) for move in CHOSEN] + [("dask", move) for move in MOVES if FULL and move[2] is Event.DONE]
+"""By dask those that follow from what a cluster has told to be done: of the others it knows nothing."""
 
 
 def name_of(case: tuple[str, Move]) -> str:
@@ -99,7 +96,7 @@ class Program:
         children = psutil.Process(program.pid).children()
         assert program.wait(LONG) == -signal.SIGKILL
         assert self._archive.killed()[-1] == (program.pid, order)
-        assert self._archive.open_orders() <= {name for name in self._archive.open_orders() if name.endswith("fails")}
+        assert order not in self._archive.open_orders()
         assert psutil.wait_procs(children, timeout=LONG)[1] == []
 
     def start_again(self) -> None:
