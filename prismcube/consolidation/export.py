@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -291,10 +292,15 @@ def write_cube(
     beside = target.with_name(f".{target.name}.part")
     with writing_to(target):
         beside.unlink(missing_ok=True)  # of a writer that was killed
-    FORMATS[format].write(beside, header, _told(_slices(folder, plans), len(steps), progress), title=title)
-    with writing_to(target):
-        beside.replace(target)
-        return target.stat().st_size, len(steps)
+    try:
+        FORMATS[format].write(beside, header, _told(_slices(folder, plans), len(steps), progress), title=title)
+        with writing_to(target):
+            beside.replace(target)
+            return target.stat().st_size, len(steps)
+    except BaseException:  # whatever broke off the writing, half a file must not stay, least of all on a full disk
+        with suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def _slices(folder: Folder, plans: Sequence[CubePlan]) -> Iterator[Slice]:

@@ -15,6 +15,7 @@ the target, and `... after` when it has just been committed.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -59,6 +60,9 @@ DOES = {
 
 PART_BYTES = 2 * 128 * 64 * 2
 """Of exported cubes: of their three dates, each as large as the two cells, two are in the first part."""
+
+LIMIT = "bytes of a file"
+"""An order whose text says how many."""
 
 STAGES = select(job.c.id, job.c.process, job.c.stage)
 
@@ -119,7 +123,12 @@ class KillingLedger(Ledger):
 def _run(kind: str, body: Callable[..., Any], tools: Any, orders: Path, work: Work) -> Mapping[str, Any]:
     reach = partial(_reach, orders, kind)
     reach("begin")
-    with _commits(tools.catalogue, reach), _renames(tools.catalogue.managed, reach), _removals(reach):
+    with (
+        _limited(orders),
+        _commits(tools.catalogue, reach),
+        _renames(tools.catalogue.managed, reach),
+        _removals(reach),
+    ):
         result = dict(body(tools, work, work.payload))
     reach("end")
     if (orders / f"{kind} fails").exists():
@@ -150,6 +159,29 @@ def take(orders: Path, order: str) -> None:
         return
     note(orders / "killed", f"{os.getpid()} {order}")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def _limited(orders: Path) -> Iterator[None]:
+    """Files in our folder may be no longer than it is ordered, which the system tells much as it does a full disk."""
+    from prismcube.consolidation import writing
+
+    order, assemble = orders / LIMIT, writing.assemble
+
+    def limited(*arguments: Any, **more: Any) -> None:
+        former = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(order.read_text()), former[1]))
+        try:
+            assemble(*arguments, **more)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+    if order.exists():
+        writing.assemble = limited
+    try:
+        yield
+    finally:
+        writing.assemble = assemble
 
 
 @contextmanager

@@ -135,6 +135,22 @@ def test_a_time_step_can_be_given_up(five, monkeypatch):
     assert set(asked) == {0.0}
 
 
+@pytest.mark.parametrize("format", ["netcdf", "zarr"])  # which grow under that name
+def test_a_file_that_is_broken_off_leaves_nothing(five, monkeypatch, format):
+    job = five.job(export_cube.PROCESS, collection="c", format=format).run(until="write")
+    parts = five.files()
+    [task] = job.open_tasks()
+
+    def progress(self, share, message=""):
+        assert five.files() != parts  # there is something of it
+        raise Cancelled("nobody wants it any more")
+
+    monkeypatch.setattr(f"{type(job).__module__}.FakeWork.progress", progress)
+    job.attempt(task)
+    assert isinstance(task.error, Cancelled)
+    assert five.files() == parts
+
+
 def test_messages_tell_no_secret(five, monkeypatch):
     """A source is named by its URI, which may be signed."""
     job = five.job(export_cube.PROCESS, collection="c").run(until="compute")
