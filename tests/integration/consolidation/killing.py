@@ -27,7 +27,7 @@ from prismcube.model.grid import Grid
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
 from processes import export_cube
 
-LONG = 60
+LONG = 180
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 60)
 DATASETS = 2 * 3
