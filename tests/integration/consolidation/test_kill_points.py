@@ -70,7 +70,7 @@ def short_cases() -> list[Case]:
         for way in dict.fromkeys(way_of(machine, stage) for stage in work_stages(machine)):
             kills = [(stage, SHORT[stage.task]) for stage in work_stages(machine) if way_of(machine, stage) is way]
             found.append(("local", process, way, tuple(kills)))
-    slab = next(stage for process, stage, _ in KILLS if stage.task == "consolidate.slab")
+    slab = next(stage for _, stage, _ in KILLS if stage.task == "consolidate.slab")
     return [*found, ("dask", "consolidate", Way.DONE, ((slab, "end"),))]
 
 
