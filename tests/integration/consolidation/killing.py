@@ -157,8 +157,11 @@ class Archive:
                 self.ledger.resume(id)
 
     def cancel(self, id: str) -> None:
-        """A job of level `all`, which waits before it takes back as well."""
         self.ledger.cancel(id)
+        self.let_take_back(id)
+
+    def let_take_back(self, id: str) -> None:
+        """A job of level `all` waits before this as well."""
         self.bring_to(id, "rollback")
         self.ledger.resume(id)
 

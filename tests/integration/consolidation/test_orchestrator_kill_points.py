@@ -180,8 +180,7 @@ class Scene:
     def wait_for_end(self, id: str) -> Job:
         """Or rest."""
         if self.event is Event.CANCEL and self.stage.task:
-            self.archive.bring_to(id, "rollback")
-            self.archive.ledger.resume(id)
+            self.archive.let_take_back(id)
         return self.archive.wait(id)
 
     @property
@@ -220,6 +219,8 @@ def test_killed_at(archive: Archive, program: Program, move: Move, same_cubes: C
         assert "are to fail" in job.message
         archive.revoke(f"{scene.fails} fails")
         archive.ledger.retry(id)
+        if scene.way is Way.CANCELLED:
+            archive.let_take_back(id)
     check_end(archive, id, scene.way, same_cubes)
     if scene.blocked is not None:
         check_untidy(archive, id, scene.blocked)
