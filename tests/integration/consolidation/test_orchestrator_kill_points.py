@@ -108,7 +108,10 @@ class Program:
     def stop(self) -> None:
         if self._running is not None and self._running.poll() is None:
             self._running.terminate()
-            assert self._running.wait(LONG) == 0
+            assert self._running.wait(LONG) in (
+                0,
+                -signal.SIGTERM,
+            )  # when there was nothing left to do it is still loading
 
 
 @pytest.fixture
@@ -228,9 +231,9 @@ def test_killed_at(archive: Archive, program: Program, move: Move, same_cubes: C
 
 def _check_attempts(tasks: list[Task], *, lost: set[int], scene: Scene) -> None:
     """What was lost was done once more, and that is counted as such; nothing else was, and all has ended as it must."""
-    failing = scene.fails or ("delete.files" if scene.blocked is not None else "")
+    failing = {scene.fails, "delete.files" if scene.blocked is not None else ""}
     for task in tasks:
-        fails = scene.machine.stage(task.stage).task == failing
+        fails = scene.machine.stage(task.stage).task in failing
         assert task.state is (TaskState.FAILED if fails else TaskState.DONE)
         assert (task.attempt, task.orphaned, task.losses, task.failures) == (
             1 + (task.id in lost), int(task.id in lost), 0, int(fails)
