@@ -145,7 +145,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Plans the cube, once for all, and cuts it into parts."""
     plan = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
-    read = write_plans(plan, Folder.of(tools.catalogue, work.job))
+    read = write_plans(plan, Folder.of(tools.catalogue, work.job, work.scratch))
 
     def tasks() -> Iterator[NewTask]:
         for number, ((first, after), size) in enumerate(zip(part_bounds(plan), read, strict=True)):
@@ -156,34 +156,34 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some time steps."""
-    folder, read = Folder.of(tools.catalogue, work.job), ReadBytes()
+    folder, read = Folder.of(tools.catalogue, work.job, work.scratch), ReadBytes()
     ends = compute_part(folder, int(payload["part"]), progress=work.progress, observer=read)
     return {"ends": ends, "read_bytes": read.total}
 
 
 def write(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file of all parts, which go then."""
-    order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job)
+    order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job, work.scratch)
     parts = int(next(iter(work.previous("prepare")))["parts"])
     size, steps = write_cube(folder, parts, format=order.format, title=order.collection, progress=work.progress)
     ends: dict[str, int] = {}
     for one in work.previous("compute"):
         for name, number in one["ends"].items():
             ends[name] = ends.get(name, 0) + number
-    cube = {"href": folder.file(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
+    cube = {"href": folder.href(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
     return {"cube": cube, "steps": steps, "ends": ends}
 
 
 def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
     """The parts are not needed any more."""
-    folder = f"{Folder.of(tools.catalogue, work.job).uri}/parts"
+    folder = f"{Folder.of(tools.catalogue, work.job, work.scratch).uri}/parts"
     remove_files(files_below(folder), folder)
     return next(iter(work.previous("write")))
 
 
 def roll_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Nothing of it is left."""
-    folder = Folder.of(tools.catalogue, work.job).uri
+    folder = Folder.of(tools.catalogue, work.job, work.scratch).uri
     files = files_below(folder)
     remove_files(files, folder)
     return {"files": len(files)}

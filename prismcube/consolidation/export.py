@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,7 @@ from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Slice, SliceStatus
 from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import Period
+from prismcube.storage.store import download, upload
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.publish import publishing, writing_to
 
@@ -161,32 +162,68 @@ def _plan(
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a job keeps its parts and puts its file."""
+    """Where a job keeps its parts and puts its file: a local folder, or a bucket by way of one."""
 
     uri: str
+    scratch: Path
+    """Of the task at hand: for files on their way to and from a bucket."""
 
     @classmethod
-    def of(cls, catalogue: Catalogue, job: str) -> Folder:
-        """Raises InvalidInput when no local folder's files are ours."""
+    def of(cls, catalogue: Catalogue, job: str, scratch: Path = Path()) -> Folder:
+        """Raises InvalidInput when no folder's files are ours."""
         if catalogue.managed is None:
             raise InvalidInput("format", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
-        if is_remote(catalogue.managed):  # parts are handed from worker to worker through it
-            raise InvalidInput("format", "cubes are exported into a local folder only, and that of our files is remote")
-        return cls(f"{catalogue.managed.rstrip('/')}/results/{job}")
+        return cls(f"{catalogue.managed.rstrip('/')}/results/{job}", scratch)
 
     @property
-    def path(self) -> Path:
-        return Path(gdal_path(self.uri))
+    def is_remote(self) -> bool:
+        return is_remote(self.uri)
 
-    def plan(self, number: int) -> Path:
-        return self.path / "parts" / f"{number:06}.json"
+    def local(self, name: str) -> Path:
+        """Where a file is written, and lies once it is `fetched`."""
+        return self.scratch / name if self.is_remote else Path(gdal_path(f"{self.uri}/{name}"))
 
-    def pixels(self, number: int) -> Path:
-        return self.path / "parts" / f"{number:06}.npz"
+    def prepare(self, name: str) -> Path:
+        """`local`, in a folder that is there. Raises as `writing_to` does."""
+        path = self.local(name)
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
-    def file(self, format: str) -> str:
+    def publish(self, name: str) -> None:
+        """Of what lies whole at `local`: put it into the bucket, if that is where it belongs. Raises SourceError."""
+        if self.is_remote:
+            upload(self.local(name), f"{self.uri}/{name}")
+
+    @contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        """A file of the folder, here for as long as the block lasts. Raises SourceError."""
+        path = self.prepare(name)
+        if not self.is_remote:
+            yield path
+            return
+        with writing_to(path):
+            download(f"{self.uri}/{name}", path)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def cube(self, format: str) -> str:
+        """Name of the cube."""
+        return f"cube.{FORMATS[format].extension}"
+
+    def href(self, format: str) -> str:
         """URI of the cube."""
-        return f"{self.uri}/cube.{FORMATS[format].extension}"
+        return f"{self.uri}/{self.cube(format)}"
+
+
+def _plan_of(number: int) -> str:
+    return f"parts/{number:06}.json"
+
+
+def _pixels_of(number: int) -> str:
+    return f"parts/{number:06}.npz"
 
 
 def part_bounds(plan: CubePlan) -> list[tuple[int, int]]:
@@ -198,12 +235,11 @@ def part_bounds(plan: CubePlan) -> list[tuple[int, int]]:
 
 def write_plans(plan: CubePlan, folder: Folder) -> list[int]:
     """The plan of each part into a file; bytes that each part reads."""
-    with writing_to(folder.path):
-        (folder.path / "parts").mkdir(parents=True, exist_ok=True)
     read = []
     for number, (first, after) in enumerate(part_bounds(plan)):
         part = replace(plan, slices=plan.slices[first:after])
-        _put(folder.plan(number), orjson.dumps(plan_document(part)))
+        _put(folder.prepare(_plan_of(number)), orjson.dumps(plan_document(part)))
+        folder.publish(_plan_of(number))
         read.append(part.read_bytes)
     return read
 
@@ -214,11 +250,11 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def _part(folder: Folder, number: int) -> CubePlan:
-    path = folder.plan(number)
-    try:
-        return parse_plan(orjson.loads(path.read_bytes()))
-    except OSError as error:
-        raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
+    with folder.fetched(_plan_of(number)) as path:
+        try:
+            return parse_plan(orjson.loads(path.read_bytes()))
+        except OSError as error:
+            raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
 
 
 def compute_part(
@@ -239,7 +275,7 @@ def compute_part(
 
     ends: dict[str, int] = {}
     messages: list[str] = []
-    path = folder.pixels(number)
+    path = folder.prepare(_pixels_of(number))
     with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
         for one in execute(plan, stop=tell, observer=observer):
             ends[one.status.value] = ends.get(one.status.value, 0) + 1
@@ -251,6 +287,7 @@ def compute_part(
         if ends.keys() == {SliceStatus.FAILED.value}:
             uri = without_secret(plan.slices[0].layers[0].steps[0].uri)
             raise SourceError(uri, f"nothing could be read: {messages[0]}")
+    folder.publish(_pixels_of(number))
     return ends
 
 
@@ -262,13 +299,13 @@ def _write_slice(stream: Any, one: Slice) -> None:
 
 
 def _read_slices(folder: Folder, number: int, plan: CubePlan, *, first: int) -> Iterator[Slice]:
-    path = folder.pixels(number)
-    try:
-        with path.open("rb") as stream:
-            for index in range(len(plan.slices)):
-                yield _read_slice(stream, plan, first + index)
-    except (OSError, ValueError, EOFError) as error:
-        raise SourceError(str(path), f"a part of the cube can't be read: {error}") from error
+    with folder.fetched(_pixels_of(number)) as path:
+        try:
+            with path.open("rb") as stream:
+                for index in range(len(plan.slices)):
+                    yield _read_slice(stream, plan, first + index)
+        except (OSError, ValueError, EOFError) as error:
+            raise SourceError(str(path), f"a part of the cube can't be read: {error}") from error
 
 
 def _read_slice(stream: Any, plan: CubePlan, index: int) -> Slice:
@@ -288,7 +325,7 @@ def write_cube(
     plans = [_part(folder, number) for number in range(parts)]
     steps = tuple(step for plan in plans for step in plan.header.steps)
     header = replace(plans[0].header, steps=steps)
-    target = Path(gdal_path(folder.file(format)))
+    target = folder.prepare(folder.cube(format))
     beside = target.with_name(f".{target.name}.part")
     with writing_to(target):
         beside.unlink(missing_ok=True)  # of a writer that was killed
@@ -296,11 +333,13 @@ def write_cube(
         FORMATS[format].write(beside, header, _told(_slices(folder, plans), len(steps), progress), title=title)
         with writing_to(target):
             beside.replace(target)
-            return target.stat().st_size, len(steps)
+            size = target.stat().st_size
     except BaseException:  # whatever broke off the writing, half a file must not stay, least of all on a full disk
         with suppress(OSError):
             beside.unlink()
         raise
+    folder.publish(folder.cube(format))
+    return size, len(steps)
 
 
 def _slices(folder: Folder, plans: Sequence[CubePlan]) -> Iterator[Slice]:

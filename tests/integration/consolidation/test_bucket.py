@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
+import rasterio
+import xarray
 from affine import Affine
 from moto.server import ThreadedMotoServer
+from zarr.storage import ZipStore
 
-from prismcube.errors import InvalidInput
+from prismcube.consolidation import export
+from prismcube.model.collection import Collection, StoredField
+from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.storage import buckets
 from processes import export_cube
@@ -31,6 +38,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(f"AWS_{name}", value)
     buckets.forget()
     client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")):
+        pass  # buckets of the test before
     client.create_bucket(Bucket="ours")
     yield client
     client.close()
@@ -92,6 +101,51 @@ def test_a_bucket_that_is_not_there_fails_and_is_named(remote, bucket):
     assert "s3://nowhere/prism" in job.error
 
 
-def test_cubes_are_exported_into_local_folders_only(remote):
-    with pytest.raises(InvalidInput, match="local folder only"):
-        export_cube.check(remote.tools, {"collection": "c"})
+@pytest.fixture
+def collection(remote, monkeypatch):
+    """`c`, whose exports have a part for each of its two dates."""
+    field = StoredField(name="b", instance_id=1, band=0, format=DataFormat(dtype="uint16", nodata=0))
+    remote.catalogue.collections.put(Collection(name="c", fields=(field,)))
+    monkeypatch.setattr(export, "PART_BYTES", 100 * 150 * 2)
+
+
+@pytest.mark.parametrize("format", ["netcdf", "zarr", "cog"])
+def test_cubes_are_exported_into_the_bucket(remote, bucket, collection, tmp_path, format):
+    before = remote.cube(GRID)
+    job = remote.job(export_cube.PROCESS, collection="c", format=format).run()
+    assert job.stage.name == "done", job.error
+    assert len(job.tasks["compute"]) == 2
+    [key] = keys(bucket)
+    cube = job.results["cube"]
+    assert cube["href"] == f"s3://ours/{key}"
+    bucket.download_file("ours", key, str(tmp_path / "cube"))
+    assert cube["bytes"] == (tmp_path / "cube").stat().st_size
+    for step, (values, _) in enumerate(before.values()):
+        np.testing.assert_array_equal(_read(tmp_path / "cube", format, step), values[0])
+
+
+def _read(path, format, step):
+    if format == "cog":
+        with rasterio.open(path) as file:
+            return file.read(step + 1)
+    if format == "netcdf":
+        with xarray.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as file:
+            return file["b"].values[step]
+    with ZipStore(path, mode="r") as store:
+        return xarray.open_zarr(store, mask_and_scale=False)["b"].values[step]
+
+
+def test_an_export_that_is_cancelled_leaves_nothing_in_the_bucket(remote, bucket, collection):
+    job = remote.job(export_cube.PROCESS, collection="c").run(until="clean")
+    assert len(keys(bucket)) == 2 * 2 + 1, "plans and pixels of parts, and the cube"
+    job.cancel()
+    assert job.stage.name == "cancelled"
+    assert keys(bucket) == []
+
+
+def test_a_part_that_is_lost_is_told(remote, bucket, collection):
+    job = remote.job(export_cube.PROCESS, collection="c").run(until="write")
+    [part] = [key for key in keys(bucket) if key.endswith("000001.npz")]
+    bucket.delete_object(Bucket="ours", Key=part)
+    job.run()
+    assert (job.stage.name, part in str(job.error)) == ("write-failed", True)
