@@ -28,6 +28,9 @@ JOBS ?= 3
 # CHAOS=10000 make chaos                kills those that work on jobs of so many tasks.
 CHAOS ?= 1000
 
+# Where this is set, each of the hundreds of processes of the tests would compile all our modules anew, for a second.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env demo test check bench chaos docs lock web clean help
 
 env: $(STAMP)  ## install everything into .venv (again only when the lock or pyproject.toml changed)

@@ -139,6 +139,7 @@ def cases(size: Size) -> tuple[Case, ...]:
             title=f"{large_title}, zones 31 and 32 to 32 at 20 m",
             parts=(_large(size, mercator=False),),
             bars={"odc-stac": 5.0},
+            limit_bar=0.8,
         ),
         Case(
             name="overview",

@@ -4,8 +4,9 @@
 
 Decoding is to inflate and to undo the predictor.
 
-Speeds are those of one thread, measured on blocks of the case itself, once in each round of the engines: a machine
-that others share, or that slows down when it is warm, does so for all. Medians are told.
+Speeds are those of one thread, measured on blocks of the case itself, just before and just after each run of ours: a
+machine that others share, or that slows down when it is warm, changes by half from one minute to the next. So each run
+has a limit of its own, and its share of that; medians are told.
 """
 
 from __future__ import annotations
@@ -107,7 +108,15 @@ class LimitMeter:
         """By the medians of what was measured."""
         if not self._speeds:
             self.measure()
-        decode, predictor, warp, copied = (statistics.median(one) for one in zip(*self._speeds, strict=True))
+        return self._limit([statistics.median(one) for one in zip(*self._speeds, strict=True)])
+
+    def seconds(self) -> tuple[float, ...]:
+        """Of the limit of each run, which `measure` was called before and after: the mean of both."""
+        found = [self._limit(one).seconds for one in self._speeds]
+        return tuple((before + after) / 2 for before, after in zip(found[::2], found[1::2], strict=True))
+
+    def _limit(self, speeds: Sequence[float]) -> Limit:
+        decode, predictor, warp, copied = speeds
         return Limit(
             blocks=len(self._needed),
             stored_bytes=sum(block.length for _, block in self._needed),

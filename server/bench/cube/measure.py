@@ -121,12 +121,10 @@ class _Bench:
             is_bound = case.source == "disk" and not case.is_point and not case.is_consolidated
             meter = LimitMeter(case, self._wanted.size, self._folder) if is_bound else None
             for _ in range(self.runs):
-                if meter:
-                    meter.measure()
                 for name, (first, _) in firsts.items():
                     if first.seconds < PATIENCE and name not in failed:
                         try:
-                            timed[name].append(workers[name].run())
+                            timed[name].append(_run(workers[name], meter if name == OURS else None))
                         except Unable as error:
                             failed[name] = str(error)
                     tick(1)
@@ -134,8 +132,15 @@ class _Bench:
             Measured(engine=name, failed=failed[name]) if name in failed else _together(*firsts[name], timed[name])
             for name in self.engines(case)
         ]
-        limit = meter.limit() if meter else None
-        return CaseResult(case=case, engines=tuple(measured), limit=limit, judged=self._wanted.size == SIZES["full"])
+        ours = [one.seconds for one in timed.get(OURS, ())] if meter and OURS not in failed else []
+        limits = meter.seconds() if meter and ours else ()
+        return CaseResult(
+            case=case,
+            engines=tuple(measured),
+            limit=meter.limit() if meter else None,
+            shares=tuple(least / took for least, took in zip(limits, ours, strict=True)),
+            judged=self._wanted.size == SIZES["full"],
+        )
 
     def _first(self, case: Case, name: str, worker: Worker, truth: list[Path]) -> tuple[Run, Measured]:
         server = self._server if case.source == "http" else None
@@ -164,6 +169,16 @@ class _Bench:
             np.save(path, make_judge(local).run(part))
             self._truth[part] = path
         return self._truth[part]
+
+
+def _run(worker: Worker, meter: LimitMeter | None) -> Run:
+    """A timed run, between two measurements of the limit. Raises Unable."""
+    if meter is None:
+        return worker.run()
+    meter.measure()
+    found = worker.run()
+    meter.measure()
+    return found
 
 
 def _together(first: Run, found: Measured, timed: Sequence[Run]) -> Measured:
