@@ -88,7 +88,7 @@ def _print_case(console: Console, result: CaseResult) -> None:
     console.print(table)
     for bar in result.bars():
         colour = "green" if bar.passes else "bold red"
-        console.print(f" [{colour}]{escape(bar.what)} {bar.value:.2f}[/] ({bar.sign} {bar.wanted:g})")
+        console.print(f" [{colour}]{escape(bar.what)} {bar.value:.3g}[/] ({bar.sign} {bar.wanted:g})")
     if result.limit:
         console.print(escape(_told(result.limit)))
     console.print()

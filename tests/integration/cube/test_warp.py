@@ -133,6 +133,8 @@ PLACES = {
     "degrees": (utm("EPSG:32632"), "EPSG:4326", 0.0002),
     "from degrees": (Grid("EPSG:4326", Affine(0.001, 0, 9, 0, -0.001, 46), 300, 260), "EPSG:32632", 100.0),
     "polar": (Grid("EPSG:3413", Affine(500, 0, -60_000, 0, -500, 80_000), 300, 260), "EPSG:3575", 500.0),
+    "to polar": (utm("EPSG:32627", north=8_600_000), "EPSG:3413", 25.0),
+    "to southern polar": (utm("EPSG:32733", north=1_500_000), "EPSG:3031", 25.0),
     "polar to degrees": (Grid("EPSG:3031", Affine(500, 0, 900_000, 0, -500, 1_080_000), 300, 260), "EPSG:4326", 0.01),
     "WKT only": (utm("EPSG:32632"), LAEA, 20.0),
     "from WKT only": (Grid(LAEA, Affine(20, 0, -2_600, 0, -20, 3_000), 300, 260), "EPSG:32632", 20.0),
