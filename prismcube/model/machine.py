@@ -48,7 +48,7 @@ class Level(StrEnum):
     NONE = "none"  # never
     CRITICAL = "critical"  # before what can't be taken back
     MAJOR = "major"  # before what takes long
-    ALL = "all"  # before every stage
+    ALL = "all"  # before every stage, but for the one that takes back what a job has done
 
     def pauses_at(self, stage: Level) -> bool:
         """True when a job of this level waits before a stage of that level."""

@@ -49,6 +49,7 @@ def _rollback(task: str, meaning: str, cancelled: str) -> Sequence[Stage]:
             meaning=meaning,
             status=Status.RUNNING,
             task=task,
+            pause=Level.NONE,  # whoever cancels has decided
             moves={Event.DONE: "cancelled", Event.FAILED: "rollback-failed"},
         ),
         _rest("rollback", "Something could not be taken back; a retry goes on with the rest.", cancel=""),

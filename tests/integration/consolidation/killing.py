@@ -156,15 +156,6 @@ class Archive:
             if not job.stopping:
                 self.ledger.resume(id)
 
-    def cancel(self, id: str) -> None:
-        self.ledger.cancel(id)
-        self.let_take_back(id)
-
-    def let_take_back(self, id: str) -> None:
-        """A job of level `all` waits before this as well."""
-        self.bring_to(id, "rollback")
-        self.ledger.resume(id)
-
     def wait_for_all(self) -> None:
         for job in self.ledger.jobs():
             self.wait(job.id)

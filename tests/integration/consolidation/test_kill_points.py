@@ -127,7 +127,7 @@ def test_killed_at(
         archive.bring_to(id, TAKEN_BACK_FROM[process])
         whole = [stage.name for stage in stages_on(machine, Way.DONE)]
         stages = whole[: whole.index(TAKEN_BACK_FROM[process])] + stages
-        archive.cancel(id)
+        archive.ledger.cancel(id)
     else:
         id = archive.begin(process)
     archive.wait(id)

@@ -35,7 +35,7 @@ from killing import (
 from sqlalchemy import update
 
 from prismcube.catalogue.job_tables import job_leader
-from prismcube.jobs.entities import Job, Task, TaskState
+from prismcube.jobs.entities import Task, TaskState
 from prismcube.model.machine import Event, Level, Stage
 
 FULL = "PRISMCUBE_CHAOS" in os.environ
@@ -174,17 +174,8 @@ class Scene:
             return id
         id = archive.begin(self.process, level=Level.ALL)
         archive.bring_to(id, self.stage.name if self.event is Event.CANCEL else TAKEN_BACK_FROM[self.process])
-        if self.event is Event.CANCEL:
-            archive.ledger.cancel(id)
-        else:
-            archive.cancel(id)
+        archive.ledger.cancel(id)
         return id
-
-    def wait_for_end(self, id: str) -> Job:
-        """Or rest."""
-        if self.event is Event.CANCEL and self.stage.task:
-            self.archive.let_take_back(id)
-        return self.archive.wait(id)
 
     @property
     def moves(self) -> str:
@@ -213,7 +204,7 @@ def test_killed_at(archive: Archive, program: Program, move: Move, same_cubes: C
     _check_attempts(then, lost=lost, scene=scene)
 
     program.start_again()
-    job = scene.wait_for_end(id)
+    job = archive.wait(id)
     tasks = archive.tasks(id)
     check_tasks(archive, id, scene.stages)
     _check_attempts(tasks, lost=lost, scene=scene)
@@ -222,8 +213,6 @@ def test_killed_at(archive: Archive, program: Program, move: Move, same_cubes: C
         assert "are to fail" in job.message
         archive.revoke(f"{scene.fails} fails")
         archive.ledger.retry(id)
-        if scene.way is Way.CANCELLED:
-            archive.let_take_back(id)
     check_end(archive, id, scene.way, same_cubes)
     if scene.blocked is not None:
         check_untidy(archive, id, scene.blocked)

@@ -90,6 +90,7 @@ def test_jobs_wait_before_what_readers_notice():
     assert waiting(CONSOLIDATE, Level.MAJOR) == ["consolidate", "swap"]
     assert waiting(DELETE_DATASETS, Level.CRITICAL) == ["mark", "delete-files"]
     assert waiting(CONSOLIDATE, Level.NONE) == []
+    assert waiting(EXPORT_CUBE, Level.ALL) == ["prepare", "compute", "write", "clean"], "whoever cancels has decided"
 
 
 SIMPLE = simple_machine("work", meaning="The work is being done, by one task.")
