@@ -30,6 +30,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+from prismcube.tiff.compiling import one_at_a_time
+
 TYPES = ("uint8", "uint16", "int16", "float32", "float64")
 """Types of pixels that kernels are made for."""
 
@@ -574,7 +576,8 @@ def _signature(name: str, dtype: str) -> Any:
 KERNELS = {one.__name__: one for one in (nearest, bilinear, cubic, widened, average, fill)}
 
 
-@cache
+@cache  # of its own: those that are there are given without a lock
+@one_at_a_time
 def compiled(name: str, dtype: str) -> Any:
     """The kernel of that name for pixels of one of `TYPES`.
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+from prismcube.tiff.compiling import one_at_a_time
+
 SIZES = ((1, 1), (1, 2), (1, 4), (1, 8), (2, 1), (2, 2), (2, 4), (2, 8))
 """(bytes of what is looked up, bytes of what is found) that the kernel is made for."""
 
@@ -33,7 +35,8 @@ def look_up(stored, found, table, out, valid):
     return filled
 
 
-@cache
+@cache  # of its own: those that are there are given without a lock
+@one_at_a_time
 def compiled(index: int, found: int) -> Any:
     """The kernel for numbers of so many bytes that are looked up, and so many that are found: one of `SIZES`."""
     source, value = getattr(types, f"uint{8 * index}"), getattr(types, f"uint{8 * found}")

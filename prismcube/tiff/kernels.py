@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+from prismcube.tiff.compiling import one_at_a_time
+
 SIZES = {"sum_up": (1, 2, 4, 8), "join_bytes": (4, 8)}
 """Kernels, and the bytes of the numbers that each is made for."""
 
@@ -75,7 +77,8 @@ def join_bytes(block, width, samples, out, row, col, bands):
 _KERNELS = {one.__name__: one for one in (sum_up, join_bytes)}
 
 
-@cache
+@cache  # of its own: those that are there are given without a lock
+@one_at_a_time
 def compiled(name: str, size: int) -> Any:
     """The kernel of that name for numbers of so many bytes, one of its `SIZES`."""
     number = getattr(types, f"uint{8 * size}")

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+from prismcube.tiff.compiling import one_at_a_time
+
 WHOLE = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 TYPES = {"average_whole": WHOLE, "average_floats": ("float32", "float64"), "differences": ("uint8", "uint16", "uint32")}
 """Kernels, and the types of pixels that each is made for."""
@@ -103,7 +105,8 @@ def differences(rows, blocks):
 _KERNELS = {one.__name__: one for one in (average_whole, average_floats, differences)}
 
 
-@cache
+@cache  # of its own: those that are there are given without a lock
+@one_at_a_time
 def compiled(name: str, dtype: str) -> Any:
     """The kernel of that name for pixels of one of its `TYPES`; `rows` and `out` in C order, `rows` read-only."""
     number = getattr(types, dtype)
