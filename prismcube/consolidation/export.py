@@ -198,10 +198,10 @@ class Folder:
     @contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
         """A file of the folder, here for as long as the block lasts. Raises SourceError."""
-        path = self.prepare(name)
         if not self.is_remote:
-            yield path
+            yield self.local(name)
             return
+        path = self.prepare(name)
         with writing_to(path):
             download(f"{self.uri}/{name}", path)
         try:

@@ -12,7 +12,7 @@ from affine import Affine
 from zarr.storage import ZipStore
 
 from prismcube.consolidation import export
-from prismcube.errors import BudgetExceeded, Cancelled, InvalidInput, NotFound
+from prismcube.errors import BudgetExceeded, Cancelled, InvalidInput, NotFound, SourceError
 from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat
@@ -224,3 +224,11 @@ def test_an_estimate_computes_nothing(five):
     assert (told["tasks"], told["files"], told["steps"]) == (3, 1, 5)
     assert told["writtenBytes"] == 5 * 100 * 150 * 2
     assert five.files() == []
+
+
+def test_reading_what_is_gone_makes_no_folder(five, tmp_path):
+    five.catalogue.managed = (tmp_path / "ours").as_uri()
+    folder = export.Folder.of(five.catalogue, "gone")
+    with pytest.raises(SourceError, match="can't be read"):
+        export.compute_part(folder, 0, progress=lambda *_: None)
+    assert not (tmp_path / "ours").exists()
