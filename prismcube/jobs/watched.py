@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 LOG = logging.getLogger("prismcube.jobs")
 
@@ -20,9 +21,10 @@ STOP_SECONDS = 5.0
 class Watched:
     """A program that is started again whenever it ends. Needs no thread: `look` is called now and then."""
 
-    def __init__(self, command: Sequence[str], *, what: str) -> None:
-        """`what` names it to people."""
+    def __init__(self, command: Sequence[str], *, what: str, environment: Mapping[str, str] | None = None) -> None:
+        """`what` names it to people; `environment` is what it has beside ours."""
         self._command = command
+        self._environment = environment or {}
         self._what = what
         self._process: subprocess.Popen[bytes] | None = None
         self._pause = 0.0
@@ -47,7 +49,8 @@ class Watched:
             LOG.error("%s has ended; it is started again in %g s", self._what, self._pause)
             self._process, self._ended = None, now
         if now - self._ended >= self._pause:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)  # noqa: S603  # our own program
+            environment = {**os.environ, **self._environment}
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, env=environment)  # noqa: S603  # our own program
             self._started = now
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Processes are killed while tasks run: first one that works, then the orchestrator, which is started again.
+"""Processes are killed while tasks run: one that works, the orchestrator, dask's scheduler; they are started again.
 
 Lost are tasks that are not done; wrong are effects that are not what they are to be; doubled are tasks of which two
 attempts were at work at the same time. An attempt that had ended, and of which nobody knew, is made again: that is
@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from prismcube.jobs.entities import NewJob, Task, TaskState
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
@@ -24,7 +26,10 @@ from server.bench.jobs.tasks import LINES, MANY, Sign, effect_of, lines
 MOST_SECONDS = 10.0
 """Until work goes on: the bar."""
 
-WORKER_AT, ORCHESTRATOR_AT = 0.2, 0.5
+MOST_SECONDS_OF_SCHEDULER = 30.0
+"""The same when dask's scheduler was killed: its workers end with it, and are started anew as well."""
+
+WORKER_AT, ORCHESTRATOR_AT, SCHEDULER_AT = 0.2, 0.5, 0.75
 """Shares of the tasks that are done when they are killed."""
 
 
@@ -37,7 +42,11 @@ class Kills:
     """Until the task that it had begun was done by another."""
     orchestrator: int
     orchestrator_seconds: float
-    """Until any task ended that began afterwards."""
+    """Until any task ended that was begun by a process which had done none before."""
+    scheduler: int | None = None
+    """Where dask's workers work."""
+    scheduler_seconds: float | None = None
+    """As for the orchestrator."""
 
 
 def figures(
@@ -48,22 +57,31 @@ def figures(
     task_seconds: float,
     folder: Path,
     processes: int = 2,
+    dask: bool = False,
     tick: Callable[[int], None],
 ) -> tuple[list[Figure], Kills]:
     """Run a job of so many tasks; `folder` is empty, for effects and scratch."""
     effects = folder / "effects"
     effects.mkdir(parents=True)
     inputs = {"tasks": tasks, "seconds": task_seconds, "folder": str(effects)}
-    with running(url, folder / "scratch", processes=processes) as (ledger, line):
+    with running(url, folder / "scratch", processes=processes, dask=dask) as (ledger, line):
         begun = time.monotonic()
         id = ledger.submit(NewJob(process=MANY, inputs=inputs))[0].id
         watch = _Watch(effects, tick)
-        watch.until_ended(WORKER_AT * tasks)
-        worker, worker_seconds = _kill_worker(watch)
-        watch.until_ended(ORCHESTRATOR_AT * tasks)
-        if ledger.get(id).finished is not None:
-            raise NotMeasured("the job had ended before its orchestrator could be killed; it needs more tasks")
-        orchestrator, orchestrator_seconds = _kill(line.pid(), watch)
+
+        def wait_for(share: float) -> None:
+            watch.until_ended(share * tasks)
+            if ledger.get(id).finished is not None:
+                raise NotMeasured("the job had ended before all could be killed; it needs more tasks")
+
+        wait_for(WORKER_AT)
+        worker, worker_seconds = _kill_worker(watch, dask=dask)
+        wait_for(ORCHESTRATOR_AT)
+        orchestrator, orchestrator_seconds = _kill("orchestrator", line.pid(), watch)
+        scheduler, scheduler_seconds = None, None
+        if dask:
+            wait_for(SCHEDULER_AT)
+            scheduler, scheduler_seconds = _kill("scheduler", line.scheduler_pid(), watch)
         patience = PATIENCE + 10 * tasks * task_seconds
         wait_until(
             lambda: watch.look() and ledger.get(id).finished is not None,
@@ -74,24 +92,33 @@ def figures(
         taken = time.monotonic() - begun
         if line.pid() == orchestrator:
             raise NotMeasured("the orchestrator that was killed leads")
+        if scheduler is not None and line.scheduler_pid() == scheduler:
+            raise NotMeasured("the scheduler that was killed runs")
         found = [*_judged(ledger, id, effects, database, tasks)]
     kills = Kills(
         worker=worker,
         worker_seconds=worker_seconds,
         orchestrator=orchestrator,
         orchestrator_seconds=orchestrator_seconds,
+        scheduler=scheduler,
+        scheduler_seconds=scheduler_seconds,
     )
-    seconds = {"worker": worker_seconds, "orchestrator": orchestrator_seconds}
     return [
-        *(
-            Figure(
-                name=f"{name} killed: work goes on after", database=database, unit="s", value=value, bar=MOST_SECONDS
-            )
-            for name, value in seconds.items()
-        ),
+        *_goes_on(kills, database),
         *found,
         Figure(name=f"all {tasks:,} tasks", database=database, unit="s", value=taken),
     ], kills
+
+
+def _goes_on(kills: Kills, database: str) -> Iterator[Figure]:
+    seconds = {
+        "worker": (kills.worker_seconds, MOST_SECONDS),
+        "orchestrator": (kills.orchestrator_seconds, MOST_SECONDS),
+        "scheduler": (kills.scheduler_seconds, MOST_SECONDS_OF_SCHEDULER),
+    }
+    for name, (value, bar) in seconds.items():
+        if value is not None:
+            yield Figure(name=f"{name} killed: work goes on after", database=database, unit="s", value=value, bar=bar)
 
 
 class _Watch:
@@ -119,26 +146,27 @@ class _Watch:
         wait_until(lambda: any(map(is_so, self.lines())), told)
 
 
-def _kill_worker(watch: _Watch) -> tuple[int, float]:
-    """Kill the process that has begun the last task, while it works on it."""
+def _kill_worker(watch: _Watch, *, dask: bool) -> tuple[int, float]:
+    """Kill the process that has begun the last task, while it works on it; of dask, the worker whose child it is."""
     last = watch.lines()[-1].time
     watch.until(lambda one: one.what == "begin" and one.time > last, "no task began")
     lost = next(one for one in reversed(watch.lines()) if one.what == "begin")
-    os.kill(lost.pid, signal.SIGKILL)
+    victim = psutil.Process(lost.pid).ppid() if dask else lost.pid
+    os.kill(victim, signal.SIGKILL)
     killed = time.monotonic()
     watch.until(
         lambda one: one.what == "end" and one.number == lost.number, "the task of the killed process was not done again"
     )
-    return lost.pid, time.monotonic() - killed
+    return victim, time.monotonic() - killed
 
 
-def _kill(pid: int | None, watch: _Watch) -> tuple[int, float]:
+def _kill(what: str, pid: int | None, watch: _Watch) -> tuple[int, float]:
     if pid is None:
-        raise NotMeasured("no orchestrator leads")
+        raise NotMeasured(f"there is no {what} that could be killed")
     known = {one.pid for one in watch.lines()}
     os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
-    watch.until(lambda one: one.what == "end" and one.pid not in known, "no task ended after the orchestrator's end")
+    watch.until(lambda one: one.what == "end" and one.pid not in known, f"no task ended after the {what}'s end")
     return pid, time.monotonic() - killed
 
 

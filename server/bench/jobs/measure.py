@@ -117,7 +117,7 @@ def _latency(bench: Bench, name: str) -> CaseResult:
     return bench.result(name, found)
 
 
-def _kill(bench: Bench, name: str) -> CaseResult:
+def _kill(dask: bool, bench: Bench, name: str) -> CaseResult:
     size = bench.size
     with bench.database() as url:
         found, kills = killing.figures(
@@ -126,6 +126,7 @@ def _kill(bench: Bench, name: str) -> CaseResult:
             tasks=size.kill_tasks,
             task_seconds=size.task_seconds,
             folder=bench.folder / "jobs",
+            dask=dask,
             tick=bench.begin(size.kill_tasks),
         )
     return bench.result(name, found, killed=asdict(kills))
@@ -148,8 +149,12 @@ CASES: Mapping[str, Case] = {
     "million-postgresql": Case(title="a job of very many tasks", database=POSTGRESQL, run=_million),
     "idle-latency": Case(title="a job that has nothing to do", database=SQLITE, run=_latency),
     "idle-latency-postgresql": Case(title="a job that has nothing to do", database=POSTGRESQL, run=_latency),
-    "kill": Case(title="processes are killed", database=SQLITE, run=_kill),
-    "kill-postgresql": Case(title="processes are killed", database=POSTGRESQL, run=_kill),
+    "kill": Case(title="processes are killed", database=SQLITE, run=partial(_kill, False)),
+    "kill-postgresql": Case(title="processes are killed", database=POSTGRESQL, run=partial(_kill, False)),
+    "kill-dask": Case(title="processes of a dask cluster are killed", database=SQLITE, run=partial(_kill, True)),
+    "kill-dask-postgresql": Case(
+        title="processes of a dask cluster are killed", database=POSTGRESQL, run=partial(_kill, True)
+    ),
     "consolidate": Case(title="dates of one grid to one file", database=SQLITE, run=partial(_consolidate, 1)),
     "consolidate-warped": Case(
         title="dates of two UTM zones to one file", database=SQLITE, run=partial(_consolidate, 2)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import rasterio
 from rio_cogeo import cog_validate
 
+from prismcube.catalogue import migrate
 from server.bench.cube import scenes
 from server.bench.jobs import archive, bare, killing, latency, measure
 from server.bench.jobs.consolidating import Planes
@@ -72,18 +74,38 @@ def test_a_job_that_has_nothing_to_do(url: str, database: str, tmp_path: Path) -
     assert told == [1]
 
 
-def test_nothing_is_lost_when_processes_are_killed(url: str, database: str, tmp_path: Path) -> None:
+def check_kills(url: str, database: str, folder: Path, *, dask: bool = False) -> killing.Kills:
     told: list[int] = []
     found, kills = killing.figures(
-        url, database, tasks=TINY.kill_tasks, task_seconds=0.05, folder=tmp_path, tick=told.append
+        url, database, tasks=TINY.kill_tasks, task_seconds=0.05, folder=folder, dask=dask, tick=told.append
     )
     assert [one.value for one in found if one.unit == "errors"] == [0, 0, 0, 0]
+    assert [one.bar for one in found if one.unit == "s"] == [10, 10, *([30] if dask else []), None]
     assert sum(told) == TINY.kill_tasks
-    assert len({kills.worker, kills.orchestrator}) == 2
-    for pid in (kills.worker, kills.orchestrator):
+    assert len([*(folder / "effects").glob("effect-*")]) == TINY.kill_tasks
+    return kills
+
+
+def check_gone(pids: Collection[int | None], number: int) -> None:
+    assert len(set(pids)) == number
+    for pid in pids:
+        assert pid is not None
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-    assert len([*(tmp_path / "effects").glob("effect-*")]) == TINY.kill_tasks
+
+
+def test_nothing_is_lost_when_processes_are_killed(url: str, database: str, tmp_path: Path) -> None:
+    kills = check_kills(url, database, tmp_path)
+    check_gone([kills.worker, kills.orchestrator], 2)
+    assert kills.scheduler is None
+
+
+def test_nothing_is_lost_when_processes_of_a_cluster_are_killed(tmp_path: Path) -> None:
+    """Here on SQLite alone: which database it is, the engine does not see."""
+    url = f"sqlite:///{tmp_path}/home/catalogue.db"
+    migrate(url)
+    kills = check_kills(url, "SQLite", tmp_path, dask=True)
+    check_gone([kills.worker, kills.orchestrator, kills.scheduler], 3)
 
 
 def test_attempts_at_once_are_found() -> None:
