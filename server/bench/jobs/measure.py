@@ -15,7 +15,7 @@ from prismcube.catalogue.engine import database_file
 from prismcube.errors import ConfigurationError
 from server.bench.catalogue import check_unused, empty_catalogue
 from server.bench.figures import Figure
-from server.bench.jobs import archive, bare, consolidating, killing, latency
+from server.bench.jobs import archive, bare, consolidating, killing, latency, stopping
 from server.bench.jobs.report import CaseResult, Report
 from server.bench.jobs.sizes import Size
 from server.bench.progress import Progress
@@ -132,6 +132,15 @@ def _kill(dask: bool, bench: Bench, name: str) -> CaseResult:
     return bench.result(name, found, killed=asdict(kills))
 
 
+def _stop(dask: bool, bench: Bench, name: str) -> CaseResult:
+    jobs = bench.size.cancelled
+    with bench.database() as url:
+        found = stopping.figures(
+            url, bench.case.database, jobs=jobs, folder=bench.folder / "jobs", dask=dask, tick=bench.begin(jobs)
+        )
+    return bench.result(name, found)
+
+
 def _consolidate(zones: int, bench: Bench, name: str) -> CaseResult:
     size = bench.size
     images = archive.make(bench.wanted.data, size, zones=zones, progress=bench.progress)
@@ -155,6 +164,8 @@ CASES: Mapping[str, Case] = {
     "kill-dask-postgresql": Case(
         title="processes of a dask cluster are killed", database=POSTGRESQL, run=partial(_kill, True)
     ),
+    "stop": Case(title="a job is cancelled", database=SQLITE, run=partial(_stop, False)),
+    "stop-dask": Case(title="a job of a dask cluster is cancelled", database=SQLITE, run=partial(_stop, True)),
     "consolidate": Case(title="dates of one grid to one file", database=SQLITE, run=partial(_consolidate, 1)),
     "consolidate-warped": Case(
         title="dates of two UTM zones to one file", database=SQLITE, run=partial(_consolidate, 2)

@@ -21,6 +21,8 @@ class Size:
     """Of the job whose processes are killed."""
     task_seconds: float
     """That each of those takes."""
+    cancelled: int
+    """Jobs that are cancelled, one after the other."""
     pixels: int
     """A side of the images that are consolidated."""
     dates: int
@@ -43,6 +45,7 @@ SIZES = {
         submissions=5,
         kill_tasks=200,
         task_seconds=0.05,
+        cancelled=2,
         pixels=512,
         dates=8,
         block=256,
@@ -56,6 +59,7 @@ SIZES = {
         submissions=30,
         kill_tasks=1_000,
         task_seconds=0.05,
+        cancelled=10,
         pixels=2048,
         dates=40,
         block=512,

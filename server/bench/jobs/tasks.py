@@ -1,4 +1,4 @@
-"""Jobs that are measured: one has many small tasks, one has nothing to do.
+"""Jobs that are measured: one has many small tasks, one has nothing to do, one never asks whether it is wanted.
 
 Each attempt of a small task tells in a file when it began and when it ended; its effect is a file of its own.
 """
@@ -19,8 +19,8 @@ from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Event, Machine, Stage, Status, simple_machine
 from prismcube.model.work import NewTask, Work
 
-MANY, NOTHING = "bench-many", "bench-nothing"
-"""The two processes."""
+MANY, NOTHING, DEAF = "bench-many", "bench-nothing", "bench-deaf"
+"""The processes."""
 
 PREPARE, WORK = "bench.prepare", "bench.work"
 """Kinds of the tasks of the first one."""
@@ -51,6 +51,7 @@ MACHINE = Machine(
 DEFINITIONS: Mapping[str, Definition] = {
     MANY: Definition(machine=MACHINE),
     NOTHING: Definition(machine=simple_machine(NOTHING, meaning="It does nothing.")),
+    DEAF: Definition(machine=simple_machine(DEAF, meaning="It sleeps, and never asks whether it is wanted.")),
 }
 
 LINES = "lines.txt"
@@ -122,7 +123,16 @@ def nothing(work: Work) -> Mapping[str, Any]:
     return {}
 
 
-BODIES: Mapping[str, Body] = {PREPARE: prepare, WORK: leave_effect, NOTHING: nothing}
+def sleep(work: Work) -> Mapping[str, Any]:
+    """Tells in `file` which process it is, and sleeps for `seconds`."""
+    aside = work.scratch / "pid"
+    aside.write_text(str(os.getpid()))
+    aside.replace(work.inputs["file"])
+    time.sleep(float(work.inputs["seconds"]))
+    return {}
+
+
+BODIES: Mapping[str, Body] = {PREPARE: prepare, WORK: leave_effect, NOTHING: nothing, DEAF: sleep}
 
 
 def open_ledger(url: str) -> Ledger:

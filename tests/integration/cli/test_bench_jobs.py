@@ -18,7 +18,7 @@ from rio_cogeo import cog_validate
 
 from prismcube.catalogue import migrate
 from server.bench.cube import scenes
-from server.bench.jobs import archive, bare, killing, latency, measure
+from server.bench.jobs import archive, bare, killing, latency, measure, stopping
 from server.bench.jobs.consolidating import Planes
 from server.bench.jobs.sizes import SIZES
 from server.bench.jobs.tasks import Sign
@@ -106,6 +106,16 @@ def test_nothing_is_lost_when_processes_of_a_cluster_are_killed(tmp_path: Path) 
     migrate(url)
     kills = check_kills(url, "SQLite", tmp_path, dask=True)
     check_gone([kills.worker, kills.orchestrator, kills.scheduler], 3)
+
+
+@pytest.mark.parametrize("dask", [False, True], ids=["local", "dask"])
+def test_a_job_that_is_cancelled(dask: bool, tmp_path: Path) -> None:
+    url, told = f"sqlite:///{tmp_path}/home/catalogue.db", []
+    migrate(url)
+    [found] = stopping.figures(url, "SQLite", jobs=1, folder=tmp_path / "jobs", dask=dask, tick=told.append)
+    assert (found.bar, found.repeats, told) == (stopping.MOST_MS, 1, [1])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "jobs" / "pid-0").read_text()), 0)
 
 
 def test_attempts_at_once_are_found() -> None:
