@@ -63,20 +63,23 @@ def _links(job: Job, machine: Machine, *, base: str) -> list[dict[str, Any]]:
         _link(f"{here}/logs", "monitor", JSON, "Log"),
         _link(f"{here}/tasks", "item", JSON, "Tasks"),
         _link(f"{here}/graph?f=svg", "preview", "image/svg+xml", "Stages, as a picture"),
-        *({**_link(f"{here}/{verb}", verb, JSON, title), "method": "POST"} for verb, title in verbs(job, machine)),
+        *({**_link(f"{here}/{path}", rel, JSON, title), "method": "POST"} for rel, path, title in verbs(job, machine)),
     ]
     return found
 
 
-def verbs(job: Job, machine: Machine) -> list[tuple[str, str]]:
-    """What a person can do with a job now, and what that means."""
+def verbs(job: Job, machine: Machine) -> list[tuple[str, str, str]]:
+    """What a person can do with a job now: its name, its address below the job's, and what it means."""
     found = []
+    works = bool(machine.stage(job.stage).task)
     if machine.after(job.stage, Event.RETRY) and not job.stopping:
-        found.append(("retry", "Try again what failed"))
-    if job.paused and machine.stage(job.stage).task:
-        found.append(("continue", "Let it go on"))
+        found.append(("retry", "retry", "Try again what failed"))
+    if works and job.paused:
+        found.append(("continue", "continue", "Let it go on"))
+    if works and job.status is Status.RUNNING and not job.paused and not job.stopping:
+        found.append(("force-retry", "retry?force=true", "Begin anew what has not ended, wherever it runs"))
     if machine.after(job.stage, Event.CANCEL) and job.status is not Status.DISMISSED and not job.stopping:
-        found.append(("cancel", "Stop it, and take back what it has begun"))
+        found.append(("cancel", "cancel", "Stop it, and take back what it has begun"))
     return found
 
 

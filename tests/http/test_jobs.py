@@ -235,9 +235,11 @@ def test_a_failed_job_is_retried(jobs):
 
 def test_a_running_job_is_retried_by_force_only(jobs):
     job = jobs.submit({"pause": LONG})
-    jobs.wait(job, "running")
+    running = jobs.wait(job, "running")
     assert jobs.client.post(f"/jobs/{job}/retry").status_code == 409
-    assert jobs.client.post(f"/jobs/{job}/retry?force=true").status_code == 200
+    link = links(running)["force-retry"]
+    assert link["method"] == "POST"
+    assert jobs.client.post(link["href"]).status_code == 200
     deadline = time.monotonic() + LONG
     while jobs.get(f"/jobs/{job}/tasks").json()["tasks"][0]["attempt"] < 2:
         assert time.monotonic() < deadline
@@ -250,6 +252,7 @@ def test_a_job_waits_for_continue(jobs):
     status = jobs.status(job)
     assert (status["status"], status[OWN]["paused"]) == ("accepted", True)
     assert "continue" in links(status)
+    assert "force-retry" not in links(status)
     assert jobs.client.post(f"/jobs/{job}/continue").json()[OWN]["paused"] is False
     assert jobs.wait(job)["status"] == "successful"
     assert jobs.client.post(f"/jobs/{job}/continue").status_code == 409
@@ -265,7 +268,7 @@ def test_a_job_is_cancelled(jobs):
         time.sleep(0.05)
     [task] = jobs.get(f"/jobs/{job}/tasks").json()["tasks"]
     assert task["state"] == "cancelled"
-    assert not {"retry", "continue", "cancel"} & links(jobs.status(job)).keys()
+    assert not {"retry", "force-retry", "continue", "cancel"} & links(jobs.status(job)).keys()
 
 
 def test_to_dismiss_twice_is_to_dismiss_once_and_then_to_remove(jobs):

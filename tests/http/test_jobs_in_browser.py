@@ -105,6 +105,14 @@ def test_a_failed_job_is_retried_by_its_button(page: Page, demo: Any) -> None:
     expect(page.locator("#status")).to_have_text("successful")
 
 
+def test_a_job_that_runs_is_begun_anew_by_its_button(page: Page, demo: Any) -> None:
+    run(page, demo, '{"pause": 3000}')
+    page.get_by_role("button", name="force-retry").click()
+    expect(page.locator("#log")).to_contain_text("retried by force")
+    page.get_by_role("button", name="cancel").click()
+    expect(page.locator("#status")).to_have_text("dismissed")
+
+
 def test_a_job_waits_for_continue(page: Page, demo: Any) -> None:
     page.goto(f"{demo.url}/processes/echo")
     page.get_by_label("Waits for").select_option("all")
