@@ -8,6 +8,9 @@ moment, or half of what it said, and with a lock that is never given back.
     parent  Child() ....... order .................... order
     child   loads, b"" ......... works, outcome ............ is killed: end of the pipe
 
+While it loads and works it gives a sign of life now and then (`Beats`). One that has given none for two minutes hangs,
+or somebody has stopped it; it is killed, since a task that never ends is worse than one that is done again.
+
 It watches its parent and ends with it, so that nobody goes on working for one that is gone.
 """
 
@@ -19,7 +22,9 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -34,6 +39,16 @@ Runtime = Callable[[], tuple[Ledger, Mapping[str, Body]]]
 
 END_SECONDS = 5.0
 """That a process may take to end by itself when its pipe has."""
+
+BEAT = b"."
+"""A sign of life; no outcome is so short."""
+
+BEAT_SECONDS = 5.0
+"""Between two of them."""
+
+SILENT_BEATS = 24
+"""So many that did not come, one after the other, are the end of a process. They are counted, and no time is taken, for
+the parent may have stood still itself."""
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -61,6 +76,7 @@ class Child:
         finally:
             theirs.close()
         self.killed = False
+        self._is_silent = False
 
     def wait(self) -> None:
         """Until it has loaded what it works with. Raises Gone."""
@@ -92,11 +108,23 @@ class Child:
         self._pipe.close()
         with _starting:
             code = self._process.exitcode
+        if self._is_silent:
+            return f"its process gave no sign of life for {SILENT_BEATS * BEAT_SECONDS:g} s, and was ended"
         return _how(code)
 
     def _receive(self) -> bytes:
+        missed = 0
         try:
-            return self._pipe.recv_bytes()
+            while missed < SILENT_BEATS:
+                if not self._pipe.poll(BEAT_SECONDS):
+                    missed += 1
+                elif (told := self._pipe.recv_bytes()) != BEAT:
+                    return told
+                else:
+                    missed = 0
+            self._is_silent = True
+            self._process.kill()
+            raise Gone
         except (EOFError, OSError, MemoryError) as error:
             raise Gone from error
 
@@ -128,14 +156,43 @@ def _serve(pipe: Connection, runtime: Runtime, scratch: Path) -> None:
     os.register_at_fork(after_in_child=pipe.close)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
+    beats = Beats(pipe)
+    beats.begin()
     _make_ready(runtime)
-    pipe.send_bytes(b"")
+    beats.end_with(b"")
     while True:
         try:
             packed = pipe.recv_bytes()
         except EOFError:
             return
-        pipe.send_bytes(_pack(_work_on(pickle.loads(packed), runtime, scratch)))  # noqa: S301  # our parent's
+        beats.begin()
+        beats.end_with(_pack(_work_on(pickle.loads(packed), runtime, scratch)))  # noqa: S301  # our parent's
+
+
+class Beats:
+    """Signs of life of this process while it works, and what it says at the end of that. Idle, it says nothing."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._works = threading.Event()
+        self._saying = threading.Lock()
+        threading.Thread(target=self._beat, daemon=True, name="beats").start()
+
+    def begin(self) -> None:
+        self._works.set()
+
+    def end_with(self, message: bytes) -> None:
+        with self._saying:
+            self._works.clear()
+            self._pipe.send_bytes(message)
+
+    def _beat(self) -> None:
+        while self._works.wait():
+            time.sleep(BEAT_SECONDS)
+            with self._saying:
+                if self._works.is_set():
+                    with suppress(OSError):  # nobody listens any more: this process is about to end
+                        self._pipe.send_bytes(BEAT)
 
 
 def _make_ready(runtime: Runtime) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import child_toys
 import psutil
 import pytest
-from running import LONG, wait_for
+from running import LONG, is_gone, wait_for
 
 from prismcube.jobs.engines import child, children
 from prismcube.jobs.engines.local import LocalEngine
@@ -69,6 +69,13 @@ def next_ones(engine: LocalEngine, number: int) -> list[Outcome]:
     return found
 
 
+def outcomes_beside(engine: LocalEngine, one: Order) -> Outcome:
+    """Of an order, while others are under way."""
+    engine.submit(one)
+    [came] = next_ones(engine, 1)
+    return came
+
+
 def is_done(outcome: Outcome, text: str = "") -> bool:
     return outcome.end is End.DONE and outcome.result["text"] == text
 
@@ -120,6 +127,41 @@ def test_others_go_on_while_one_is_killed(make: Make, tmp_path: Path) -> None:
     assert [(one.task, one.end) for one in next_ones(engine, 1)] == [(1, End.CANCELLED)]
     assert engine.attempts() == {(5, 1)}
     assert not [*tmp_path.glob("scratch/*/1-*")]
+
+
+def test_one_that_gives_no_sign_of_life_is_ended(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that works for longer goes on, for it gives some."""
+    monkeypatch.setattr(child, "BEAT_SECONDS", 0.2)  # of this process, which listens; its children wait for 5 s
+    monkeypatch.setattr(child, "SILENT_BEATS", 60)
+    engine = make(2)
+    for task in (1, 2):
+        engine.submit(order(task, "sleep"))
+        wait_for((tmp_path / f"asleep-{task}").exists)
+    stopped, other = (int(path.name.partition("-")[2]) for path in tmp_path.glob("process-*"))
+    os.kill(stopped, signal.SIGSTOP)
+    [came] = next_ones(engine, 1)
+    assert (came.end, came.message) == (End.LOST, "its process gave no sign of life for 12 s, and was ended")
+    assert is_gone(stopped)
+    assert not is_gone(other)
+    assert len(engine.attempts()) == 1
+    assert is_done(outcomes_beside(engine, order(3, "work")))
+
+
+def test_signs_of_life_are_given_while_it_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "BEAT_SECONDS", 0.01)
+    mine, theirs = child.SPAWN.Pipe()
+    beats = child.Beats(theirs)
+    for n in range(20):
+        beats.begin()
+        if n % 2:
+            assert mine.poll(LONG)
+        beats.end_with(b"end")
+        said = []
+        while not said or said[-1] != b"end":
+            said.append(mine.recv_bytes())
+        assert set(said[:-1]) <= {child.BEAT}
+        assert n % 2 == 0 or len(said) > 1
+    assert not mine.poll(0.1)
 
 
 def test_none_can_be_started(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
