@@ -10,7 +10,6 @@ from prismcube.consolidation.export import (
     ExportOrder,
     Folder,
     compute_part,
-    part_bounds,
     plan_export,
     write_cube,
     write_plans,
@@ -120,21 +119,23 @@ _OUTPUTS = {
 
 
 def check(tools: Tools, inputs: Inputs) -> None:
-    """Names, area and size; and that a time step fits into memory and the format."""
+    """Names, area and size; and that it fits into memory, piece by piece, and into the format."""
     Folder.of(tools.catalogue, "check")
     plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory)
 
 
 def estimate(tools: Tools, inputs: Inputs) -> Estimate:
-    plan = plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory)
+    export = plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory)
+    plan = export.plan
     details = {
         "steps": len(plan.slices),
         "width": plan.grid.width,
         "height": plan.grid.height,
+        "rows": max(part.height for part in export.parts),
         "sources": plan.cost()["files"],
     }
     return Estimate(
-        tasks=len(part_bounds(plan)),
+        tasks=len(export.parts),
         files=1,
         read_bytes=plan.read_bytes,
         written_bytes=plan.output_bytes,
@@ -144,18 +145,18 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
 
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Plans the cube, once for all, and cuts it into parts."""
-    plan = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
-    read = write_plans(plan, Folder.of(tools.catalogue, work.job, work.scratch))
+    export = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
+    read = write_plans(export, Folder.of(tools.catalogue, work.job, work.scratch))
 
     def tasks() -> Iterator[NewTask]:
-        for number, ((first, after), size) in enumerate(zip(part_bounds(plan), read, strict=True)):
-            yield NewTask(name=f"time steps {first + 1} to {after}", payload={"part": number}, bytes=size)
+        for number, (part, size) in enumerate(zip(export.parts, read, strict=True)):
+            yield NewTask(name=part.name, payload={"part": number}, bytes=size)
 
     return {"parts": work.hand_over("compute", tasks())}
 
 
 def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
-    """Some time steps."""
+    """Some time steps, or rows of one."""
     folder, read = Folder.of(tools.catalogue, work.job, work.scratch), ReadBytes()
     ends = compute_part(folder, int(payload["part"]), progress=work.progress, observer=read)
     return {"ends": ends, "read_bytes": read.total}
@@ -165,13 +166,9 @@ def write(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file of all parts, which go then."""
     order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job, work.scratch)
     parts = int(next(iter(work.previous("prepare")))["parts"])
-    size, steps = write_cube(folder, parts, format=order.format, title=order.collection, progress=work.progress)
-    ends: dict[str, int] = {}
-    for one in work.previous("compute"):
-        for name, number in one["ends"].items():
-            ends[name] = ends.get(name, 0) + number
+    size, ends = write_cube(folder, parts, format=order.format, title=order.collection, progress=work.progress)
     cube = {"href": folder.href(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
-    return {"cube": cube, "steps": steps, "ends": ends}
+    return {"cube": cube, "steps": sum(ends.values()), "ends": ends}
 
 
 def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
@@ -192,8 +189,9 @@ def roll_back(tools: Tools, work: Work, payload: JSON) -> JSON:
 PROCESS = Process(
     id="export-cube",
     title="Export a cube",
-    description="Computes a cube of a collection that is larger than one answer may be, some time steps at once, and "
-    "puts it into the storage as one COG, NetCDF or Zarr: the same pixels that the coverage has.",
+    description="Computes a cube of a collection that is larger than one answer may be, some time steps at once or "
+    "some rows of a large one, and puts it into the storage as one COG, NetCDF or Zarr: the same pixels that the "
+    "coverage has.",
     keywords=("cube", "coverage", "export"),
     inputs=_INPUTS,
     outputs=_OUTPUTS,

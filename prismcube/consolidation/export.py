@@ -1,6 +1,7 @@
 """A large cube as one file in the storage, computed in parts.
 
-    plan ─ parts      some time steps each, their plan in a file of its own    whoever computes one needs no catalogue
+    plan ─ parts      some time steps each, or rows of a large one; their plan in a file of its own, so that whoever
+                      computes one needs no catalogue
          ─ compute    a part's slices, kept in a file beside its plan
          ─ write      all slices, in order, into one COG, NetCDF or Zarr
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +33,7 @@ from prismcube.cube.planner import make_plan
 from prismcube.cube.sources import find_sources
 from prismcube.errors import BudgetExceeded, InvalidInput, OutsideExtent, SourceError
 from prismcube.model.collection import Collection
-from prismcube.model.cube import CubeHeader, Slice, SliceStatus
+from prismcube.model.cube import CubeHeader, Ends, Slice, SliceStatus
 from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import Period
 from prismcube.storage.store import download, upload
@@ -39,7 +41,7 @@ from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.publish import publishing, writing_to
 
 PART_BYTES = 256 * 2**20
-"""Of the pixels of a part, unless a single step has more."""
+"""Of the pixels of a part, unless a row of the format's blocks has more."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Format:
 
     encoder: str
     """Module of `prismcube.encode`; loaded when it is first asked for, as their libraries take long to import."""
+
+    @property
+    def block_rows(self) -> int:
+        """Of the file's blocks at most: it takes a step in pieces of whole ones."""
+        return int(self._module.CHUNK)
 
     @property
     def media_type(self) -> str:
@@ -115,11 +122,51 @@ class ExportOrder:
         )
 
 
-def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> CubePlan:
-    """The plan of the whole cube.
+@dataclass(frozen=True)
+class Part:
+    """What is computed at once: some steps whole, or some rows of one."""
+
+    first: int
+    """Step."""
+    after: int
+    """The step after the last one."""
+    row: int
+    """The first one."""
+    height: int
+    """Rows."""
+
+    @property
+    def name(self) -> str:
+        """For people, who count from 1."""
+        steps = (
+            f"time step {self.after}"
+            if self.after == self.first + 1
+            else f"time steps {self.first + 1} to {self.after}"
+        )
+        return f"{steps}, from row {self.row + 1}" if self.row else steps
+
+    def of(self, plan: CubePlan) -> CubePlan:
+        """Its plan."""
+        if self.height == plan.grid.height:
+            return replace(plan, slices=plan.slices[self.first : self.after])
+        return plan.piece(self.first, self.row, self.height)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A cube that is to be exported."""
+
+    plan: CubePlan
+    """Of all of it."""
+    parts: tuple[Part, ...]
+    """Step by step, and from north to south; together all of it, once."""
+
+
+def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Export:
+    """The plan of the whole cube, cut into parts that take no more than `memory` bytes each.
 
     Raises NotFound for an unknown collection, InvalidInput for what does not fit it, OutsideExtent when nothing lies
-    there, BudgetExceeded for a time step that takes more than `memory` bytes, or more than the format holds.
+    there, BudgetExceeded for rows of which no block's height fits into the memory, or more than the format holds.
     """
     collection = catalogue.collections.get(order.collection)
     if collection.extent is None:
@@ -131,12 +178,40 @@ def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Cub
     plan = _plan(catalogue, collection, fields, grid, order)
     if not plan.slices:
         raise OutsideExtent("datetime", "there are no data at this place and time")
+    format = FORMATS[order.format]
+    format.check(plan.header)
+    return Export(plan, tuple(_parts(plan, _rows(plan, format.block_rows, memory))))
+
+
+def _rows(plan: CubePlan, block: int, memory: int) -> int:
+    """How many rows of a step are computed at once: all, or as many as there is memory for, in whole blocks.
+
+    Raises BudgetExceeded.
+    """
+    height = plan.grid.height
+    answer = plan.output_bytes // len(plan.slices)
     needed = plan.slice_bytes + 2 * plan.grid.pixels * sum(one.format.itemsize + 1 for one in plan.fields)
-    if needed > memory:
-        advice = "ask for a smaller area or larger pixels"
-        raise BudgetExceeded("bytes of a time step", asked=needed, allowed=memory, advice=advice)
-    FORMATS[order.format].check(plan.header)
-    return plan
+    if needed <= memory and answer <= PART_BYTES:
+        return height
+    least = min(block, height)
+    rows = min(height * memory // needed, height * PART_BYTES // answer)
+    if needed * least > memory * height:
+        advice = "ask for a narrower area, larger pixels or fewer fields"
+        asked = needed * least // height
+        raise BudgetExceeded(f"bytes of {least} rows of a time step", asked=asked, allowed=memory, advice=advice)
+    return max(least, rows - rows % block)
+
+
+def _parts(plan: CubePlan, rows: int) -> Iterator[Part]:
+    count, height = len(plan.slices), plan.grid.height
+    if rows < height:
+        for step in range(count):
+            for row in range(0, height, rows):
+                yield Part(step, step + 1, row, min(rows, height - row))
+        return
+    steps = max(1, PART_BYTES // max(1, plan.output_bytes // count))
+    for first in range(0, count, steps):
+        yield Part(first, min(first + steps, count), 0, height)
 
 
 def _plan(
@@ -226,21 +301,15 @@ def _pixels_of(number: int) -> str:
     return f"parts/{number:06}.npz"
 
 
-def part_bounds(plan: CubePlan) -> list[tuple[int, int]]:
-    """(first step, step after the last) of each part."""
-    size = max(1, plan.output_bytes // max(len(plan.slices), 1))
-    steps = max(1, PART_BYTES // size)
-    return [(first, min(first + steps, len(plan.slices))) for first in range(0, len(plan.slices), steps)]
-
-
-def write_plans(plan: CubePlan, folder: Folder) -> list[int]:
+def write_plans(export: Export, folder: Folder) -> list[int]:
     """The plan of each part into a file; bytes that each part reads."""
     read = []
-    for number, (first, after) in enumerate(part_bounds(plan)):
-        part = replace(plan, slices=plan.slices[first:after])
-        _put(folder.prepare(_plan_of(number)), orjson.dumps(plan_document(part)))
+    for number, part in enumerate(export.parts):
+        plan = part.of(export.plan)
+        document = {"part": astuple(part), "plan": plan_document(plan)}
+        _put(folder.prepare(_plan_of(number)), orjson.dumps(document))
         folder.publish(_plan_of(number))
-        read.append(part.read_bytes)
+        read.append(plan.read_bytes)
     return read
 
 
@@ -249,10 +318,11 @@ def _put(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
-def _part(folder: Folder, number: int) -> CubePlan:
+def _part(folder: Folder, number: int) -> tuple[Part, CubePlan]:
     with folder.fetched(_plan_of(number)) as path:
         try:
-            return parse_plan(orjson.loads(path.read_bytes()))
+            document = orjson.loads(path.read_bytes())
+            return Part(*document["part"]), parse_plan(document["plan"])
         except OSError as error:
             raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
 
@@ -267,7 +337,7 @@ def compute_part(
     """
     from prismcube.cube.engine import execute  # brings kernels, of which asking for jobs needs none
 
-    plan = _part(folder, number)
+    _, plan = _part(folder, number)
     count, done = len(plan.slices), 0
 
     def tell() -> None:
@@ -298,12 +368,12 @@ def _write_slice(stream: Any, one: Slice) -> None:
         np.save(stream, np.packbits(valid))
 
 
-def _read_slices(folder: Folder, number: int, plan: CubePlan, *, first: int) -> Iterator[Slice]:
+def _read_slices(folder: Folder, number: int, part: Part, plan: CubePlan) -> Iterator[Slice]:
     with folder.fetched(_pixels_of(number)) as path:
         try:
             with path.open("rb") as stream:
-                for index in range(len(plan.slices)):
-                    yield _read_slice(stream, plan, first + index)
+                for index in range(part.first, part.after):
+                    yield replace(_read_slice(stream, plan, index), row=part.row)
         except (OSError, ValueError, EOFError) as error:
             raise SourceError(str(path), f"a part of the cube can't be read: {error}") from error
 
@@ -320,17 +390,29 @@ def _read_slice(stream: Any, plan: CubePlan, index: int) -> Slice:
 
 def write_cube(
     folder: Folder, parts: int, *, format: str, title: str, progress: Callable[[float, str], None]
-) -> tuple[int, int]:
-    """All parts into one file, which appears whole; (bytes, time steps). Raises as the encoders do, and SourceError."""
-    plans = [_part(folder, number) for number in range(parts)]
-    steps = tuple(step for plan in plans for step in plan.header.steps)
-    header = replace(plans[0].header, steps=steps)
+) -> tuple[int, dict[str, int]]:
+    """All parts into one file, which appears whole; its bytes, and how many time steps ended in which way.
+
+    Raises as the encoders do, and SourceError.
+    """
+    known = [_part(folder, number) for number in range(parts)]
+    header = _header(known)
+    ends = Ends(len(header.steps))
+
+    def slices() -> Iterator[Slice]:
+        for number, (part, plan) in enumerate(known):
+            for one in _read_slices(folder, number, part, plan):
+                yield one
+                ends.add(one)
+                done = one.index + (part.row + part.height) / header.grid.height
+                progress(done / len(header.steps), f"{int(done)} of {len(header.steps)} time steps")
+
     target = folder.prepare(folder.cube(format))
     beside = target.with_name(f".{target.name}.part")
     with writing_to(target):
         beside.unlink(missing_ok=True)  # of a writer that was killed
     try:
-        FORMATS[format].write(beside, header, _told(_slices(folder, plans), len(steps), progress), title=title)
+        FORMATS[format].write(beside, header, slices(), title=title)
         with writing_to(target):
             beside.replace(target)
             size = target.stat().st_size
@@ -339,17 +421,13 @@ def write_cube(
             beside.unlink()
         raise
     folder.publish(folder.cube(format))
-    return size, len(steps)
+    return size, Counter(status.value for status, _ in ends.of_steps())
 
 
-def _slices(folder: Folder, plans: Sequence[CubePlan]) -> Iterator[Slice]:
-    first = 0
-    for number, plan in enumerate(plans):
-        yield from _read_slices(folder, number, plan, first=first)
-        first += len(plan.slices)
-
-
-def _told(slices: Iterable[Slice], count: int, progress: Callable[[float, str], None]) -> Iterator[Slice]:
-    for one in slices:
-        yield one
-        progress((one.index + 1) / count, f"{one.index + 1} of {count} time steps")
+def _header(parts: Sequence[tuple[Part, CubePlan]]) -> CubeHeader:
+    """Of the whole cube."""
+    steps = tuple(step for part, plan in parts for step in plan.header.steps if part.row == 0)
+    height = sum(part.height for part, _ in parts if part.first == 0)
+    first = parts[0][1]
+    grid = first.grid.shifted(0, 0, height=height, width=first.grid.width)
+    return replace(first.header, grid=grid, steps=steps)

@@ -1,9 +1,9 @@
 """Cubes in parts: a slice too large for memory is made in bands of rows, one after the other.
 
     rows_of(plan, ...) -> rows a part          the whole height when a slice fits
-    parts(plan, rows)  -> [Part, ...], ...     slice by slice, each from north to south; some computed together
+    parts(plan, rows)  -> [Slice, ...], ...    slice by slice, each from north to south; some computed together
 
-A part is a cube of its own, of one slice: `part_of` only moves the plan's window, nothing is planned anew.
+A part is computed as a cube of its own, of one slice (`CubePlan.piece`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from prismcube.cube.gate import Stop, never
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import MOST_AT_ONCE, CubePlan
 from prismcube.cube.states import FileStates
-from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.cube import Slice, SliceStatus, together
 
 PIXELS = 2048 * 2048
 """Of a part, at most: fewer would decode the blocks of large files over and over."""
@@ -26,16 +26,6 @@ KEPT_BYTES = 24 * 2**20
 
 BLOCK_ROWS = 256
 """Rows of a part are a multiple of this, as far as memory allows: blocks of files are mostly that high, or twice."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some rows of one time step."""
-
-    row: int
-    """Of the first one in the slice."""
-    slice: Slice
-    """The rows, as a slice of their own; its index is that in the whole cube."""
 
 
 def rows_of(plan: CubePlan, *, working_bytes: int) -> int:
@@ -48,7 +38,7 @@ def rows_of(plan: CubePlan, *, working_bytes: int) -> int:
 
 def parts(
     plan: CubePlan, rows: int, *, at_once: int, stop: Stop = never, observer: Observer = NOBODY
-) -> Iterator[list[Part]]:
+) -> Iterator[list[Slice]]:
     """Every row of every slice, once, in order: `rows` at a time but for the last of a slice, `at_once` together.
 
     `observer` hears of each file that is visited for a part, and of a slice when all its parts have been made.
@@ -58,7 +48,7 @@ def parts(
     told, states = _FilesOnly(observer), FileStates()
     for first in range(0, len(places), at_once):
         some = places[first : first + at_once]
-        jobs = [(part_of(plan, index, row, min(rows, plan.grid.height - row)), 0) for index, row in some]
+        jobs = [(plan.piece(index, row, min(rows, plan.grid.height - row)), 0) for index, row in some]
         made = execute_jobs(jobs, at_once=at_once, keep=plan.is_small, stop=stop, observer=told, states=states)
         batch = []
         for (index, row), one in zip(some, made, strict=True):
@@ -66,7 +56,7 @@ def parts(
             if row + rows >= plan.grid.height:
                 observer.slice_made(*together(ends))
                 ends = []
-            batch.append(Part(row, replace(one, index=index)))
+            batch.append(replace(one, index=index, row=row))
         yield batch
 
 
@@ -103,25 +93,3 @@ class _FilesOnly:
 
     def slice_made(self, status: SliceStatus, message: str) -> None:
         pass
-
-
-def part_of(plan: CubePlan, index: int, row: int, height: int) -> CubePlan:
-    """The plan of rows [row, row + height) of one slice."""
-    if (row, height) == (0, plan.grid.height):
-        return replace(plan, slices=(plan.slices[index],))
-    grid = plan.grid.shifted(row, 0, height=height, width=plan.grid.width)
-    one = plan.slices[index]
-    share = height / plan.grid.height
-    layers = tuple(replace(layer, steps=tuple(step.below(row, share) for step in layer.steps)) for layer in one.layers)
-    return replace(plan, grid=grid, slices=(replace(one, layers=layers),))
-
-
-def together(ends: list[tuple[SliceStatus, str]]) -> tuple[SliceStatus, str]:
-    """How a slice ended whose parts ended so."""
-    states = {status for status, _ in ends}
-    messages = "; ".join(dict.fromkeys(message for _, message in ends if message))
-    if states == {SliceStatus.FAILED}:
-        return SliceStatus.FAILED, messages
-    if states & {SliceStatus.FAILED, SliceStatus.PARTIAL}:
-        return SliceStatus.PARTIAL, messages
-    return (SliceStatus.OK if SliceStatus.OK in states else SliceStatus.EMPTY), messages

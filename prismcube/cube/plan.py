@@ -131,6 +131,17 @@ class CubePlan:
         """Every visit to a file, in the order of execution."""
         return (step for one in self.slices for layer in one.layers for step in layer.steps)
 
+    def piece(self, index: int, row: int, height: int) -> CubePlan:
+        """The plan of rows [row, row + height) of one slice: only its window moves, nothing is planned anew."""
+        if (row, height) == (0, self.grid.height):
+            return replace(self, slices=(self.slices[index],))
+        grid = self.grid.shifted(row, 0, height=height, width=self.grid.width)
+        one, share = self.slices[index], height / self.grid.height
+        layers = tuple(
+            replace(layer, steps=tuple(step.below(row, share) for step in layer.steps)) for layer in one.layers
+        )
+        return replace(self, grid=grid, slices=(replace(one, layers=layers),))
+
     @property
     def output_bytes(self) -> int:
         """Size of the uncompressed cube."""

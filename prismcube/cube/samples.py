@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from prismcube.cube.parts import together
 from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import NO_HEADERS, Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import BudgetExceeded
-from prismcube.model.cube import OutputField, Slice, SliceStatus, Step
+from prismcube.model.cube import OutputField, Slice, SliceStatus, Step, together
 from prismcube.model.entities import Dataset
 from prismcube.model.grid import Grid
 from prismcube.model.series import Series

@@ -13,7 +13,7 @@ import numpy as np
 from prismcube.encode.geotiff import MAX_BANDS
 from prismcube.encode.room import check_room, writing
 from prismcube.errors import BudgetExceeded, InvalidInput
-from prismcube.model.cube import CubeHeader, OutputField, Slice, Step, common_format
+from prismcube.model.cube import CubeHeader, Ends, OutputField, Slice, SliceStatus, Step, common_format
 from prismcube.model.formats import cast
 from prismcube.model.period import format_instant
 from prismcube.raster.geokeys import can_name, georeference
@@ -24,7 +24,8 @@ from prismcube.tiff.reduce import Reduction
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 EXTENSION = "tif"
 
-_TILE = 512
+CHUNK = 512
+"""Pixels of a block's side at most."""
 
 
 def check(header: CubeHeader) -> None:
@@ -40,7 +41,7 @@ def check(header: CubeHeader) -> None:
 
 
 def write_cog(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title: str = "") -> None:
-    """Write the cube to `path`; memory is that of one slice.
+    """Write the cube to `path`; memory is that of one slice, or piece of one.
 
     All bands share the type and nodata of `common_format(header.fields)`, and are described and tagged as those of a
     GeoTIFF. Overviews are made by the nearest pixel or the most frequent value for fields that are resampled so, as
@@ -51,23 +52,25 @@ def write_cog(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title:
     check(header)
     image = _image(header, title)
     check_room(path, 2 * image.bands * header.grid.pixels * image.format.itemsize)
-    descriptions: list[str] = []
-    tags: list[dict[str, str]] = []
+    ends, fields = Ends(len(header.steps)), len(header.fields)
     with writing(), writing_cog(path, image, sync=False) as draft:
         for one in slices:
-            step = header.steps[one.index]
-            for field, data, valid in zip(header.fields, one.data, one.valid, strict=True):
-                descriptions.append(f"{format_instant(step.start)} {field.name}")
-                tags.append(_tags(step, field, one))
+            first = 1 + one.index * fields
+            for band, (field, data, valid) in enumerate(zip(header.fields, one.data, one.valid, strict=True), first):
                 rows = data if field.format.stores_like(image.format) else cast(data, valid, image.format)
-                draft.write(np.asarray(rows, dtype=image.dtype), band=len(tags))
-        draft.describe(descriptions=descriptions, band_metadata=tags)
+                draft.write(np.asarray(rows, dtype=image.dtype), band=band)
+            ends.add(one)
+        steps = [*zip(header.steps, ends.of_steps(), strict=True)]
+        draft.describe(
+            descriptions=[f"{format_instant(step.start)} {field.name}" for step, _ in steps for field in header.fields],
+            band_metadata=[_tags(step, field, *end) for step, end in steps for field in header.fields],
+        )
 
 
 def _image(header: CubeHeader, title: str) -> Image:
     grid = header.grid
     # Smaller pictures don't need whole tiles.
-    side = min(_TILE, max(16, -(-max(grid.shape) // 16) * 16))
+    side = min(CHUNK, max(16, -(-max(grid.shape) // 16) * 16))
     return Image(
         height=grid.height,
         width=grid.width,
@@ -89,10 +92,10 @@ def _reduction(field: OutputField) -> Reduction:
     return "mode" if field.resampling == "mode" else "average"
 
 
-def _tags(step: Step, field: OutputField, one: Slice) -> dict[str, str]:
-    tags = {"time": format_instant(step.start), "field": field.name, "status": one.status.value}
-    if one.message:
-        tags["message"] = one.message
+def _tags(step: Step, field: OutputField, status: SliceStatus, message: str) -> dict[str, str]:
+    tags = {"time": format_instant(step.start), "field": field.name, "status": status.value}
+    if message:
+        tags["message"] = message
     if field.unit:
         tags["unit"] = field.unit
     return tags | {"records": ",".join(step.records)}

@@ -82,8 +82,8 @@ class Writer:
             tags.append(nodata_tag(format.nodata))
         return self._layout.head(tags)
 
-    def part(self, row: int, one: Slice) -> Iterator[bytes]:
-        """The rows of a slice from `row` on, in pieces of `CHUNK_BYTES`; parts must come in order."""
+    def part(self, one: Slice) -> Iterator[bytes]:
+        """The rows of a slice, in pieces of `CHUNK_BYTES`; parts must come in order."""
         format = self._format
         for data, valid, field in zip(one.data, one.valid, self.header.fields, strict=True):
             # Cast anew only where the field's own nodata differs from the file's.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from prismcube.encode import cf
 from prismcube.encode.room import check_room, cube_bytes, writing
-from prismcube.model.cube import CubeHeader, Slice
+from prismcube.model.cube import CubeHeader, Ends, Slice
 from prismcube.model.formats import cast
 from prismcube.model.series import Series
 
@@ -33,19 +33,22 @@ def check(header: CubeHeader) -> None:
 
 
 def write_netcdf(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title: str = "") -> None:
-    """Write the cube to `path`; memory is that of one slice. Raises StorageFull when the disk is too full for it."""
+    """Write the cube to `path`; memory is that of one slice, or piece of one. A piece has whole chunks (`CHUNK` rows).
+
+    Raises StorageFull when the disk is too full for it.
+    """
     check_room(path, cube_bytes(header))
     layout = cf.describe(header, title=title)
-    ends = []
+    ends = Ends(len(header.steps))
     with _opened(path) as (file, disk):
         _begin(file, layout)
         arrays = [_create(file, variable, layout.sizes) for variable in layout.fields]
         for one in slices:
             for array, field, data, valid in zip(arrays, header.fields, one.data, one.valid, strict=True):
-                array[one.index] = cast(data, valid, field.format)
+                array[one.index, one.row : one.row + len(data)] = cast(data, valid, field.format)
                 disk.check()
-            ends.append((one.status, one.message))
-        for variable in cf.report(layout.names, ends):
+            ends.add(one)
+        for variable in cf.report(layout.names, ends.of_steps()):
             _write(file, variable)
 
 

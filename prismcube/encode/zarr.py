@@ -22,7 +22,7 @@ from zarr.storage import ZipStore
 from prismcube.encode import cf
 from prismcube.encode.room import check_room, cube_bytes, writing
 from prismcube.errors import BudgetExceeded
-from prismcube.model.cube import CubeHeader, Slice
+from prismcube.model.cube import CubeHeader, Ends, Slice
 from prismcube.model.formats import cast
 
 MEDIA_TYPE = "application/zip+zarr"
@@ -49,14 +49,16 @@ def check(header: CubeHeader) -> None:
 
 
 def write_zarr(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title: str = "") -> None:
-    """Write the cube to the zip file `path`; memory is that of one slice.
+    """Write the cube to the zip file `path`; memory is that of one slice, or piece of one.
+
+    A piece has whole chunks (`CHUNK` rows), which a zip file can't take twice.
 
     Raises BudgetExceeded as `check` does, StorageFull when the disk is too full for it.
     """
     check(header)
     check_room(path, cube_bytes(header))
     layout = cf.describe(header, title=title)
-    ends = []
+    ends = Ends(len(header.steps))
     with writing(), closing(ZipStore(path, mode="w", compression=ZIP_STORED)) as store:
         group = zarr.create_group(store, zarr_format=2, attributes=dict(layout.attributes))
         for variable in layout.variables:
@@ -65,9 +67,9 @@ def write_zarr(path: Path, header: CubeHeader, slices: Iterable[Slice], *, title
         arrays = [_create(group, variable, layout.sizes, crs) for variable in layout.fields]
         for one in slices:
             for array, field, data, valid in zip(arrays, header.fields, one.data, one.valid, strict=True):
-                array[one.index] = cast(data, valid, field.format)
-            ends.append((one.status, one.message))
-        for variable in cf.report(layout.names, ends):
+                array[one.index, one.row : one.row + len(data)] = cast(data, valid, field.format)
+            ends.add(one)
+        for variable in cf.report(layout.names, ends.of_steps()):
             _write(group, variable)
     with writing():
         _consolidate(path)

@@ -58,7 +58,7 @@ class CubeHeader:
 
 @dataclass(frozen=True)
 class Slice:
-    """The pixels of one time step."""
+    """The pixels of one time step, or some rows of it."""
 
     index: int
     """Position in `CubeHeader.steps`."""
@@ -69,6 +69,33 @@ class Slice:
     status: SliceStatus = SliceStatus.OK
     message: str = ""
     """Why a step is partial or failed; empty otherwise."""
+    row: int = 0
+    """Of the cube's grid, in which `data` begin; where a step comes in pieces, they come from north to south."""
+
+
+def together(ends: Sequence[tuple[SliceStatus, str]]) -> tuple[SliceStatus, str]:
+    """How a slice ended whose pieces ended so."""
+    states = {status for status, _ in ends}
+    messages = "; ".join(dict.fromkeys(message for _, message in ends if message))
+    if states == {SliceStatus.FAILED}:
+        return SliceStatus.FAILED, messages
+    if states & {SliceStatus.FAILED, SliceStatus.PARTIAL}:
+        return SliceStatus.PARTIAL, messages
+    return (SliceStatus.OK if SliceStatus.OK in states else SliceStatus.EMPTY), messages
+
+
+class Ends:
+    """How the steps of a cube have ended, told piece by piece."""
+
+    def __init__(self, steps: int) -> None:
+        self._found: list[list[tuple[SliceStatus, str]]] = [[] for _ in range(steps)]
+
+    def add(self, one: Slice) -> None:
+        self._found[one.index].append((one.status, one.message))
+
+    def of_steps(self) -> list[tuple[SliceStatus, str]]:
+        """(status, message) of each step, in order."""
+        return [together(found) for found in self._found]
 
 
 def common_format(fields: Sequence[OutputField]) -> DataFormat:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from prismcube.cube.parts import Part, parts, parts_at_once, rows_of, together
+from prismcube.cube.parts import parts, parts_at_once, rows_of
 from prismcube.cube.plan import CubePlan
 from prismcube.encode import covjson, geotiff, png
 from prismcube.encode.geotiff import Writer
 from prismcube.errors import SourceError
-from prismcube.model.cube import CubeHeader, Slice, SliceStatus
+from prismcube.model.cube import CubeHeader, Ends, Slice, SliceStatus
 from providers.ogc.answer import JSON, FileBody, Means, Stream
 from providers.ogc.selection import Watched, check_read
 
@@ -121,22 +121,20 @@ def _read_before(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
         with means.memory.hold(needed, stop=means.stop):
             batches = parts(plan, rows, at_once=at_once, stop=means.stop, observer=means.observer)
             made = [part for batch in batches for part in batch]
-        ends = [together(_ends(made, index)) for index in range(len(plan.slices))]
-        check_read(ends)
-        writer = Writer(plan.header, rows, tuple(ends))
+        ends = Ends(len(plan.slices))
+        for part in made:
+            ends.add(part)
+        check_read(ends.of_steps())
+        writer = Writer(plan.header, rows, tuple(ends.of_steps()))
         yield writer.size.to_bytes(8, "big")
         yield writer.head()
         for part in made:
-            yield from writer.part(part.row, part.slice)
+            yield from writer.part(part)
 
 
 def _kept_bytes(plan: CubePlan, rows: int) -> int:
     """Of so many rows of pixels and their validity, which stay in memory until the client has taken them."""
     return rows * plan.grid.width * sum(field.format.itemsize + 1 for field in plan.fields)
-
-
-def _ends(made: list[Part], index: int) -> list[tuple[SliceStatus, str]]:
-    return [(part.slice.status, part.slice.message) for part in made if part.slice.index == index]
 
 
 def _pieces(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
@@ -146,30 +144,30 @@ def _pieces(means: Means, plan: CubePlan, rows: int) -> Iterator[bytes]:
     """
     writer = Writer(plan.header, rows)
     head = writer.head()
-    ends: list[list[tuple[SliceStatus, str]]] = [[] for _ in plan.slices]
-    waiting: list[tuple[int, Slice]] = []
+    ends = Ends(len(plan.slices))
+    waiting: list[Slice] = []
     """Parts before the first that could be read: few, and all of them empty."""
     begun = False
     at_once, _ = _together(means, plan, rows)
     with means.memory.keep(_kept_bytes(plan, rows * at_once)):
         for part in _made(means, plan, rows):
-            ends[part.slice.index].append((part.slice.status, part.slice.message))
-            if not begun and part.slice.status is SliceStatus.FAILED:
-                waiting.append((part.row, _without_pixels(part.slice)))
+            ends.add(part)
+            if not begun and part.status is SliceStatus.FAILED:
+                waiting.append(_without_pixels(part))
                 continue
             if not begun:
                 begun = True
                 yield writer.size.to_bytes(8, "big")
                 yield head
-                for row, one in waiting:
-                    yield from writer.part(row, one)
-            yield from writer.part(part.row, part.slice)
+                for one in waiting:
+                    yield from writer.part(one)
+            yield from writer.part(part)
         if not begun:
-            check_read([together(one) for one in ends])
-        yield writer.tail([together(one)[0] for one in ends])
+            check_read(ends.of_steps())
+        yield writer.tail([status for status, _ in ends.of_steps()])
 
 
-def _made(means: Means, plan: CubePlan, rows: int) -> Iterator[Part]:
+def _made(means: Means, plan: CubePlan, rows: int) -> Iterator[Slice]:
     """The parts. Memory for their computation is held while some are made, never while a client takes them."""
     at_once, needed = _together(means, plan, rows)
     made = parts(plan, rows, at_once=at_once, stop=means.stop, observer=means.observer)
@@ -193,7 +191,7 @@ def _without_pixels(one: Slice) -> Slice:
     def single(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.broadcast_to(array.flat[0], array.shape)
 
-    return Slice(one.index, tuple(map(single, one.data)), tuple(map(single, one.valid)), one.status, one.message)
+    return replace(one, data=tuple(map(single, one.data)), valid=tuple(map(single, one.valid)))
 
 
 def write_temporary(

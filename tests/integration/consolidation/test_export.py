@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 import rasterio
 import xarray
 from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
 from zarr.storage import ZipStore
 
 from prismcube.consolidation import export
+from prismcube.cube.plan import CubePlan, SlicePlan
 from prismcube.errors import BudgetExceeded, Cancelled, InvalidInput, NotFound, SourceError
 from prismcube.model.collection import Collection, ComputedField, StoredField
+from prismcube.model.cube import OutputField, Step
 from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
@@ -21,6 +26,8 @@ from processes import export_cube
 
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
 FORMAT = DataFormat(dtype="uint16", nodata=0)
+ORDER = export.ExportOrder.from_inputs({"collection": "c"})
+T0 = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -61,6 +68,95 @@ def test_a_cube_in_parts_is_the_cube(five, format):
         assert cube["b"].shape == (5, 100, 150)
         for step, (values, _) in enumerate(before.values()):
             np.testing.assert_array_equal(cube["b"].values[step], values[0])
+
+
+@pytest.mark.parametrize("format", ["netcdf", "zarr", "cog"])
+def test_steps_larger_than_memory_come_in_rows(five, monkeypatch, format):
+    """Of whole blocks of the file, here of 16 rows."""
+    before = five.cube(GRID)
+    monkeypatch.setattr(export.Format, "block_rows", 16)
+    if format != "cog":  # whose blocks are 160 pixels a side here; it takes any rows
+        monkeypatch.setattr(f"prismcube.encode.{format}.CHUNK", 16)
+    whole = export.plan_export(five.catalogue, ORDER, memory=2**30).plan
+    five.tools = replace(five.tools, memory=whole.slice_bytes)  # and no room for the file
+    job = five.job(export_cube.PROCESS, collection="c", format=format)
+    told = export_cube.estimate(five.tools, job.inputs).to_json()
+    job.run()
+    assert job.stage.name == "done", job.error
+    parts = [task.payload["part"] for task in job.tasks["compute"]]
+    assert len(parts) == told["tasks"] > 5
+    names = [task.name for task in job.tasks["compute"]]
+    assert names[:2] == ["time step 1", f"time step 1, from row {1 + told['rows']}"]
+    assert told["rows"] % 16 == 0
+    assert job.results["ends"] == {"ok": 5}
+    assert job.results["steps"] == 5
+    [path] = five.files()
+    expected = [values[0] for values, _ in before.values()]
+    if format == "cog":
+        with rasterio.open(path) as file:
+            np.testing.assert_array_equal(file.read(), expected)
+            assert [file.tags(band)["status"] for band in file.indexes] == ["ok"] * 5
+        return
+    with opened(path, format) as cube:
+        np.testing.assert_array_equal(cube["b"].values, expected)
+        assert cube["status"].values.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("format", ["netcdf", "cog"])
+def test_how_a_step_in_rows_has_ended_is_told_once(five, monkeypatch, format):
+    """Without one of its five files."""
+    monkeypatch.setattr(export.Format, "block_rows", 16)
+    order = replace(ORDER, group="all", mosaic="max", format=format)
+    whole = export.plan_export(five.catalogue, order, memory=2**30).plan
+    five.tools = replace(five.tools, memory=whole.slice_bytes)
+    (five.sources / "001.tif").unlink()
+    job = five.job(export_cube.PROCESS, collection="c", group="all", mosaic="max", format=format).run()
+    assert len(job.tasks["compute"]) > 1
+    assert (job.results["ends"], job.results["steps"]) == ({"partial": 1}, 1)
+    if format == "cog":
+        with rasterio.open(five.files()[0]) as file:
+            assert file.tags(1)["status"] == "partial"
+            assert file.tags(1)["message"].count("001.tif") == 1
+        return
+    with opened(five.files()[0], format) as cube:
+        assert cube["status"].values.tolist() == [cube["status"].attrs["flag_meanings"].split().index("partial")]
+
+
+def test_memory_too_small_for_a_row_of_blocks_is_refused_and_told(five, monkeypatch):
+    monkeypatch.setattr(export.Format, "block_rows", 16)
+    plan = export.plan_export(five.catalogue, ORDER, memory=2**30).plan
+    least = (plan.slice_bytes + 2 * 3 * plan.grid.pixels) * 16 // plan.grid.height
+    found = export.plan_export(five.catalogue, ORDER, memory=least + 1)
+    assert {part.height for part in found.parts} == {16, 100 % 16}
+    with pytest.raises(BudgetExceeded, match="narrower") as refused:
+        export.plan_export(five.catalogue, ORDER, memory=least // 2)
+    assert refused.value.asked == least
+
+
+@given(
+    st.integers(1, 9), st.integers(1, 5_000), st.integers(1, 2_000), st.sampled_from([512, 1024]), st.integers(1, 2**30)
+)
+def test_parts_are_all_of_the_cube_once_and_fit(steps, height, width, block, memory):
+    one = SlicePlan(Step(T0, T0, ("r",)), ())
+    field = OutputField("v", FORMAT)
+    grid = Grid(GRID.crs, GRID.transform, height, width)
+    plan = CubePlan(grid=grid, fields=(field,), computed=(), masks={}, mosaic="last", slices=(one,) * steps)
+    try:
+        rows = export._rows(plan, block, memory)
+    except BudgetExceeded as error:
+        assert error.asked > memory
+        return
+    parts = list(export._parts(plan, rows))
+    covered = np.zeros((steps, height), int)
+    for part in parts:
+        covered[part.first : part.after, part.row : part.row + part.height] += 1
+        assert part.row % min(block, height) == 0
+        piece = part.of(plan)
+        assert piece.grid.height == part.height
+        assert len(piece.slices) == part.after - part.first
+        assert piece.slice_bytes + 2 * 3 * piece.grid.pixels <= memory
+    assert (covered == 1).all()
+    assert [(part.first, part.row) for part in parts] == sorted((part.first, part.row) for part in parts)
 
 
 def test_a_cog_of_computed_fields(five):
@@ -159,12 +255,12 @@ def test_messages_tell_no_secret(five, monkeypatch):
     part = export._part
 
     def signed(folder, number):
-        plan = part(folder, number)
+        cut, plan = part(folder, number)
         [first, *others] = plan.slices
         layer = first.layers[0]
         step = replace(layer.steps[0], uri="https://127.0.0.1:9/a.tif?X-Amz-Signature=SECRET")
         first = replace(first, layers=(replace(layer, steps=(step,)),))
-        return replace(plan, slices=(first, *others))
+        return cut, replace(plan, slices=(first, *others))
 
     monkeypatch.setattr(export, "_part", signed)
     job.run()

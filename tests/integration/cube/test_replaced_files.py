@@ -58,7 +58,7 @@ def by_rows(scenes: Scenes, rows: int, observer: Any, **asked: Any) -> list[list
     found: dict[int, list[Slice]] = {}
     for batch in parts(scenes.plan({"v": U16}, **asked), rows, at_once=1, observer=observer):
         for part in batch:
-            found.setdefault(part.slice.index, []).append(part.slice)
+            found.setdefault(part.index, []).append(part)
     return list(found.values())
 
 

@@ -53,7 +53,7 @@ def whole(writer, slices):
     """The pieces of a file, each slice in one part."""
     yield writer.head()
     for one in slices:
-        yield from writer.part(0, one)
+        yield from writer.part(one)
     yield writer.tail([one.status for one in slices])
 
 
@@ -133,7 +133,7 @@ def test_parts_read_back_as_the_whole(shape, dtype):
     for index in range(steps):
         for row in range(0, height, rows):
             part = tuple(cube[index, field, row : row + rows] for field in range(fields))
-            pieces += writer.part(row, Slice(index, part, (ones[: len(part[0])],) * fields))
+            pieces += writer.part(Slice(index, part, (ones[: len(part[0])],) * fields, row=row))
     content = b"".join([*pieces, writer.tail([SliceStatus.OK] * steps)])
     assert len(content) == writer.size
     with rasterio.MemoryFile(content) as memory, memory.open() as file:

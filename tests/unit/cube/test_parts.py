@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismcube.cube.parts import BLOCK_ROWS, PIXELS, rows_of, together
-from prismcube.model.cube import OutputField, SliceStatus
+from prismcube.cube.parts import BLOCK_ROWS, PIXELS, rows_of
+from prismcube.model.cube import OutputField, SliceStatus, together
 from prismcube.model.formats import DataFormat
 
 OK, EMPTY, PARTIAL, FAILED = SliceStatus.OK, SliceStatus.EMPTY, SliceStatus.PARTIAL, SliceStatus.FAILED

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box
 
-from prismcube.cube.parts import part_of
 from prismcube.cube.plan import CubePlan, ReadStep
 from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest
@@ -120,7 +119,7 @@ def test_parts_cover_each_row_once_and_shift_what_is_copied(
         covered = np.zeros(plan.grid.height, int)
         for row in range(0, plan.grid.height, rows):
             height = min(rows, plan.grid.height - row)
-            part = part_of(plan, index, row, height)
+            part = plan.piece(index, row, height)
             covered[row : row + height] += 1
             assert part.grid == plan.grid.shifted(row, 0, height=height, width=plan.grid.width)
             for step, whole in zip(part.steps, _steps(plan, index), strict=True):
