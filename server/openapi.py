@@ -14,10 +14,10 @@ from typing import Any
 
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.reduce import REDUCERS
-from prismcube.jobs.entities import TaskState
 from prismcube.model.distance import METRES
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
 from providers.ogc import edr, listing, processes
 from providers.ogc.answer import Limits
@@ -107,7 +107,8 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "maxDuration": ("Only jobs that have run for so many seconds at most.", COUNT),
     "state": (
-        "Only tasks in these states, separated by commas.",
+        "Only tasks in these states, separated by commas. "
+        + " ".join(f"`{state}`: {state.meaning}" for state in TaskState),
         {**LISTED, "items": {"type": "string", "enum": [one.value for one in TaskState]}},
     ),
     "stage": ("Only tasks of this stage.", TEXT),

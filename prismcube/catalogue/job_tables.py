@@ -23,11 +23,12 @@ from sqlalchemy import (
 
 from prismcube.catalogue.tables import metadata
 from prismcube.catalogue.types import Id, Json, Name, UTCDateTime
+from prismcube.model.task_states import TaskState
 
 
-def _of_state(name: str, state: str, *columns: str) -> Index:
+def _of_state(name: str, state: TaskState, *columns: str) -> Index:
     """An index of the tasks in a state; SQLite uses it where that state stands in the query, not in a parameter."""
-    where = text(f"state = '{state}'")
+    where = text(f"state = '{state.value}'")
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
@@ -100,14 +101,14 @@ task = Table(
     Column("message", Text, nullable=False),
     Column("result", Json),
     CheckConstraint(
-        "state IN ('waiting', 'delayed', 'ready', 'running', 'done', 'failed', 'parked', 'cancelled')",
+        f"state IN ({', '.join(repr(state.value) for state in TaskState)})",
         name="state",
     ),
     Index("ix_task_page", "job_id", "id"),
     # Of some states only: a task that is done is in none of them, and costs nobody anything.
-    _of_state("ix_task_ready", "ready", "job_id", "stage", "id"),
-    _of_state("ix_task_running", "running", "id"),
-    _of_state("ix_task_due", "delayed", "due"),
+    _of_state("ix_task_ready", TaskState.READY, "job_id", "stage", "id"),
+    _of_state("ix_task_running", TaskState.RUNNING, "id"),
+    _of_state("ix_task_due", TaskState.DELAYED, "due"),
     sqlite_autoincrement=True,
 )
 

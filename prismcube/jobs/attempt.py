@@ -32,8 +32,9 @@ from prismcube.errors import (
     TemporaryFailure,
 )
 from prismcube.jobs import moves
-from prismcube.jobs.entities import End, Order, Outcome, TaskState
+from prismcube.jobs.entities import End, Order, Outcome
 from prismcube.jobs.ledger import Ledger
+from prismcube.model.task_states import TaskState, beginning
 from prismcube.model.work import LogLevel, NewTask, Work
 
 LOG = logging.getLogger("prismcube.jobs")
@@ -208,7 +209,7 @@ class Attempt:
             ids[one.name] = 0  # until it is stored
             row = {**common, "name": one.name, "payload": dict(one.payload), "bytes": one.bytes}
             if one.after:
-                row["state"], row["waits"] = TaskState.WAITING.value, len(one.after)
+                row["state"], row["waits"] = beginning(len(one.after)).value, len(one.after)
                 edges += [(parent, one.name) for parent in one.after]
             rows.append(row)
         ids.update(zip((row["name"] for row in rows), insert_with_ids(connection, task, rows), strict=True))

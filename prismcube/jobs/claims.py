@@ -19,11 +19,12 @@ from prismcube.catalogue.job_tables import task
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Past, Verdict, judge, moved
-from prismcube.jobs.definitions import GIVEN_UP, given_up, known_machine
-from prismcube.jobs.entities import Order, Outcome, TaskState
+from prismcube.jobs.definitions import known_machine
+from prismcube.jobs.entities import Order, Outcome
 from prismcube.jobs.leader import check, renew, resign
 from prismcube.jobs.ledger import Ledger
-from prismcube.model.machine import Event, Machine, Status
+from prismcube.model.machine import GIVEN_UP, Event, Machine, Status
+from prismcube.model.task_states import TaskEvent, TaskState, after
 from prismcube.model.work import LogLevel
 
 
@@ -207,13 +208,11 @@ class Claims:
 
     def _fell_with(self, connection: Connection, ids: Sequence[int], now: datetime) -> Counter[str]:
         """Cancel the tasks that waited for some that will never be done, and those that waited for these."""
-        fallen = Counter[str]()
+        fallen, to = Counter[str](), after(TaskState.WAITING, TaskEvent.BEREFT).value
         while ids:
             rows = connection.execute(sql.BEREFT, {"ids": _list(ids)}).all()
             message, none = "what it waits for has failed", {"faults": 0, "lost": 0, "left": 0}
-            values = [
-                {"one": row.id, "to": "cancelled", "until": None, "ended": now, "told": message, **none} for row in rows
-            ]
+            values = [{"one": row.id, "to": to, "until": None, "ended": now, "told": message, **none} for row in rows]
             if values:
                 connection.execute(sql.NOT_DONE, values)
             fallen.update(row.job_id for row in rows)
@@ -243,8 +242,8 @@ class Claims:
         running = set(connection.scalars(sql.STILL_RUNNING, {"ids": list(ids)}))
         for row in moves.lock(connection, set(ids) - running).values():
             machine = known_machine(self._definitions, row.process, row.stopping)
-            if machine is None and row.stopping == GIVEN_UP:
-                machine = Machine((given_up(),))
+            if machine is None and row.stopping == GIVEN_UP.name:
+                machine = Machine((GIVEN_UP,))
             if row.stopping and machine is not None:
                 target, status = machine.stage(row.stopping), Status(row.status)
                 moves.enter(connection, row, machine, target, now, message=row.message, status=status)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prismcube.jobs.entities import End, Outcome, TaskState
+from prismcube.jobs.entities import End, Outcome
+from prismcube.model.task_states import TaskEvent, TaskState, after
 
 MOST_LOSSES = 3
 """Processes that a task may take with it before it is parked: the fault is likely its own."""
@@ -49,21 +50,21 @@ def judge(outcome: Outcome, past: Past, *, attempts: int, now: datetime) -> Verd
     failed, lost = replace(past, failures=past.failures + 1), replace(past, losses=past.losses + 1)
     match outcome.end:
         case End.DONE:
-            return _verdict(outcome, TaskState.DONE, past)
+            return _verdict(outcome, TaskEvent.DONE, past)
         case End.CANCELLED:
-            return _verdict(outcome, TaskState.CANCELLED, past)
+            return _verdict(outcome, TaskEvent.STOPPED, past)
         case End.LOST if lost.losses >= MOST_LOSSES:
             reason = f"parked: its process died {lost.losses} times; the last time: {outcome.message}"
-            return _verdict(outcome, TaskState.PARKED, lost, message=reason)
+            return _verdict(outcome, TaskEvent.LOST_TOO_OFTEN, lost, message=reason)
         case End.LOST:
-            return _verdict(outcome, TaskState.READY, lost)
+            return _verdict(outcome, TaskEvent.LOST, lost)
         case End.DISTURBED:
-            return _verdict(outcome, TaskState.DELAYED, past, due=now + FIRST_DELAY)
+            return _verdict(outcome, TaskEvent.PUT_OFF, past, due=now + FIRST_DELAY)
         case End.TEMPORARY if failed.failures < attempts:
             delay = min(FIRST_DELAY * 2**past.failures, LONGEST_DELAY)
-            return _verdict(outcome, TaskState.DELAYED, failed, due=now + delay)
+            return _verdict(outcome, TaskEvent.PUT_OFF, failed, due=now + delay)
         case _:
-            return _verdict(outcome, TaskState.FAILED, failed)
+            return _verdict(outcome, TaskEvent.FAILED, failed)
 
 
 def moved(task: int, past: Past) -> Verdict:
@@ -72,12 +73,13 @@ def moved(task: int, past: Past) -> Verdict:
     now = replace(past, orphaned=past.orphaned + 1)
     if now.orphaned >= MOST_MOVES:
         reason = f"parked: its orchestrator was gone {now.orphaned} times while it ran"
-        return _verdict(outcome, TaskState.PARKED, now, message=reason)
-    return _verdict(outcome, TaskState.READY, now, message="")
+        return _verdict(outcome, TaskEvent.LOST_TOO_OFTEN, now, message=reason)
+    return _verdict(outcome, TaskEvent.LOST, now, message="")
 
 
 def _verdict(
-    outcome: Outcome, state: TaskState, past: Past, *, due: datetime | None = None, message: str | None = None
+    outcome: Outcome, event: TaskEvent, past: Past, *, due: datetime | None = None, message: str | None = None
 ) -> Verdict:
     told = outcome.message if message is None else message
+    state = after(TaskState.RUNNING, event)
     return Verdict(task=outcome.task, state=state, past=past, due=due, message=told)

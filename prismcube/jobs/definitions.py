@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prismcube.jobs.entities import Job
-from prismcube.model.machine import Event, Machine, Stage, Status
-
-GIVEN_UP = "given-up"
-"""The stage in which a job ends that was cancelled when nobody knew its machine."""
+from prismcube.model.machine import Machine, unknown_machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,23 +31,7 @@ def known_machine(definitions: Definitions, process: str, *stages: str) -> Machi
 
 def machine_of(definitions: Definitions, job: Job) -> Machine:
     """The machine of a job; where its process, or its stage, is known no more, one to look at it and to give it up."""
-    return known_machine(definitions, job.process, job.stage) or _orphan(job)
-
-
-def _orphan(job: Job) -> Machine:
-    """Nothing moves the job on. What has not ended can be cancelled, which takes nothing back."""
-    meaning = f"The process {job.process!r}, or this stage of it, is not known here any more."
-    if job.status.is_final and not job.stopping and not job.open:
-        return Machine((Stage(name=job.stage, meaning=meaning, status=job.status),))
-    return Machine(
-        (
-            Stage(name=job.stage, meaning=meaning, status=Status.RUNNING, moves={Event.CANCEL: GIVEN_UP}),
-            given_up(),
-        )
+    is_over = job.status.is_final and not job.stopping and not job.open
+    return known_machine(definitions, job.process, job.stage) or unknown_machine(
+        job.process, job.stage, ended=job.status if is_over else None
     )
-
-
-def given_up() -> Stage:
-    """Of a job whose machine nobody knows."""
-    meaning = "Given up by a person; nothing was taken back, since its process is not known here."
-    return Stage(name=GIVEN_UP, meaning=meaning, status=Status.DISMISSED)

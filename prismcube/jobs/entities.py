@@ -9,25 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from prismcube.model.machine import Level, Status
+from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
-
-
-class TaskState(StrEnum):
-    """Where a task is."""
-
-    WAITING = "waiting"  # for other tasks of its stage
-    DELAYED = "delayed"  # until `due`, after a failure that may pass
-    READY = "ready"  # to be claimed as soon as its job is in its stage
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"  # by its own fault, as often as it may be tried
-    PARKED = "parked"  # it has taken its process with it, again and again
-    CANCELLED = "cancelled"  # stopped by a person, or what it waited for has failed
-
-    @property
-    def is_bad(self) -> bool:
-        """It has ended, and what it was for has not been done."""
-        return self in (TaskState.FAILED, TaskState.PARKED, TaskState.CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)

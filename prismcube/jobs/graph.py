@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from prismcube.catalogue.job_tables import edge, task
-from prismcube.jobs.entities import Job, Task, TaskState
+from prismcube.jobs.entities import Job, Task
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Machine, Stage
+from prismcube.model.task_states import TaskState
 
 FEW = 60
 """Tasks of a stage that are shown one by one."""

@@ -26,7 +26,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    update,
 )
 from sqlalchemy.exc import IntegrityError
 
@@ -35,11 +34,12 @@ from prismcube.catalogue.engine import PooledSession
 from prismcube.catalogue.job_tables import job, job_document, job_log, task
 from prismcube.errors import Conflict, NotFound
 from prismcube.jobs import moves
-from prismcube.jobs.definitions import GIVEN_UP, Definitions, machine_of
-from prismcube.jobs.entities import Job, LogLine, NewJob, Task, TaskState, WholeJob
+from prismcube.jobs import statements as sql
+from prismcube.jobs.definitions import Definitions, machine_of
+from prismcube.jobs.entities import Job, LogLine, NewJob, Task, WholeJob
 from prismcube.jobs.rows import job_of, line_of, task_of, whole_job_of
-from prismcube.jobs.statements import IS_RUNNING
-from prismcube.model.machine import Event, Machine, Status
+from prismcube.model.machine import GIVEN_UP, Event, Machine, Status
+from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
 
 Key = tuple[Any, ...]
@@ -52,8 +52,6 @@ BACKLOG = (
     .group_by(job.c.work)
 )
 """Not `!= ""`: so the index passes over all jobs that have ended."""
-
-BAD = tuple(state.value for state in TaskState if state.is_bad)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +261,8 @@ class Ledger:
 
     def running(self, id: str) -> float:
         """What the running tasks of a job's stage have done, in tasks."""
-        running = select(task.c.job_id, task.c.stage, task.c.progress).where(IS_RUNNING)  # of all jobs: some hundreds
+        wanted = (task.c.job_id, task.c.stage, task.c.progress)
+        running = select(*wanted).where(sql.IS_RUNNING)  # of all jobs: some hundreds
         with self._session.read() as connection:
             stage = _one(connection, id).stage
             shares = [row.progress for row in connection.execute(running) if (row.job_id, row.stage) == (id, stage)]
@@ -281,14 +280,8 @@ class Ledger:
             if target is None and not (force and stage.task and not row.stopping):
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: there is nothing to retry")
             target = target or stage
-            bad = (*BAD, TaskState.DELAYED.value)
-            states = (*bad, TaskState.RUNNING.value) if force else bad
-            again = update(task).where(task.c.job_id == id, task.c.stage == target.name, task.c.state.in_(states))
-            past = {"failures": 0, "losses": 0, "orphaned": 0}
-            fresh = {**past, "owner": "", "due": None, "finished": None, "message": ""}
-            waiting = and_(task.c.state == TaskState.CANCELLED.value, task.c.waits > 0)
-            connection.execute(again.where(waiting).values(state=TaskState.WAITING.value, **fresh))
-            connection.execute(again.values(state=TaskState.READY.value, progress=0.0, **fresh))
+            for statement in (sql.RETRY_IN_TURN, sql.RETRY, *((sql.FORCE,) if force else ())):
+                connection.execute(statement, {"of": id, "within": target.name})
             deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
             moves.change(connection, id, now, deadline=deadline, bytes=0)  # what it may take, it may take again
             moves.log(connection, id, now, "retried by force" if force else "retried", stage=target.name)
@@ -315,8 +308,8 @@ class Ledger:
         now = now or datetime.now(UTC)
         with self._locked(id) as (connection, row, machine):
             target = machine.after(row.stage, Event.CANCEL)
-            is_unknown = target is not None and target.name == GIVEN_UP
-            if row.status == Status.DISMISSED.value and not (is_unknown and row.stopping != GIVEN_UP):
+            is_unknown = target == GIVEN_UP
+            if row.status == Status.DISMISSED.value and not (is_unknown and row.stopping != GIVEN_UP.name):
                 return job_of(row)
             if target is None:
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it can't be cancelled")

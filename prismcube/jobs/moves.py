@@ -18,8 +18,8 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from prismcube.catalogue.dialects import POSTGRESQL
 from prismcube.catalogue.job_tables import job, job_callback, job_document, job_log, task
-from prismcube.jobs.entities import TaskState
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
+from prismcube.model.task_states import TaskState, beginning
 from prismcube.model.work import LogLevel
 
 STOPPING = "(stopping)"
@@ -89,7 +89,7 @@ def new_task(id: str, stage: str, name: str, payload: Mapping[str, Any], **value
     row: dict[str, Any] = {
         "job_id": id,
         "stage": stage,
-        "state": TaskState.READY.value,
+        "state": beginning(0).value,
         "name": name,
         "payload": payload,
         "bytes": 0,
@@ -127,7 +127,7 @@ def enter(
         states = _states_of(connection, row.id, stage.name)
         if not stage.fans_out and (not states or (anew and states.keys() == {TaskState.DONE})):
             connection.execute(NEW_TASK, new_task(row.id, stage.name, stage.name, {}))
-            states[TaskState.READY] = 1
+            states[beginning(0)] = 1
         open_ = sum(number for state, number in states.items() if state is not TaskState.DONE and not state.is_bad)
         bad = sum(number for state, number in states.items() if state.is_bad)
         if open_:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from prismcube.jobs.entities import Job, LogLine, Task, TaskState, WholeJob
+from prismcube.jobs.entities import Job, LogLine, Task, WholeJob
 from prismcube.model.machine import Level, Status
+from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
 
 _SAME_IN_JOB = tuple(name for name in Job.__dataclass_fields__ if name not in ("priority", "level", "status"))

@@ -1,14 +1,17 @@
-"""What the orchestrator asks of the ledger's tables and writes to them, as statements that are compiled once."""
+"""What the orchestrator asks of the ledger's tables and writes to them, as statements that are compiled once.
+
+The state that a statement gives to tasks is the one to which an event leads by `prismcube.model.task_states`.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Text, and_, bindparam, case, delete, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Text, Update, and_, bindparam, case, delete, func, literal_column, select, update
 
 from prismcube.catalogue.dialects import Condition
 from prismcube.catalogue.job_tables import edge, job, job_document, task
 from prismcube.jobs import moves
-from prismcube.jobs.entities import TaskState
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskEvent, TaskState, after, happens_in, leads_to
 
 IS_READY, IS_RUNNING, IS_DELAYED = (
     task.c.state == literal_column(f"'{state.value}'")
@@ -47,7 +50,7 @@ CLAIM = (
     update(task)
     .where(BY_IDS)
     .values(
-        state=TaskState.RUNNING.value,
+        state=after(TaskState.READY, TaskEvent.CLAIMED).value,
         attempt=task.c.attempt + 1,
         owner=bindparam("me"),
         started=bindparam("now", type_=task.c.started.type),
@@ -84,7 +87,7 @@ RUNNING = (
     .where(IS_RUNNING)
 )
 ENDED_WELL = {
-    "state": TaskState.DONE.value,
+    "state": after(TaskState.RUNNING, TaskEvent.DONE).value,
     "progress": 1.0,
     "owner": "",
     "finished": bindparam("now", type_=task.c.finished.type),
@@ -128,7 +131,7 @@ LESS_TO_WAIT_FOR = (
         state=case(
             (
                 and_(task.c.waits <= bindparam("number"), task.c.state == TaskState.WAITING.value),
-                TaskState.READY.value,
+                after(TaskState.WAITING, TaskEvent.FREED).value,
             ),
             else_=task.c.state,
         ),
@@ -143,8 +146,25 @@ BEREFT = (
 WAKE = (
     update(task)
     .where(IS_DELAYED, task.c.due <= bindparam("now", type_=task.c.due.type))
-    .values(state=TaskState.READY.value, due=None)
+    .values(state=after(TaskState.DELAYED, TaskEvent.DUE).value, due=None)
 )
+
+
+def _again(event: TaskEvent, *more: ColumnElement[bool]) -> Update:
+    """Tasks of a stage begin anew, as if nothing had come of them before."""
+    states = [state.value for state in happens_in(event)]
+    past = {"failures": 0, "losses": 0, "orphaned": 0, "progress": 0.0, "message": ""}
+    return (
+        update(task)
+        .where(task.c.job_id == bindparam("of"), task.c.stage == bindparam("within"), task.c.state.in_(states), *more)
+        .values(state=leads_to(event).value, owner="", due=None, finished=None, **past)
+    )
+
+
+RETRY_IN_TURN = _again(TaskEvent.RETRIED_IN_TURN, task.c.waits > 0)
+RETRY = _again(TaskEvent.RETRIED)
+"""After those that are retried in turn, which it would make ready as well."""
+FORCE = _again(TaskEvent.FORCED)
 COUNT = (
     update(job)
     .where(job.c.id == bindparam("one"))

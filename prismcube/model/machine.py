@@ -144,6 +144,26 @@ class Machine:
         return found
 
 
+GIVEN_UP = Stage(
+    name="given-up",
+    meaning="Given up by a person; nothing was taken back, since its process is not known here.",
+    status=Status.DISMISSED,
+)
+"""Where a job ends that was cancelled when nobody knew its machine."""
+
+
+def unknown_machine(process: str, stage: str, *, ended: Status | None = None) -> Machine:
+    """The machine of a job whose process, or that stage of it, is known no more: to look at it, and to give it up.
+
+    Nothing moves the job on. What has not `ended` can be cancelled, which takes nothing back.
+    """
+    meaning = f"The process {process!r}, or this stage of it, is not known here any more."
+    if ended is not None:
+        return Machine((Stage(name=stage, meaning=meaning, status=ended),))
+    moves = {Event.CANCEL: GIVEN_UP.name}
+    return Machine((Stage(name=stage, meaning=meaning, status=Status.RUNNING, moves=moves), GIVEN_UP))
+
+
 def simple_machine(task: str, *, meaning: str) -> Machine:
     """The machine of a process that is one task: `work`, and how it can end."""
     return Machine(

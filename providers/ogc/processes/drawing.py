@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from prismcube.jobs.entities import TaskState
 from prismcube.jobs.graph import StageGraph
 from prismcube.model.machine import Event, Status
+from prismcube.model.task_states import TaskState
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 168, 56, 44, 40, 16
 DOT, DOT_GAP = 14, 8
@@ -197,7 +197,7 @@ def _tasks(one: StageGraph, cells: Mapping[int, tuple[int, int]], left: int, top
             lines.append(f'<line {ends} stroke="#8593a0" stroke-width="1"/>')
     for task in one.tasks:
         x, y = corner(task.id)
-        told = escape(f"{task.name}: {task.state.value}")
+        told = escape(f"{task.name}: {task.state.value}. {task.state.meaning}")
         squares.append(
             f'<rect x="{x}" y="{y}" width="{DOT}" height="{DOT}" rx="3" fill="{TASK_COLOURS[task.state]}">'
             f"<title>{told}</title></rect>"

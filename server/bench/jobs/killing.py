@@ -16,9 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from prismcube.jobs.entities import NewJob, Task, TaskState
+from prismcube.jobs.entities import NewJob, Task
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 from server.bench.figures import Figure
 from server.bench.jobs.line import PATIENCE, NotMeasured, running, wait_until
 from server.bench.jobs.tasks import LINES, MANY, Sign, effect_of, lines

@@ -19,9 +19,9 @@ import pytest
 from killing import GRID, Archive, Way, check_end
 from lines import Line
 
-from prismcube.jobs.entities import TaskState
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 
 FULL = "PRISMCUBE_CHAOS" in os.environ
 SIZE = 2**20

@@ -27,8 +27,8 @@ from killing import (
 )
 from lines import Line
 
-from prismcube.jobs.entities import TaskState
 from prismcube.model.machine import Level, Stage
+from prismcube.model.task_states import TaskState
 
 FULL = "PRISMCUBE_CHAOS" in os.environ
 KILLS = [

@@ -35,8 +35,9 @@ from killing import (
 from sqlalchemy import update
 
 from prismcube.catalogue.job_tables import job_leader
-from prismcube.jobs.entities import Task, TaskState
+from prismcube.jobs.entities import Task
 from prismcube.model.machine import Event, Level, Stage
+from prismcube.model.task_states import TaskState
 
 FULL = "PRISMCUBE_CHAOS" in os.environ
 PROGRAM = Path(__file__).with_name("killed_program.py")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from killing import GRID, Archive
 
-from prismcube.jobs.entities import NewJob, TaskState
+from prismcube.jobs.entities import NewJob
 from prismcube.model.machine import Level, Status
+from prismcube.model.task_states import TaskState
 
 pytestmark = pytest.mark.usefixtures("line")
 

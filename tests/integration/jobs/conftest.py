@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from prismcube.model.machines import DELETE_DATASETS
 
 sys.path.append(str(Path(__file__).parent))  # processes that execute tasks import `ledger_toys`, as tests do
 
+from noted_moves import ALLOWED, note_moves, noted_moves
 from toy_machines import FAN
 
 DEFINITIONS = {
@@ -48,6 +49,14 @@ class Driver:
         return self.claims.finish(
             [Outcome(task=order.task, attempt=order.attempt, end=end, result=result or {}, message=message)]
         )
+
+
+@pytest.fixture
+def catalogue(catalogue: Catalogue) -> Iterator[Catalogue]:
+    """As for all tests; whatever changes the state of a task in it has to do as the table of these states says."""
+    note_moves(catalogue.engine)
+    yield catalogue
+    assert noted_moves(catalogue.engine) <= ALLOWED
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ from running import LONG, Running, begun, is_gone, many, wait_for
 
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.jobs.engines.dask import Cluster, DaskEngine
-from prismcube.jobs.entities import Job, NewJob, TaskState
+from prismcube.jobs.entities import Job, NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 
 
 @pytest.fixture

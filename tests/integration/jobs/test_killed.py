@@ -35,10 +35,11 @@ from prismcube.catalogue import migrate
 from prismcube.catalogue.engine import create_engine
 from prismcube.errors import CatalogueUnavailable
 from prismcube.jobs.engines.local import LocalEngine
-from prismcube.jobs.entities import Job, NewJob, TaskState
+from prismcube.jobs.entities import Job, NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 
 LONG = 600
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""

@@ -19,10 +19,11 @@ from prismcube.catalogue import Catalogue
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.engines.dask import DaskEngine
 from prismcube.jobs.engines.local import LocalEngine
-from prismcube.jobs.entities import Job, NewJob, TaskState
+from prismcube.jobs.entities import Job, NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 
 LONG = 120
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""

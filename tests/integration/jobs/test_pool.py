@@ -21,11 +21,11 @@ from running import Running, is_gone, many, wait_for
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.errors import PrismcubeError
 from prismcube.jobs.engines.dask import DaskEngine
-from prismcube.jobs.entities import TaskState
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.pool import KubernetesWorkers, LocalWorkers, WorkerPool
 from prismcube.jobs.scaling import Scaling
 from prismcube.model.machine import Status
+from prismcube.model.task_states import TaskState
 
 
 @pytest.fixture

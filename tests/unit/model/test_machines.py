@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from prismcube.jobs.graph import StageGraph
-from prismcube.model.machine import Event, Level, Status, simple_machine
+from prismcube.model.machine import GIVEN_UP, Event, Level, Status, simple_machine, unknown_machine
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS, EXPORT_CUBE, table_of
+from prismcube.model.task_states import table_of_task_states
 from providers.ogc.processes.drawing import draw
+from providers.ogc.processes.task_drawing import draw_task_states
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGE = DOCS / "concepts" / "consolidation.md"
+CONSOLIDATION = DOCS / "concepts" / "consolidation.md"
+TROUBLE = DOCS / "how-to" / "when-jobs-go-wrong.md"
 PICTURES = DOCS / "images"
 
 MACHINES = {"consolidate": CONSOLIDATE, "delete-datasets": DELETE_DATASETS, "export-cube": EXPORT_CUBE}
@@ -93,34 +96,52 @@ def test_jobs_wait_before_what_readers_notice():
     assert waiting(EXPORT_CUBE, Level.ALL) == ["prepare", "compute", "write", "clean"], "whoever cancels has decided"
 
 
+def test_a_job_that_nobody_knows_can_be_given_up_and_that_is_all():
+    machine = unknown_machine("former", "work")
+    assert [*machine.walk()] == [(machine.first, Event.CANCEL, GIVEN_UP.name)]
+    over = unknown_machine("former", "work", ended=Status.FAILED)
+    assert (over.first.status, [*over.walk()]) == (Status.FAILED, [])
+
+
 SIMPLE = simple_machine("work", meaning="The work is being done, by one task.")
-DOCUMENTED = {**MACHINES, "small": SIMPLE}
+DOCUMENTED = {**MACHINES, "small": SIMPLE, "given-up": unknown_machine("former", "work")}
+PAGES = {CONSOLIDATION: [*MACHINES, "small"], TROUBLE: ["task-states", "given-up"]}
+"""What stands on which page."""
+WRITTEN = pytest.mark.parametrize(("page", "name"), [(page, name) for page, names in PAGES.items() for name in names])
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_the_docs_are_up_to_date(name):
+@WRITTEN
+def test_the_docs_are_up_to_date(page, name):
     """They are written by `PYTHONPATH=. python tests/unit/model/test_machines.py`."""
-    assert documented(name) in PAGE.read_text(encoding="utf-8")
+    assert documented(name) in page.read_text(encoding="utf-8")
     assert picture(name) == (PICTURES / f"{name}.svg").read_text(encoding="utf-8")
 
 
 def documented(name):
-    """A machine as it stands in the docs."""
+    """A machine, or the states of tasks, as it stands in the docs."""
     begin = f"<!-- begin {name}: made by tests/unit/model/test_machines.py -->"
-    shown = f"![The stages of {name}, and what leads from one to another](../images/{name}.svg)"
-    return "\n\n".join((begin, shown, table_of(DOCUMENTED[name]), f"<!-- end {name} -->"))
+    machine = DOCUMENTED.get(name)
+    shown = f"![{title(name)}, and what leads from one to another](../images/{name}.svg)"
+    table = table_of(machine) if machine else table_of_task_states()
+    return "\n\n".join((begin, shown, table, f"<!-- end {name} -->"))
 
 
 def picture(name):
+    if name not in DOCUMENTED:
+        return draw_task_states(title=title(name))
     stages = [
         StageGraph(stage=stage, is_here=False, counts={}, tasks=[], edges=[]) for stage in DOCUMENTED[name].stages
     ]
-    return draw(stages, title=f"The stages of {name}")
+    return draw(stages, title=title(name))
 
 
-@pytest.mark.parametrize("machine", DOCUMENTED.values(), ids=DOCUMENTED)
-def test_the_docs_name_every_stage_and_move(machine):
-    table, shown = table_of(machine), picture(next(name for name, one in DOCUMENTED.items() if one is machine))
+def title(name):
+    return f"The stages of {name}" if name in DOCUMENTED else "The states of tasks"
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_the_docs_name_every_stage_and_move(name):
+    machine, table, shown = DOCUMENTED[name], table_of(DOCUMENTED[name]), picture(name)
     for stage in machine.stages:
         assert f"| `{stage.name}` | {stage.status} |" in table
         assert stage.meaning in table
@@ -131,9 +152,10 @@ def test_the_docs_name_every_stage_and_move(machine):
 
 
 if __name__ == "__main__":
-    text = PAGE.read_text(encoding="utf-8")
-    for name in DOCUMENTED:
-        new = documented(name)
-        text = re.sub(rf"<!-- begin {name}:.*?<!-- end {name} -->", lambda _, new=new: new, text, flags=re.DOTALL)
-        (PICTURES / f"{name}.svg").write_text(picture(name), encoding="utf-8")
-    PAGE.write_text(text, encoding="utf-8")
+    for page, names in PAGES.items():
+        text = page.read_text(encoding="utf-8")
+        for name in names:
+            new = documented(name)
+            text = re.sub(rf"<!-- begin {name}:.*?<!-- end {name} -->", lambda _, new=new: new, text, flags=re.DOTALL)
+            (PICTURES / f"{name}.svg").write_text(picture(name), encoding="utf-8")
+        page.write_text(text, encoding="utf-8")

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prismcube.jobs.entities import Job, Task, TaskState, WholeJob
+from prismcube.jobs.entities import Job, Task, WholeJob
 from prismcube.jobs.graph import StageGraph
 from prismcube.jobs.progress import progress, way
 from prismcube.model.machine import Event, Level, Machine, Status, simple_machine
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS
+from prismcube.model.task_states import TaskState
 from providers.ogc.answer import Answer, Request
 from providers.ogc.processes.drawing import HEIGHT, WIDTH, draw, layout
 from providers.ogc.processes.prefer import Preference
