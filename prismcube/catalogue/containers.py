@@ -26,7 +26,10 @@ UPDATE = (
     update(container)
     .where(container.c.id == bindparam("key"))
     .values(
-        etag=bindparam("new_etag"), storage_class=bindparam("new_storage_class"), layout_id=bindparam("new_layout_id")
+        etag=bindparam("new_etag"),
+        storage_class=bindparam("new_storage_class"),
+        layout_id=bindparam("new_layout_id"),
+        loss=bindparam("new_loss"),
     )
 )
 
@@ -103,7 +106,7 @@ class Containers(Repository[Container]):
             if stored == self._entity(row):
                 return stored, Change.UNCHANGED
             values = container_values(wanted)
-            change = {f"new_{name}": values[name] for name in ("etag", "storage_class", "layout_id")}
+            change = {f"new_{name}": values[name] for name in ("etag", "storage_class", "layout_id", "loss")}
             connection.execute(UPDATE, {"key": row.id, **change})
             _tell_content(connection, self._entity(row), stored)
         return stored, Change.UPDATED
@@ -165,6 +168,7 @@ def container_of(row: Any) -> Container:
         storage_class=row.storage_class,
         etag=row.etag,
         layout_id=row.layout_id,
+        loss=row.loss,
         id=row.id,
     )
 
@@ -176,4 +180,5 @@ def container_values(one: Container) -> dict[str, Any]:
         "storage_class": one.storage_class,
         "etag": one.etag,
         "layout_id": one.layout_id,
+        "loss": one.loss,
     }

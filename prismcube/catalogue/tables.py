@@ -179,6 +179,7 @@ container = Table(
     Column("storage_class", Text, nullable=False),
     Column("etag", Text, nullable=False),
     Column("layout_id", Id, _to("layout.id"), index=True),  # of files that a consolidation wrote
+    Column("loss", Text, nullable=False, server_default=text("''")),
     sqlite_autoincrement=True,
 )
 

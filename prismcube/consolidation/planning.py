@@ -18,6 +18,7 @@ from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.catalogue import Catalogue
+from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.selection import Chosen, Selection, choose, datasets, record_ids
 from prismcube.consolidation.settings import params_of
@@ -84,7 +85,11 @@ def record_of(given: Mapping[str, Any] | None) -> Record | None:
     if given is None:
         return None
     try:
-        return Record(name=given["name"], time=parse_instant(given["time"]), tags=given.get("tags") or {})
+        time = parse_instant(given["time"])
+    except InvalidInput as error:
+        raise InvalidInput("collapse.time", error.reason) from error
+    try:
+        return Record(name=given["name"], time=time, tags=given.get("tags") or {})
     except InvalidInput as error:
         raise InvalidInput(f"collapse.{error.parameter.rpartition('.')[2]}", error.reason) from error
 
@@ -145,6 +150,19 @@ class Planner:
             id: Target(variable=variable, instance=instance, params=params_of(catalogue, variable, order.params))
             for id, (variable, instance) in self.chosen.instances.items()
         }
+        self._check_collapse()
+        self.folders = self._folders()
+        """URIs of the folders below which all files of the job lie."""
+
+    def _check_collapse(self) -> None:
+        """Of a record that has such data already they would be laid over the new ones, or the other way round."""
+        wanted = self.order.collapse
+        known = None if wanted is None else self._catalogue.records.find(wanted)
+        if known is None:
+            return
+        theirs = DatasetFilter(records=(known.id or 0,), instances=tuple(self.targets), status=DatasetStatus.ACTIVE)
+        if self._catalogue.datasets.list(theirs, limit=1):
+            raise InvalidInput("collapse", "there is such a record with datasets of these instances; name another one")
 
     def cells(self) -> Iterator[InstancePlan]:
         """Each cell of each instance that has something to consolidate.
@@ -224,11 +242,11 @@ class Planner:
         others = self._of_layout(one for one in theirs if one.grid != cell.grid)
         return [one for one in theirs if one.id not in others]
 
-    def _of_layout(self, some: Iterable[Dataset]) -> set[int]:
-        """Ids of those that lie in files of ours that were written in this layout."""
+    def _of_layout(self, some: Iterable[Dataset], *, loss: str | None = None) -> set[int]:
+        """Ids of those that lie in files of ours that were written in this layout; with this loss, if one is given."""
         containers = {one.id or 0: one.container_id for one in some}
         found = self._catalogue.containers.get_many(set(containers.values()))
-        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id}
+        ours = {one.id for one in found if one.managed and one.layout_id == self.layout.id and loss in (None, one.loss)}
         return {id for id, container in containers.items() if container in ours}
 
     def _plan(self, target: Target, cell: Cell, theirs: list[Dataset], wanted: set[int]) -> CellPlan:
@@ -274,7 +292,7 @@ class Planner:
     def _settled(self, target: Target, cell: Cell, theirs: list[Dataset]) -> set[int]:
         """Ids of those that lie in this cell already, in a file of this layout, as they would be written now."""
         here = [one for one in theirs if one.grid == cell.grid and self._is_like(target, one)]
-        ours = self._of_layout(here)
+        ours = self._of_layout(here, loss=target.params.loss)
         here = [one for one in here if one.id in ours]
         headers = self._catalogue.headers.of(here)
         codec = target.params.options()["COMPRESS"].partition("_")[0]
@@ -304,9 +322,7 @@ class Planner:
         }
         return canonical_uri(self.template.fill(self.folder, values))
 
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """URIs of the folders below which all files of the job lie."""
+    def _folders(self) -> tuple[str, ...]:
         names = [(one.variable.name, one.instance.name) for one in self.targets.values()]
         found = self.template.folders(self.folder, job=self.job, layout=self.layout.value.name, instances=names)
         return tuple(map(canonical_uri, found))

@@ -152,6 +152,7 @@ class Publisher:
                 storage_class=target.params.storage_class.value,
                 etag=file.etag,
                 layout_id=self.layout.id,
+                loss=target.params.loss,
             ),
             holdings=tuple(holdings),
             headers=headers,

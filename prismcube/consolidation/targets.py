@@ -2,7 +2,8 @@
 
     consolidated/{layout}/{job}/{variable}/{instance}/{cell}/{number}.tif
 
-All that a job writes lies below folders of its own, so that it can be found and removed whatever became of the job.
+All that a job writes lies below folders of its own, so that it can be found and removed whatever became of the job;
+but not below `results`, where a job's folder goes with the job.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from prismcube.errors import InvalidInput
+from prismcube.jobs.results import NAME as RESULTS
 
 DEFAULT = "consolidated/{layout}/{job}/{variable}/{instance}/{cell}/{number}.tif"
 
@@ -72,6 +74,7 @@ class Template:
             if len(together) > 1:  # 1 and 12 side by side are 11 and 2
                 told = " and ".join(f"{{{name}}}" for name in together)
                 raise InvalidInput("uri", f"has {told} between two slashes: two files might have the same name")
+        _check_apart(text)
         before = segments[: segments.index("{job}")]
         if any(name not in BEFORE_JOB for segment in before for name in _FIELD.findall(segment)):
             raise InvalidInput("uri", f"may have only {', '.join(sorted(BEFORE_JOB))} before {{job}}")
@@ -82,14 +85,25 @@ class Template:
         return f"{folder.rstrip('/')}/{_filled(self.text, values)}"
 
     def folders(self, folder: str, *, job: str, layout: str, instances: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-        """The folders below which all files of a job lie; `instances`: (variable, instance) names."""
+        """The folders below which all files of a job lie; `instances`: (variable, instance) names.
+
+        Raises InvalidInput("uri", ...) for names that lead to where results lie.
+        """
         segments = self.text.split("/")
         head = "/".join(segments[: segments.index("{job}") + 1])
-        found = (
+        found = [
             _filled(head, {"layout": layout, "job": job, "variable": variable, "instance": instance})
             for variable, instance in instances
-        )
+        ]
+        for one in found:
+            _check_apart(one)
         return tuple(dict.fromkeys(f"{folder.rstrip('/')}/{one}" for one in found))
+
+
+def _check_apart(path: str) -> None:
+    """Some file systems take capitals for small letters."""
+    if path.partition("/")[0].casefold() == RESULTS:
+        raise InvalidInput("uri", f"may not begin with {RESULTS}/, where results of jobs lie, which go with their jobs")
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

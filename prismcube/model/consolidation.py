@@ -31,6 +31,9 @@ ZSTD_LEVEL = 1
 """Of files whose settings don't say. Level 9 makes those of real images smaller by less than a hundredth, and takes
 five to eight times as long."""
 
+JPEG_QUALITY = 75
+"""GDAL's, where settings don't say."""
+
 LOSSLESS_LERC = 0.5
 """The error that LERC takes as none for integers."""
 
@@ -190,6 +193,16 @@ class ConsolidationParams:
         exact = 0.0 if self.format.is_floating else LOSSLESS_LERC
         changes = "JPEG" in codecs or max(errors) > exact
         return changes and self.format.nodata is not None and not math.isnan(self.format.nodata)
+
+    @property
+    def loss(self) -> str:
+        """The options, as `NAME=VALUE`, by which numbers don't come back as they were; empty when all of them do."""
+        options = self.options()
+        if options["COMPRESS"] == "JPEG":
+            return f"JPEG_QUALITY={options.get('JPEG_QUALITY', JPEG_QUALITY)}"
+        error = float(options.get("MAX_Z_ERROR", 0))
+        exact = 0.0 if self.format.is_floating else LOSSLESS_LERC
+        return f"MAX_Z_ERROR={error!r}" if error > exact else ""
 
     def options(self) -> dict[str, str]:
         """All creation options of a file, and of its overviews: those have the file's own unless they are given."""

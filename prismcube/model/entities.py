@@ -151,6 +151,8 @@ class Container:
     """What tells a changed file: the store's ETag, or size and modification time of a local file."""
     layout_id: int | None = None
     """Of a file that a consolidation wrote."""
+    loss: str = ""
+    """Of such a file: the options by which its numbers are no longer those of its sources, `MAX_Z_ERROR=0.5`."""
     id: int | None = None
 
     def __post_init__(self) -> None:
@@ -159,6 +161,7 @@ class Container:
             raise InvalidInput("container.uri", f"has more than {LONGEST_URI:,} bytes")
         check_text("container.storage_class", self.storage_class, longest=LONGEST_NAME)
         check_text("container.etag", self.etag, longest=LONGEST_URI)
+        check_text("container.loss", self.loss, longest=LONGEST_NAME)
 
 
 class DatasetStatus(StrEnum):

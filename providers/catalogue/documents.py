@@ -145,6 +145,8 @@ class Container(Document):
     """What tells a changed file; by default what the storage says."""
     layout: Slug | None = None
     """Name of the layout in which it was written."""
+    loss: Word = ""
+    """By which options a consolidation wrote it that cost its numbers exactness: `MAX_Z_ERROR=0.5`."""
 
 
 class Dataset(Document):

@@ -178,7 +178,7 @@ class Containers(Resource[entities.Container, doc.Container]):
 
     def document(self, of: Repositories, entity: entities.Container) -> dict[str, Any]:
         layout = None if entity.layout_id is None else of.layouts.get_by_id(entity.layout_id).name
-        texts = {"uri": entity.uri, "storage_class": entity.storage_class, "etag": entity.etag}
+        texts = {"uri": entity.uri, "storage_class": entity.storage_class, "etag": entity.etag, "loss": entity.loss}
         return {**texts, "managed": entity.managed, "layout": layout}
 
     def prepare(self, of: Catalogue, model: doc.Container) -> doc.Container:
@@ -230,6 +230,7 @@ class Containers(Resource[entities.Container, doc.Container]):
             uri=model.uri,
             managed=model.managed,
             storage_class=model.storage_class,
+            loss=model.loss,
             etag=model.etag,
             layout_id=None if model.layout is None else unit.layouts.get(model.layout).id,
         )

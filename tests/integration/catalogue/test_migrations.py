@@ -33,7 +33,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     migrate(empty_url)
     catalogue = Catalogue(empty_url)
     assert catalogue.ready()
-    assert current_revision(catalogue.engine) == newest_revision() == "0008"
+    assert current_revision(catalogue.engine) == newest_revision() == "0009"
     catalogue.close()
 
 

@@ -241,3 +241,37 @@ def test_validity_in_a_band_is_seen_in_the_file_itself(sqlite_bench, pixels, sam
         bench.catalogue.headers.put(one.container_id, {one.subdir: again})
     assert "ZSTD compression, validity in a band of its own" in reasons
     same_cubes(before, bench.cube(around))
+
+
+LOSSY = {"compression": "lossy", "format": {"dtype": "uint16", "nodata": 0, "minimum": 0, "maximum": 10_000}}
+JPEG = {"compression": "custom", "format": {"dtype": "uint8", "minimum": 0, "maximum": 255}}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "first", "second"),
+    [
+        ("uint16", LOSSY | {"max_error": 0.01}, LOSSY | {"max_error": 0.001}),
+        ("uint16", LOSSY | {"max_error": 0.001}, LOSSY | {"max_error": 0.01}),
+        ("uint16", LOSSY | {"compression": "lossless"}, LOSSY | {"max_error": 0.01}),
+        (
+            "uint8",
+            JPEG | {"creation_options": {"COMPRESS": "JPEG"}},
+            JPEG | {"creation_options": {"COMPRESS": "JPEG", "JPEG_QUALITY": "90"}},
+        ),
+    ],
+    ids=["smaller error", "larger error", "lossy", "quality"],
+)
+def test_another_loss_is_another_compression(sqlite_bench, pixels, dtype, first, second):
+    bench = sqlite_bench
+    limits = {name: second["format"][name] for name in ("minimum", "maximum")}
+    bench.variable(dtype=dtype, nodata=None if dtype == "uint8" else 0, **limits)
+    bench.add(pixels(100, 150, dtype=dtype, seed=7), nodata=None if dtype == "uint8" else 0)
+    layout = bench.layout()
+    kept = []
+    for settings in (first, first, second, second):
+        job = bench.consolidate(instances=["v/i"], layout=layout, consolidation=settings).run()
+        assert job.stage.name == "done", job.error
+        kept.append((job.results["files"] > 0, job.results["kept"] > 0))
+        layout = "cells"
+    written, settled = (True, False), (False, True)
+    assert kept == [written, settled, written, settled]

@@ -352,6 +352,20 @@ def test_all_records_collapse_into_a_new_one(four):
     assert job.results["replaced"] == 0
     assert {key for (key,) in after} == {"R0", "R1", "R2", "R3", "mosaic"}
     assert four.catalogue.datasets.locks(one.id for one in four.datasets(None)) == {}
+    with pytest.raises(InvalidInput, match="name another one"):  # one would lie over the other
+        four.consolidate(instances=["v/i"], layout="cells", collapse=collapse)
+    with pytest.raises(InvalidInput, match=r"collapse\.time"):
+        four.consolidate(instances=["v/i"], layout="cells", collapse=collapse | {"time": "bad"})
+
+
+def test_files_lie_apart_from_results_of_jobs(four):
+    """Which go with their jobs."""
+    with pytest.raises(InvalidInput, match="results"):
+        four.consolidate(
+            instances=["v/i"],
+            layout=four.layout("results"),
+            uri="{layout}/{job}/{variable}/{instance}/{cell}/{number}.tif",
+        )
 
 
 def test_cells_of_two_crs(bench, pixels):

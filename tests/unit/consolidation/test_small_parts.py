@@ -93,12 +93,34 @@ def test_two_names_are_two_files(pairs):
         "{job}/{variable}/{instance}/{cell}/{number}/{what}.tif",
         "{job}/{variable}/{instance}/{cell}/{number}?.tif",
         "{job}/{variable}/{instance}/{cell}/{{number}}.tif",
+        "results/{job}/{variable}/{instance}/{cell}/{number}.tif",  # which goes with the job
+        "Results/{layout}/{job}/{variable}/{instance}/{cell}/{number}.tif",
     ],
 )
 def test_templates_that_are_refused(text):
     with pytest.raises(InvalidInput) as raised:
         Template.parse(text, folder=FOLDER)
     assert raised.value.parameter == "uri"
+
+
+@pytest.mark.parametrize("name", ["layout", "variable", "instance"])
+def test_no_name_leads_to_results_of_jobs(name):
+    others = [one for one in ("variable", "instance") if one != name]
+    text = f"{{{name}}}/{{job}}/" + "".join(f"{{{one}}}/" for one in others) + "{cell}/{number}.tif"
+    template = Template.parse(text, folder=FOLDER)
+    names = {"layout": "l", "variable": "v", "instance": "i"}
+
+    def folders(named):
+        names[name] = named
+        return template.folders(
+            FOLDER, job="j", layout=names["layout"], instances=[(names["variable"], names["instance"])]
+        )
+
+    assert folders("result") == (f"{FOLDER}/result/j",)
+    for named in ("results", "RESULTS"):
+        with pytest.raises(InvalidInput, match="results of jobs") as raised:
+            folders(named)
+        assert raised.value.parameter == "uri"
 
 
 def cell_of(height, width):
