@@ -137,7 +137,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn carries no
             return Arbiter(self)
         settings = self._settings
         command = [sys.executable, "-m", "server.cli", "worker", "--config", str(settings.path)]
-        return JobsArbiter(self, [*command, "--home", str(settings.home), "--with-parent", str(os.getpid())])
+        return JobsArbiter(self, [*command, "--home", str(settings.home), "--with-parent", str(os.getpid()), "--signs"])
 
     def load(self) -> Any:
         # In the worker: they import GDAL, pygeoapi and the rest.

@@ -21,7 +21,7 @@ from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Past, Verdict, judge, moved
 from prismcube.jobs.definitions import known_machine
 from prismcube.jobs.entities import Order, Outcome
-from prismcube.jobs.leader import check, renew, resign
+from prismcube.jobs.leader import bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import GIVEN_UP, Event, Machine, Status
 from prismcube.model.task_states import TaskEvent, TaskState, after
@@ -39,7 +39,7 @@ class Claims:
     def lead(self, about: Mapping[str, Any]) -> bool:
         """Take the lead, or keep it; False while another holds it."""
         with self._ledger.write() as connection:
-            return renew(connection, self.me, about)
+            return renew(connection, self.me, about) or (bury(connection) and renew(connection, self.me, about))
 
     def resign(self) -> None:
         """Let another take over at once."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from prismcube.catalogue.dialects import PerDatabase
 from prismcube.catalogue.job_tables import job_leader
 from prismcube.errors import PrismcubeError
+from prismcube.jobs.identity import has_ended
 
 NAME = "orchestrator"
 
@@ -43,7 +44,7 @@ RENEW = (
     )
     .values(owner=bindparam("me"), until=_clock() + bindparam("seconds"), about=bindparam("told"))
 )
-RESIGN = update(job_leader).where(job_leader.c.name == NAME, job_leader.c.owner == bindparam("me")).values(until=0.0)
+RESIGN = update(job_leader).where(job_leader.c.name == NAME, job_leader.c.owner == bindparam("who")).values(until=0.0)
 
 
 def renew(connection: Connection, me: str, about: Mapping[str, Any], *, seconds: float = LEASE_SECONDS) -> bool:
@@ -69,7 +70,15 @@ def check(connection: Connection, me: str) -> None:
 
 def resign(connection: Connection, me: str) -> None:
     """Let another take over at once."""
-    connection.execute(RESIGN, {"me": me})
+    connection.execute(RESIGN, {"who": me})
+
+
+def bury(connection: Connection) -> bool:
+    """End the lease of a leader that has died on this machine, which nobody need wait for. True when it was so."""
+    row = connection.execute(LEADER).first()
+    if row is None or row.until <= row.now or not has_ended(row.about.get("process", "")):
+        return False
+    return bool(connection.execute(RESIGN, {"who": row.owner}).rowcount)
 
 
 def leader(connection: Connection) -> tuple[Mapping[str, Any], float] | None:

@@ -1,7 +1,8 @@
 """The orchestrator: claims tasks from the ledger, gives them to an engine, and records what comes back.
 
-One leads at a time; others wait for its lease to end. Everything that it knows is in the ledger: when it is killed, the
-next one makes the tasks that it held ready again. A cycle takes milliseconds, so that leases are renewed in time:
+One leads at a time; others wait for its lease to end, or see that it is dead. Everything that it knows is in the
+ledger: when it is killed, the next one makes the tasks that it held ready again. A cycle takes milliseconds, so that
+leases are renewed in time:
 
     lead ── record what has ended ── tend (limits, delays, stopped jobs) ── let go of what is no longer ours ── claim
 """
@@ -25,6 +26,7 @@ from prismcube.errors import CatalogueUnavailable
 from prismcube.jobs.claims import Claims
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.entities import End, Order, Outcome
+from prismcube.jobs.identity import identity
 from prismcube.jobs.leader import NotLeader
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.wake import Wake
@@ -68,15 +70,21 @@ class Orchestrator:
         *,
         windows: Windows,
         every_second: Callable[[], None] = lambda: None,
+        alive: Callable[[], None] = lambda: None,
         name: str = "",
     ) -> None:
-        """`every_second` is called about once a second while it leads: callbacks, the removal of old jobs."""
+        """`every_second` is called about once a second while it leads: callbacks, the removal of old jobs.
+
+        `alive` is called at least once a second, whether it leads, waits or has no database.
+        """
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._process = identity()
         self._claims = Claims(ledger, self.name)
         self._ledger = ledger
         self._engine = engine
         self._windows = windows
         self._every_second = every_second
+        self._alive = alive
         self._stop = threading.Event()
         self._leads = False
         self._renewed = self._tended = float("-inf")
@@ -93,6 +101,7 @@ class Orchestrator:
             self._engine.start(wake.set)
             try:
                 while not self._stop.is_set():
+                    self._alive()
                     try:
                         wake.wait(self.cycle())
                     except NotLeader:
@@ -122,7 +131,7 @@ class Orchestrator:
         return LEAST_WAIT if self._claim() else LONGEST_WAIT
 
     def _lead(self, now: float) -> bool:
-        leads = self._claims.lead({"name": self.name, **self._engine.about()})
+        leads = self._claims.lead({"name": self.name, "process": self._process, **self._engine.about()})
         if not leads:
             if self._leads:
                 self._step_down()

@@ -15,6 +15,7 @@ def worker(
     home: HomeOption = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes that execute tasks on this machine.")] = None,
     with_parent: Annotated[int | None, typer.Option(hidden=True, help="End with the process of this id.")] = None,
+    signs: Annotated[int | None, typer.Option(hidden=True, help="Give signs of life into this pipe.")] = None,
 ) -> None:
     """Execute jobs until Ctrl-C, on this machine or on a cluster: what `serve` starts by itself, alone.
 
@@ -30,4 +31,9 @@ def worker(
         migrate(settings.catalogue_url)
     console = Console(highlight=False)
     told = "executing jobs (Ctrl-C stops)"
-    run_jobs(settings, with_parent=with_parent, ready=lambda: console.print(told) if with_parent is None else None)
+    run_jobs(
+        settings,
+        with_parent=with_parent,
+        signs=signs,
+        ready=lambda: console.print(told) if with_parent is None else None,
+    )

@@ -16,7 +16,7 @@ class JobsArbiter(Arbiter):  # type: ignore[misc]  # gunicorn carries no types
 
     def __init__(self, application: Any, command: Sequence[str]) -> None:
         super().__init__(application)
-        self._watched = Watched(command, what="the process that executes jobs")
+        self._watched = Watched(command, what="the process that executes jobs", signs=True)
         self._master = os.getpid()
 
     def manage_workers(self) -> None:

@@ -27,6 +27,7 @@ from prismcube.jobs.parent import when_parent_ends
 from prismcube.jobs.pool import KubernetesWorkers, LocalWorkers, WorkerPool, Workers
 from prismcube.jobs.results import ResultFiles
 from prismcube.jobs.scaling import Scaling
+from prismcube.jobs.watched import give_signs
 from server import logs
 from server.jobs.runtime import open_ledger, processes_of, runtime
 
@@ -36,8 +37,17 @@ PRUNE_SECONDS = 600
 """Between two removals of old jobs."""
 
 
-def run_jobs(settings: Settings, *, with_parent: int | None = None, ready: Callable[[], None] = lambda: None) -> None:
-    """Execute jobs until a TERM or INT; also until the process `with_parent`, which started this one, has ended."""
+def run_jobs(
+    settings: Settings,
+    *,
+    with_parent: int | None = None,
+    signs: int | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Execute jobs until a TERM or INT; also until the process `with_parent`, which started this one, has ended.
+
+    `signs` is the pipe by which that one sees whether this one hangs (`prismcube.jobs.watched`).
+    """
     logs.configure(settings.log)
     catalogue = Catalogue(settings.catalogue_url, idle_seconds=LEASE_SECONDS)
     ledger = open_ledger(settings, catalogue)
@@ -51,6 +61,7 @@ def run_jobs(settings: Settings, *, with_parent: int | None = None, ready: Calla
         engine,
         windows=Windows(by_kind={window.kind: window.tasks for window in settings.jobs.windows}),
         every_second=lambda: _each_second(housekeeping, pool),
+        alive=give_signs(signs) if signs is not None else lambda: None,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: orchestrator.stop())
