@@ -14,7 +14,7 @@ from prismcube.model.machine import simple_machine
 from prismcube.model.work import Work
 from processes.inputs import RECORDS, SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
-from processes.shared import COUNT, FORMAT, JSON, NUMBER
+from processes.shared import COUNT, FORMAT, JSON, NUMBER, check_unlocked
 from processes.tools import Tools
 
 _INPUTS = {
@@ -88,8 +88,10 @@ def _simulated(tools: Tools, inputs: Inputs) -> Sequence[Remapping]:
 
 
 def check(tools: Tools, inputs: Inputs) -> None:
-    """Names, and that the mapping is one."""
-    _wanted(tools, inputs)
+    """Names, that the mapping is one and files have such numbers; and that no job holds a dataset that would change."""
+    instance, format, mapping, records = _wanted(tools, inputs)
+    if any(one.changes for one in _simulated(tools, inputs)) and not inputs.get("simulate"):
+        check_unlocked(tools, tools.catalogue.datasets.remapped(instance, format, mapping, records=records))
 
 
 def estimate(tools: Tools, inputs: Inputs) -> Estimate:

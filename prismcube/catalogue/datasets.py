@@ -329,13 +329,10 @@ class Datasets(Repository[Dataset]):
     ) -> Sequence[Remapping]:
         """Give all datasets of an instance, or those of some records, this format and value mapping of stored values.
 
-        With `simulate`, only says what would change. Raises NotFound for an unknown instance, and Conflict when a job
-        has locked one that would change.
+        With `simulate`, only says what would change. Raises NotFound for an unknown instance, InvalidInput for numbers
+        of another type than the files have, and Conflict when a job has locked one that would change.
         """
-        theirs = [dataset.c.instance_id == instance_id]
-        if records is not None:
-            theirs.append(dataset.c.record_id.in_(sorted(set(records))))
-        changes = (dataset.c.format != format) | (dataset.c.mapping != mapping)
+        theirs, changes = _remapped(instance_id, format, mapping, records)
         with self._session.write() as connection:
             if connection.scalar(INSTANCE_NAME, {"key": instance_id}) is None:
                 raise NotFound("instance", instance_id)
@@ -350,6 +347,9 @@ class Datasets(Repository[Dataset]):
                 )
                 for row in rows
             ]
+            for one in told:
+                if one.changes and one.format.dtype != format.dtype:
+                    raise InvalidInput("format.dtype", f"files hold {one.format.dtype}, which a mapping can't change")
             if not simulate and any(one.changes for one in told):
                 ids = [*connection.scalars(select(dataset.c.id).where(*theirs, changes))]
                 _check_unlocked(connection, ids, job=None)
@@ -358,9 +358,27 @@ class Datasets(Repository[Dataset]):
                 publish(connection, removed=before, added=before)
         return told
 
+    def remapped(
+        self, instance_id: int, format: DataFormat, mapping: ValueMapping, *, records: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        """Ids of those that `update_mapping` would change."""
+        theirs, changes = _remapped(instance_id, format, mapping, records)
+        with self._session.read() as connection:
+            return [*connection.scalars(select(dataset.c.id).where(*theirs, changes))]
+
     @staticmethod
     def _entity(row: Any) -> Dataset:
         return dataset_of(row)
+
+
+def _remapped(
+    instance_id: int, format: DataFormat, mapping: ValueMapping, records: Sequence[int] | None
+) -> tuple[list[ColumnElement[bool]], ColumnElement[bool]]:
+    """Which datasets are meant, and which of them would change."""
+    theirs: list[ColumnElement[bool]] = [dataset.c.instance_id == instance_id]
+    if records is not None:
+        theirs.append(dataset.c.record_id.in_(sorted(set(records))))
+    return theirs, (dataset.c.format != format) | (dataset.c.mapping != mapping)
 
 
 def _check_bands(one: Dataset) -> None:

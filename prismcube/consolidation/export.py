@@ -100,6 +100,8 @@ class ExportOrder:
     def from_inputs(cls, inputs: Mapping[str, Any]) -> ExportOrder:
         """Of the inputs of the process. Raises InvalidInput naming one."""
         bbox = inputs.get("bbox")
+        if bbox is None and inputs.get("bboxCrs"):
+            raise InvalidInput("bboxCrs", "is of a bbox, and none is given")
         resolution = inputs.get("resolution")
         across, down = resolution if isinstance(resolution, list) else (resolution, resolution)
         return cls(

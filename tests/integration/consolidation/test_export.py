@@ -303,6 +303,8 @@ def test_what_can_not_be_exported_is_refused(five):
         five.job(export_cube.PROCESS, collection="none")
     for inputs, parameter in [
         ({"properties": ["z"]}, "properties"),
+        ({"bboxCrs": "EPSG:99999"}, "bboxCrs"),
+        ({"bboxCrs": "EPSG:32633"}, "bboxCrs"),
         ({"bbox": [0, 0, 1, 1]}, "bbox"),
         ({"datetime": "2030"}, "datetime"),
         ({"width": 10, "resolution": 3}, "size"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from prismcube.errors import InvalidInput, NotFound
+from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.grid import Grid
 from processes import tidy, update_mapping
 
@@ -60,5 +60,20 @@ def test_what_is_no_mapping_is_refused(two):
     with pytest.raises(InvalidInput) as raised:
         two.job(update_mapping.PROCESS, **inputs)
     assert raised.value.parameter == "mapping.imin"
+    inputs = {"instance": "v/i", "format": {"dtype": "int8"}, "mapping": {}}
+    for simulate in (False, True):
+        with pytest.raises(InvalidInput, match="files hold uint16") as raised:
+            two.job(update_mapping.PROCESS, **inputs, simulate=simulate)
+        assert raised.value.parameter == "format.dtype"
     with pytest.raises(NotFound):
         two.job(update_mapping.PROCESS, **inputs | {"instance": "v/none"})
+
+
+def test_what_a_job_holds_has_no_new_mapping(two):
+    inputs = {"instance": "v/i", "format": {"dtype": "uint16", "nodata": 3}, "mapping": {}}
+    [first, second] = two.datasets()
+    two.catalogue.datasets.lock([first.id], "other")
+    with pytest.raises(Conflict, match="locked by job 'other'"):
+        two.job(update_mapping.PROCESS, **inputs)
+    assert two.job(update_mapping.PROCESS, **inputs, simulate=True).run().results["changed"] == 2
+    assert two.job(update_mapping.PROCESS, **inputs, records=[second.record_id]).run().results["changed"] == 1
