@@ -410,8 +410,8 @@ class Jobs(Section):
     )
     callbacks: tuple[str, ...] = Field(
         (),
-        description="Hosts and networks (`10.0.0.0/8`, `hooks.example.org`, `127.0.0.1:8000`) that jobs may call back "
-        "although they are private; public ones may always be called.",
+        description="Hosts and networks (`10.0.0.0/8`, `hooks.example.org`, `127.0.0.1:8000`) that jobs may call back, "
+        "and inputs be fetched from, although they are private; public ones always may.",
     )
 
     @field_validator("callbacks")

@@ -200,6 +200,7 @@ _ECHOED: dict[str, tuple[Input, str]] = {
             schema=_IMAGE,
             example=[{"href": "https://www.example.org/image.tif", "type": "image/tiff; application=geotiff"}],
             most=5,
+            takes_links=True,
         ),
         "images",
     ),

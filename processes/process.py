@@ -45,6 +45,8 @@ class Input:
     example: Any
     """One that the schema takes."""
     required: bool = False
+    takes_links: bool = False
+    """True: a link is a value as it is; else it stands for what lies there, which is fetched before there is a job."""
     most: int = 1
     """How many values may be given: more than one in an array, each of them as the schema says (`maxOccurs`)."""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
 
 from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.jobs.references import NotFetched
 from prismcube.model.text import check_text
-from processes.process import Inputs, Process
+from processes.process import Input, Inputs, Process
 
 FORMATS = FormatChecker()
 
@@ -21,10 +22,17 @@ SHOWN = 100
 """Characters of a wrong value that an error repeats."""
 
 
-def checked_inputs(process: Process, given: object) -> Inputs:
-    """The inputs with defaults filled in.
+LINK = frozenset({"href", "rel", "type", "hreflang", "title", "length"})
+"""Members of a link (schema link.yaml); an object with `href` and none but these is one."""
 
-    Raises InvalidInput naming the input, or the member of it, that is wrong, missing or not known.
+Follow = Callable[[Mapping[str, Any]], Any]
+"""What a link leads to; raises NotFetched."""
+
+
+def checked_inputs(process: Process, given: object, *, follow: Follow) -> Inputs:
+    """The inputs with defaults filled in, and what links lead to in place of them.
+
+    Raises InvalidInput naming the input, or the member of it, that is wrong, missing, not known, or can't be fetched.
     """
     if not isinstance(given, Mapping):
         raise InvalidInput("inputs", "must be a JSON object, with a member for each input")
@@ -36,7 +44,7 @@ def checked_inputs(process: Process, given: object) -> Inputs:
     found: dict[str, Any] = {}
     for name, one in process.inputs.items():
         if name in given:
-            found[name] = given[name]
+            found[name] = _followed(f"inputs.{name}", one, given[name], follow)
         elif "default" in one.schema:
             found[name] = one.schema["default"]
         elif one.required:
@@ -47,6 +55,22 @@ def checked_inputs(process: Process, given: object) -> Inputs:
         if error is not None:
             raise InvalidInput(_place(name, error), _reason(error))
     return found
+
+
+def _followed(place: str, one: Input, value: Any, follow: Follow) -> Any:
+    if one.takes_links:
+        return value
+    if isinstance(value, list):
+        return [_followed(f"{place}[{n}]", one, each, follow) for n, each in enumerate(value)]
+    if not isinstance(value, Mapping) or "href" not in value or not value.keys() <= LINK:
+        return value
+    try:
+        fetched = follow(value)
+    except NotFetched as error:
+        site = str(value["href"]).partition("?")[0][:SHOWN]  # a query may hold a secret
+        raise InvalidInput(place, f"can't be fetched from {site}: {error}") from error
+    _check_texts(place, fetched)
+    return fetched
 
 
 def _check_texts(place: str, value: Any) -> None:

@@ -79,13 +79,15 @@ def submit(
 
     Example: prismcube job submit consolidate '{"collection": "s2-romania", "layout": "series"}' --wait
     """
+    from prismcube.jobs.addresses import Addresses
     from prismcube.jobs.entities import NewJob
+    from prismcube.jobs.references import References
     from processes.validation import checked_inputs
     from server.jobs.registry import process_of
 
     with _opened(config, home) as (tools, ledger):
         chosen = process_of(process)
-        given = checked_inputs(chosen, _parsed(inputs))
+        given = checked_inputs(chosen, _parsed(inputs), follow=References(Addresses()).value)
         if estimate:
             print(json.dumps(chosen.estimate(tools, given).to_json(), indent=2))
             return

@@ -13,6 +13,7 @@ from prismcube.catalogue import Catalogue
 from prismcube.errors import InvalidInput, NotFound
 from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.references import References
 from prismcube.jobs.results import ResultFiles
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Desk:
         self._settings = settings
         self._catalogue = catalogue
         self._addresses = Addresses(settings.jobs.callbacks)
+        self._references = References(self._addresses)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -59,7 +61,7 @@ class Desk:
     def checked(self, id: str, inputs: object) -> Mapping[str, Any]:
         from processes.validation import checked_inputs
 
-        return checked_inputs(self.get(id), inputs)
+        return checked_inputs(self.get(id), inputs, follow=self._references.value)
 
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
         with _naming_inputs(self.get(id)):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +116,25 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture(scope="session")
-def executing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Another one, which executes jobs too."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A server of files: its address, and their folder."""
+    folder = tmp_path_factory.mktemp("site")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def executing(tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path]) -> Iterator[Demo]:
+    """Another one, which executes jobs too; their inputs may come from `site`."""
     home = tmp_path_factory.mktemp("executing")
-    with running(home, _port(), "demo", JOBS__RUN="true", JOBS__PROCESSES="2") as server:
+    own = json.dumps([site[0].removeprefix("http://")])
+    with running(home, _port(), "demo", JOBS__RUN="true", JOBS__PROCESSES="2", JOBS__CALLBACKS=own) as server:
         yield server
 
 

@@ -27,9 +27,11 @@ from config.settings import ENV_PREFIX, Settings
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import engine, execute
 from prismcube.errors import PrismcubeError
+from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.entities import NewJob
 from prismcube.jobs.leader import leader
 from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.references import References
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.grid import Grid
 from prismcube.model.machine import Status
@@ -187,9 +189,8 @@ def _leads(ledger: Ledger) -> bool:
 def _consolidated(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> tuple[float, str]:
     """Seconds from the submission to the end, and the job."""
     begun = time.monotonic()
-    inputs = checked_inputs(
-        consolidate.PROCESS, {"collection": COLLECTION, "layout": LAYOUT, "consolidation": SETTINGS}
-    )
+    wanted = {"collection": COLLECTION, "layout": LAYOUT, "consolidation": SETTINGS}
+    inputs = checked_inputs(consolidate.PROCESS, wanted, follow=References(Addresses()).value)
     consolidate.PROCESS.check(make_tools(settings, catalogue, ledger), inputs)
     id = ledger.submit(NewJob(process=consolidate.PROCESS.id, inputs=inputs))[0].id
     _ended(ledger, id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 import re
 import time
 
@@ -280,6 +281,26 @@ def test_inputs_by_reference(execute):
     image = {"href": "https://www.example.org/image.tif", "type": "image/tiff; application=geotiff"}
     answer = execute({"imagesInput": image}, response="document", outputs={"imagesOutput": {}})
     assert answer.json() == {"imagesOutput": image}
+
+
+def test_inputs_by_reference_are_fetched(execute, site):
+    """/conf/core/job-creation-input-ref; and if that fails, an error."""
+    address, folder = site
+    point = {"type": "Point", "coordinates": [1.5, 2.5]}
+    (folder / "point.json").write_text(json.dumps(point))
+    (folder / "text.txt").write_text("ö")
+    inputs = {
+        "geometryInput": {"href": f"{address}/point.json", "type": "application/geo+json"},
+        "stringInput": {"href": f"{address}/text.txt"},
+    }
+    answer = execute(inputs, response="document", outputs={"geometryOutput": {}, "stringOutput": {}})
+    assert answer.json() == {"geometryOutput": {"value": point, "mediaType": "application/json"}, "stringOutput": "ö"}
+    for href, told in [(f"{address}/none", "404"), ("http://10.0.0.1/a", "not public")]:
+        answer = execute({"stringInput": {"href": href}})
+        assert answer.status_code == 400
+        problem = answer.json()
+        assert told in problem["detail"]
+        assert "inputs.stringInput" in json.dumps(problem)
 
 
 @pytest.mark.parametrize(

@@ -97,4 +97,4 @@ def test_collapse_needs_a_time(time):
     inputs = {"instances": ["v/i"], "layout": "l", "collapse": {"name": "n", "time": time}}
     with pytest.raises(InvalidInput) as raised:
         Order.from_inputs(inputs)
-    assert raised.value.parameter == "collapse.datetime"
+    assert raised.value.parameter == "collapse.time"

@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 
 from prismcube.errors import InvalidInput
+from prismcube.jobs.references import NotFetched
 from processes.echo import PROCESS
-from processes.validation import DEEPEST, checked_inputs
+from processes.process import Inputs
+from processes.validation import DEEPEST
+from processes.validation import checked_inputs as checked
+
+
+def unfollowed(link: Any) -> Any:
+    raise AssertionError(link)
+
+
+def checked_inputs(process: Any, given: object, follow: Any = unfollowed) -> Inputs:
+    return checked(process, given, follow=follow)
 
 
 def nested(depth: int) -> Any:
@@ -47,3 +58,41 @@ def test_what_no_database_keeps_is_refused(value: Any) -> None:
     with pytest.raises(InvalidInput) as raised:
         checked_inputs(PROCESS, {name: value})
     assert raised.value.parameter == f"inputs.{name}"
+
+
+def test_links_stand_for_what_lies_there() -> None:
+    point = {"type": "Point", "coordinates": [1, 2]}
+    there = {
+        "http://a/point": point,
+        "http://a/text": "text",
+        "http://a/bad": {"type": "Point"},
+        "http://a/nul": "a\0b",
+    }
+
+    def follow(link: Any) -> Any:
+        try:
+            return there[link["href"]]
+        except KeyError:
+            raise NotFetched("status 404") from None
+
+    given = {
+        "stringInput": {"href": "http://a/text", "type": "text/plain"},
+        "geometryInput": [{"href": "http://a/point", "rel": "item"}, point],
+        "imagesInput": {"href": "http://a/image", "type": "image/png"},  # is a link itself
+        "complexObjectInput": {"href": "not a link alone", "property1": "a"},
+    }
+    found = checked_inputs(PROCESS, given, follow)
+    assert found["stringInput"] == "text"
+    assert found["geometryInput"] == [point, point]
+    assert {name: found[name] for name in ("imagesInput", "complexObjectInput")} == {
+        name: given[name] for name in ("imagesInput", "complexObjectInput")
+    }
+    for name, value, told in [
+        ("stringInput", {"href": "http://a/none?key=secret"}, r"inputs\.stringInput: .* http://a/none: status 404"),
+        ("geometryInput", [point, {"href": "http://a/none"}], r"inputs\.geometryInput\[1\]: can't be fetched"),
+        ("geometryInput", {"href": "http://a/bad"}, r"inputs\.geometryInput: "),
+        ("stringInput", {"href": "http://a/nul"}, r"inputs\.stringInput: "),
+    ]:
+        with pytest.raises(InvalidInput, match=told) as raised:
+            checked_inputs(PROCESS, {name: value}, follow)
+        assert "secret" not in str(raised.value)
