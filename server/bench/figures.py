@@ -24,7 +24,7 @@ class Figure:
     name: str
     database: str
     unit: str
-    """`ms` a call, `/s` (things a second), `MB` or `errors`."""
+    """`ms` a call, `/s` (things a second), `times` (another's time by ours), `MB` or `errors`."""
     value: float
     """What the bar is for: the median of calls, the whole run's rate, the growth, the number."""
     median: float | None = None
@@ -33,7 +33,7 @@ class Figure:
     """99 in 100 repeats were at least as good; the worst of fewer than 100."""
     repeats: int = 1
     bar: float | None = None
-    """At most this; of rates, at least this."""
+    """At most this; of rates and ratios, at least this."""
     original: float | None = None
     """What Geocube needs for the same, in `unit`, where that is known."""
     note: str = ""
@@ -43,7 +43,11 @@ class Figure:
         """True when the value keeps its bar; None without one."""
         if self.bar is None:
             return None
-        return self.value >= self.bar if self.unit == "/s" else self.value <= self.bar
+        return self.value >= self.bar if self.is_more_better else self.value <= self.bar
+
+    @property
+    def is_more_better(self) -> bool:
+        return self.unit in ("/s", "times")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"passes": self.passes}

@@ -91,7 +91,7 @@ def figure_table(figures: Iterable[Figure], title: str) -> Table:
 def _row(one: Figure) -> list[str]:
     sign = {True: "[green]", False: "[bold red]", None: ""}[one.passes]
     p99, bar, original = (_number(number) for number in (one.p99, one.bar, one.original))
-    limit = bar and ("≥ " if one.unit == "/s" else "≤ ") + bar
+    limit = bar and ("≥ " if one.is_more_better else "≤ ") + bar
     return [escape(one.name), f"{sign}{_number(one.value)} {one.unit}", p99, limit, original, escape(one.note)]
 
 

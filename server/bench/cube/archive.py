@@ -49,7 +49,7 @@ def stac_items(size: Size, base: str, *, tops: bool = False) -> list[dict[str, A
 
 def _item(size: Size, base: str, files: list[SceneFile]) -> dict[str, Any]:
     first = files[0]
-    return _described(
+    return described(
         name=first.item,
         grid=scene_grid(size, first.crs),
         time=first.time,
@@ -58,9 +58,10 @@ def _item(size: Size, base: str, files: list[SceneFile]) -> dict[str, Any]:
     )
 
 
-def _described(
+def described(
     *, name: str, grid: Grid, time: datetime, properties: dict[str, str], hrefs: dict[str, str]
 ) -> dict[str, Any]:
+    """A STAC item of files of one grid."""
     west, south, east, north = grid.bounds.to_crs(grid.crs, CRS84).as_tuple()
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     placed = {
@@ -101,7 +102,7 @@ def cell_items(size: Size, base: str) -> list[dict[str, Any]]:
     """One item a date of the consolidated file."""
     grid, times = cell_grid(size), dict.fromkeys(one.time for one in scene_files(size))
     return [
-        _described(
+        described(
             name=record_name(time),
             grid=grid,
             time=time,

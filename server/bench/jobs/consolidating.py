@@ -1,7 +1,7 @@
 """Many dates of one cell to one file, as a user sees it: a job is submitted, `prismcube worker` executes it, it ends.
 
 The cube of the whole cell is read before and after by our engine, as a request reads it: every pixel is the same, and
-so is where pixels are valid. A smaller cube is timed before and after.
+so is where pixels are valid. A smaller cube and a pixel are timed before and after, and beside others on the images.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ import psutil
 from config.settings import ENV_PREFIX, Settings
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import engine, execute
+from prismcube.cube.plan import CubePlan
 from prismcube.errors import PrismcubeError
 from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.entities import NewJob
@@ -44,9 +45,11 @@ from providers.ogc.selection import Selection, select
 from server import kernels
 from server.asgi import make_context
 from server.bench.cube.archive import CONFIGURATION
+from server.bench.cube.scenes import NODATA
 from server.bench.figures import Figure
 from server.bench.jobs.archive import BAND, COLLECTION, LAYOUT, Archive, new_home
 from server.bench.jobs.line import PATIENCE, wait_until
+from server.bench.jobs.peers import Peers
 from server.bench.memory import memory
 from server.jobs.runtime import make_tools, open_ledger
 from server.metrics import Metrics
@@ -58,8 +61,11 @@ ORIGINAL_SECONDS = 31.5
 SETTINGS = {"compression": "lossless", "resampling": "bilinear"}
 """Of the consolidation: zstd 1, predictor 2."""
 
-READS = 3
-"""Of the smaller cube; the median counts."""
+READS = 5
+"""Of the smaller cube, and of a pixel; the median counts."""
+
+TIMES_ODC_STAC, TIMES_RASTERIO = 20.0, 10.0
+"""The bars of the engine for consolidated files, at the full size (docs/adr/0008-the-bars-for-cubes.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +81,27 @@ class Run:
     """The most memory that a process that executes tasks has held."""
     differences: int
     """Pixels that are not as before, or not valid where they were, or the other way round."""
+    cube: Reads
+    """The smaller cube."""
+    point: Reads
+    """A pixel of all dates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reads:
+    """Seconds that a cube takes."""
+
     before: float
-    """Seconds that the smaller cube takes."""
     after: float
+    peer: float
+    """Another's, on the images, in turns with ours after."""
+    differences: int
+    """Of the values of that one from ours."""
+
+    @property
+    def times(self) -> float:
+        """What it takes the other, by ours."""
+        return self.peer / self.after
 
 
 def figures(
@@ -107,13 +131,22 @@ def figures(
         figure("raw pixels a second", "MB/s", raw / 1e6 / seconds, note=f"{middle.written / 1e6:,.0f} MB written"),
         figure("memory of a process that works", "MB", max(one.worker_bytes for one in done) / 1e6),
         figure("pixels that differ", "errors", max(one.differences for one in done), bar=0),
-        figure(_cube_name(archive, "before"), "ms", 1e3 * statistics.median(one.before for one in done)),
-        figure(_cube_name(archive, "after"), "ms", 1e3 * statistics.median(one.after for one in done)),
+        *_reads(
+            figure, f"{archive.size.window}² × {archive.size.dates}", [one.cube for one in done], "odc-stac", has_bar
+        ),
+        *_reads(figure, f"one pixel × {archive.size.dates}", [one.point for one in done], "rasterio", has_bar),
     ], done
 
 
-def _cube_name(archive: Archive, when: str) -> str:
-    return f"{archive.size.window}² × {archive.size.dates} {when}"
+def _reads(
+    figure: Callable[..., Figure], what: str, done: Sequence[Reads], peer: str, has_bar: bool
+) -> Iterator[Figure]:
+    bars = {"odc-stac": TIMES_ODC_STAC, "rasterio": TIMES_RASTERIO}
+    yield figure(f"{what} before", "ms", 1e3 * statistics.median(one.before for one in done))
+    yield figure(f"{what} after", "ms", 1e3 * statistics.median(one.after for one in done))
+    times = statistics.median(one.times for one in done)
+    yield figure(f"{what} after, beside {peer} on the images", "times", times, bar=bars[peer] if has_bar else None)
+    yield figure(f"{what}: values that are not {peer}'s", "pixels", max(one.differences for one in done))
 
 
 def _run(archive: Archive, home: Path) -> Run:
@@ -122,9 +155,9 @@ def _run(archive: Archive, home: Path) -> Run:
     side = archive.size.window
     middle = cell.shifted((cell.height - side) // 2, (cell.width - side) // 2, height=side, width=side)
     with tempfile.TemporaryDirectory(dir=home) as inside, _executing(settings, home) as worker:
-        before = Readers(settings, archive)
+        before, pixel = Readers(settings, archive), middle.shifted(side // 2, side // 2, height=1, width=1)
         was = before.cube(cell, Path(inside) / "before")
-        seconds_before = before.seconds(middle)
+        seconds_before = [statistics.median(before.seconds(one) for _ in range(READS)) for one in (middle, pixel)]
         catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
         ledger = open_ledger(settings, catalogue)
         taken, id = _consolidated(settings, catalogue, ledger)
@@ -133,15 +166,34 @@ def _run(archive: Archive, home: Path) -> Run:
         catalogue.close()
         after = Readers(settings, archive)
         differences = was.differences(after.cube(cell, Path(inside) / "after"))
+        peers = Peers(archive)
+        cube = _beside(after, middle, seconds_before[0], peers.cube)
+        point = _beside(after, pixel, seconds_before[1], peers.point)
         return Run(
             seconds=taken,
             stages=stages,
             written=written,
             worker_bytes=_most_memory(worker),
             differences=differences,
-            before=seconds_before,
-            after=after.seconds(middle),
+            cube=cube,
+            point=point,
         )
+
+
+def _beside(ours: Readers, grid: Grid, before: float, peer: Callable[[Grid], Any]) -> Reads:
+    """Ours after and the other's on the images, in turns."""
+    mine, theirs = [], []
+    for _ in range(READS):
+        mine.append(ours.seconds(grid))
+        begun = time.perf_counter()
+        found = peer(grid)
+        theirs.append(time.perf_counter() - begun)
+    return Reads(
+        before=before,
+        after=statistics.median(mine),
+        peer=statistics.median(theirs),
+        differences=int((found != ours.values(grid)).sum()),
+    )
 
 
 @contextmanager
@@ -265,22 +317,32 @@ class Readers:
             made.values[one.index], made.valid[one.index] = one.data[0], one.valid[0]
         return made
 
+    def values(self, grid: Grid) -> Any:
+        """A small cube, (date, row, column); plans leave out dates that have nothing there, which are empty here."""
+        found = np.full((self._archive.size.dates, *grid.shape), NODATA, np.uint16)
+        plan = self._plan(grid)
+        dates = {time.date(): number for number, time in enumerate(self._archive.times)}
+        for one in execute(plan):
+            found[dates[plan.slices[one.index].step.start.date()]] = one.data[0]
+        return found
+
     def seconds(self, grid: Grid) -> float:
-        taken = []
-        for _ in range(READS):
-            engine().windows.cache.clear()  # decoded blocks would make every read but the first look quick
-            begun = time.perf_counter()
-            for _ in self._slices(grid):
-                pass
-            taken.append(time.perf_counter() - begun)
-        return statistics.median(taken)
+        """Of one read, the search of the catalogue included."""
+        engine().windows.cache.clear()  # decoded blocks would make every read but the first look quick
+        begun = time.perf_counter()
+        for _ in self._slices(grid):
+            pass
+        return time.perf_counter() - begun
 
     def _slices(self, grid: Grid) -> Iterator[Slice]:
+        for one in execute(self._plan(grid)):
+            if one.status in (SliceStatus.FAILED, SliceStatus.PARTIAL):
+                raise PrismcubeError(f"the date {one.index} could not be read: {one.message}")
+            yield one
+
+    def _plan(self, grid: Grid) -> CubePlan:
         collection = self._context.catalogue.collections.get(COLLECTION)
         times = self._archive.times
         period = Period(times[0].replace(hour=0, minute=0), times[-1])
         wanted = Selection(fields=(BAND,), grid=grid, period=period, resampling="bilinear")
-        for one in execute(select(self._context, collection, wanted, budget=False)):
-            if one.status in (SliceStatus.FAILED, SliceStatus.PARTIAL):
-                raise PrismcubeError(f"the date {one.index} could not be read: {one.message}")
-            yield one
+        return select(self._context, collection, wanted, budget=False)
