@@ -12,12 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,53 +133,6 @@ def test_jobs_end_with_their_server(home: Path, start: Any) -> None:
         for pid in workers:  # gunicorn's own end when they find out
             wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists())
     shutil.rmtree(home)
-
-
-def test_killed_web_workers_lose_and_double_no_job(home: Path, start: Any) -> None:
-    """Clients submit while workers are killed, and ask again with the same key when they got no answer."""
-    keys = [f"order-{number}" for number in range(40)]
-    with start(home, "serve", "--workers", "2", JOBS__RUN="true", JOBS__PROCESSES="2") as server:
-        killed: list[int] = []
-        done: dict[str, str] = {}
-        again: list[str] = []
-
-        def submit(key: str) -> None:
-            headers = {"Prefer": "respond-async", "Idempotency-Key": key}
-            body = {"inputs": {"stringInput": key}}
-            while key not in done:
-                try:
-                    answer = httpx.post(
-                        f"{server.url}/processes/echo/execution", json=body, headers=headers, timeout=60
-                    )
-                except httpx.TransportError:  # the worker was killed, or none listens yet
-                    again.append(key)
-                    time.sleep(0.05)
-                    continue
-                assert answer.status_code == 201, answer.text
-                done[key] = answer.json()["jobID"]
-
-        with ThreadPoolExecutor(8) as pool:
-            pending = [pool.submit(submit, key) for key in keys]
-            while len(done) < len(keys):
-                if len(done) >= 10 * (len(killed) + 1) and len(killed) < 3:
-                    victim = wait_for(lambda: [pid for pid in server.workers() if pid not in killed])[0]
-                    os.kill(victim, signal.SIGKILL)
-                    killed.append(victim)
-                time.sleep(0.005)
-            for one in pending:
-                one.result()
-        assert len(set(killed)) == 3
-        assert again, "nobody was answered by a worker that was killed"
-        assert not set(killed) & set(server.workers())
-
-        def ended() -> bool:
-            found = server.json("/jobs", processID="echo", limit=100)["jobs"]
-            assert sorted(job["jobID"] for job in found) == sorted(done.values())
-            return all(job["status"] == "successful" for job in found)
-
-        wait_for(ended)
-        for key, id in done.items():
-            assert server.json(f"/jobs/{id}/results", f="json")["stringOutput"] == key
 
 
 def test_readers_never_notice(home: Path, start: Any) -> None:

@@ -181,6 +181,7 @@ def test_workers_are_killed(company: Company) -> None:
     one, chance, killed = company.submit(), random.Random(1), []
     for n in range(KILLS):
         company.wait(one, lambda job, n=n: job.done > 1 + (n + 1) * TASKS // (2 * KILLS))
+        time.sleep(chance.uniform(0, 2 * SECONDS))
         killed.append(company.kill_one(chance))
     company.check(one)
     seen = {int(line.split()[2]) for line in company.lines()}
@@ -190,9 +191,10 @@ def test_workers_are_killed(company: Company) -> None:
 
 
 def test_the_orchestrator_is_killed(company: Company) -> None:
-    one = company.submit()
+    one, chance = company.submit(), random.Random(2)
     for n in range(KILLS):
         company.wait(one, lambda job, n=n: job.done > 1 + (n + 1) * TASKS // (2 * KILLS))
+        time.sleep(chance.uniform(0, 2 * SECONDS))
         assert company.program is not None
         children = company.workers()
         company.program.kill()
