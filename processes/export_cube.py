@@ -143,6 +143,11 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     )
 
 
+def size(tools: Tools, inputs: Inputs) -> int:
+    plan = plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory).plan
+    return plan.read_bytes + plan.output_bytes
+
+
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Plans the cube, once for all, and cuts it into parts."""
     export = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
@@ -205,4 +210,6 @@ PROCESS = Process(
     },
     estimate=estimate,
     check=check,
+    synchronous=True,
+    size=size,
 )

@@ -113,7 +113,9 @@ class Process:
     check: Callable[[Tools, Inputs], None] = nothing_to_check
     """What schemas can't tell, before a job is stored. Raises InvalidInput naming the input, NotFound, Conflict."""
     synchronous: bool = False
-    """True: small enough to be waited for; else there are jobs only."""
+    """True: it may be waited for; else there are jobs only."""
+    size: Callable[[Tools, Inputs], int] | None = None
+    """Of one that may be waited for only while it is small: bytes that a job reads and writes. Raises as `check`."""
     changes_data: bool = True
     """False: it touches neither the catalogue nor files, so that whoever may submit anything may submit it."""
     version: str = "1.0.0"

@@ -86,6 +86,10 @@ class Processes(Protocol):
         """What a job would cost, as JSON; `stop` is called now and then. Raises as `check`, and what `stop` raises."""
         ...
 
+    def is_small(self, id: str, inputs: Mapping[str, Any]) -> bool:
+        """A request may wait for such a job: it is within the bytes of an answer. Raises as `check`."""
+        ...
+
     def why_not_called(self, url: str) -> str:
         """Why a job may not call this address back; empty when it may."""
         ...

@@ -71,6 +71,13 @@ class Desk:
         with _naming_inputs(self.get(id)):
             return self.get(id).estimate(replace(self._tools, stop=stop), inputs).to_json()
 
+    def is_small(self, id: str, inputs: Mapping[str, Any]) -> bool:
+        size = self.get(id).size
+        if size is None:
+            return True
+        with _naming_inputs(self.get(id)):
+            return size(self._tools, inputs) <= self._settings.limits.answer_bytes
+
     def why_not_called(self, url: str) -> str:
         return self._addresses.why_not(url)
 

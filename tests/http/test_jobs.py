@@ -644,3 +644,18 @@ def test_a_subscriber_is_called_back(tmp_path, start):
     assert {body["jobID"] for path, body in got if path == "/inProgressUri"} == {good, bad}
     [told] = [body for path, body in got if path == "/failedUri"]
     assert (told["jobID"], told["exception"]["detail"]) == (bad, "fail: it was to fail")
+
+
+def test_small_exports_are_waited_for(start, tmp_path):
+    """Large ones are not, whatever the client would like: of more bytes than an answer may have."""
+    collection = {"collection": "s2-romania", "properties": ["B4"], "datetime": "2016"}
+    settings = {"JOBS__RUN": "true", "JOBS__PROCESSES": "1", "LIMITS__ANSWER_BYTES": "1000000"}
+    with start(tmp_path / "home", "demo", **settings) as server:
+        url = f"{server.url}/processes/export-cube/execution"
+        small = {"inputs": {**collection, "bbox": [22.150, 45.203, 22.155, 45.206]}, "response": "document"}
+        answer = httpx.post(url, json=small, timeout=LONG)
+        assert answer.status_code == 200, answer.text
+        assert httpx.get(answer.json()["cube"]["href"]).content[:4] in (b"\x89HDF", b"CDF\x01")
+        large = httpx.post(url, json={"inputs": collection | {"width": 1000}}, timeout=LONG)
+        assert large.status_code == 201, large.text
+        assert httpx.delete(large.headers["location"]).status_code == 200

@@ -42,9 +42,9 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
     Raises NotFound, Forbidden, Unauthorized, InvalidInput naming the member or input, Conflict.
     """
     with context.parsing(len(request.body)):
-        processes, one, job = _submitted(context, request, process)
+        processes, job, is_small = _submitted(context, request, process)
     preference = Preference.parse(request.prefer)
-    seconds = preference.seconds(synchronous=one.synchronous, most=processes.wait_seconds)
+    seconds = preference.seconds(synchronous=is_small, most=processes.wait_seconds)
     applied = _Applied(preference, seconds)
     if not seconds:
         return _accepted(processes, job, request, applied)
@@ -55,7 +55,8 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
     )
 
 
-def _submitted(context: Context, request: Request, process: str) -> tuple[Processes, Process, Job]:
+def _submitted(context: Context, request: Request, process: str) -> tuple[Processes, Job, bool]:
+    """Also whether the job is one to be waited for."""
     processes, one, asked = _asked(context, request, process)
     key = _key(request.idempotency_key)
     inputs = processes.checked(one.id, asked.inputs)
@@ -70,10 +71,12 @@ def _submitted(context: Context, request: Request, process: str) -> tuple[Proces
         most_bytes=asked.most_bytes,
         seconds=asked.seconds,
     )
+    is_small = one.synchronous
     if processes.ledger.submitted_before(wanted) is None:
         processes.check(one.id, inputs)
+        is_small = is_small and processes.is_small(one.id, inputs)
     job, _ = processes.ledger.submit(wanted)
-    return processes, one, job
+    return processes, job, is_small
 
 
 def _asked(context: Context, request: Request, process: str) -> tuple[Processes, Process, Execution]:
