@@ -53,7 +53,7 @@ _INPUTS = {
         title="Layout",
         description="Name of the layout: its cells, records a file, blocks and their order.",
         schema={"type": "string", "minLength": 1, "maxLength": 100},
-        example="series-3035",
+        example="demo-series",
         required=True,
     ),
     "consolidation": Input(

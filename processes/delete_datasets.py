@@ -39,13 +39,13 @@ _INPUTS = {
         title="Files",
         description="Pattern of the URIs of the datasets' files (`*`, `?`).",
         schema={"type": "string", "minLength": 1, "maxLength": 2000},
-        example="file:///archive/2015/*",
+        example="*/S2_2015*.tif",
     ),
     "status": Input(
         title="Status",
         description="Only datasets of this status.",
         schema={"enum": [one.value for one in DatasetStatus]},
-        example="to-delete",
+        example="active",
     ),
     "grace": Input(
         title="Grace",

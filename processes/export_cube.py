@@ -47,9 +47,9 @@ _INPUTS = {
         title="Area",
         description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers.",
         schema={"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}},
-        example=[25.0, 45.5, 25.1, 45.6],
+        example=[22.15, 45.203, 22.155, 45.206],
     ),
-    "bboxCrs": Input(title="CRS of the area", description="Degrees unless given.", schema=_TEXT, example="EPSG:32635"),
+    "bboxCrs": Input(title="CRS of the area", description="Degrees unless given.", schema=_TEXT, example="EPSG:4326"),
     "crs": Input(
         title="CRS of the cube", description="The collection's own unless given.", schema=_TEXT, example="EPSG:3035"
     ),

@@ -24,25 +24,31 @@ if TYPE_CHECKING:
 _TEXT = text(2000)
 _FLAG: dict[str, Any] = {"type": "boolean", "default": False}
 
-_EXAMPLE: dict[str, Any] = {
-    "variables": {"red": {"bands": ["B04"], "dtype": "uint16", "nodata": 0}},
+_RED_L2A: dict[str, Any] = {"variables": {"red": {"bands": ["B04"], "dtype": "uint16", "nodata": 0}}}
+_DATASETS = [{"instance": "red/l2a", "bands": [1]}]
+_OF_FILES: dict[str, Any] = {
+    **_RED_L2A,
     "files": [
         {
             "pattern": r"S2_(?P<date>\d{8})\.tif",
             "record": "S2_{date}",
             "time": "{date}",
-            "datasets": [{"instance": "red/l2a", "bands": [1]}],
+            "datasets": _DATASETS,
         }
     ],
 }
+_OF_ITEMS: dict[str, Any] = {**_RED_L2A, "items": [{"assets": [{"key": "red", "datasets": _DATASETS}]}]}
 
-_MAPPING = Input(
-    title="Mapping",
-    description="What files hold, as a mapping file says it, in JSON.",
-    schema={"type": "object"},
-    example=_EXAMPLE,
-    required=True,
-)
+
+def _mapping(example: dict[str, Any]) -> Input:
+    return Input(
+        title="Mapping",
+        description="What files hold, as a mapping file says it, in JSON.",
+        schema={"type": "object"},
+        example=example,
+        required=True,
+    )
+
 
 _OPTIONS = {
     "replace": Input(
@@ -182,7 +188,7 @@ INDEX = Process(
             example=["/archive/s2"],
             required=True,
         ),
-        "mapping": _MAPPING,
+        "mapping": _mapping(_OF_FILES),
         **_OPTIONS,
     },
     outputs=_OUTPUTS,
@@ -209,9 +215,9 @@ REGISTER = Process(
             title="Assets",
             description="Keys of the assets that are wanted; without them all for which there is a rule.",
             schema={"type": "array", "minItems": 1, "maxItems": 1000, "uniqueItems": True, "items": _TEXT},
-            example=["red", "nir"],
+            example=["red"],
         ),
-        "mapping": _MAPPING,
+        "mapping": _mapping(_OF_ITEMS),
         **_OPTIONS,
     },
     outputs=_OUTPUTS,
