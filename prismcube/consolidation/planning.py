@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from prismcube.catalogue import Catalogue
 from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.selection import Chosen, Selection, choose, datasets, record_ids
-from prismcube.consolidation.settings import params_of
+from prismcube.consolidation.settings import check_class, params_of
 from prismcube.consolidation.slab import CellPlan, Slab, plan_cell, plan_collapsed
 from prismcube.consolidation.targets import DEFAULT, Template
 from prismcube.cube.places import Places
@@ -145,6 +145,8 @@ class Planner:
             id: Target(variable=variable, instance=instance, params=params_of(catalogue, variable, order.params))
             for id, (variable, instance) in self.chosen.instances.items()
         }
+        for target in self.targets.values():
+            check_class(self.folder, target.params, target.variable)
 
     def cells(self) -> Iterator[InstancePlan]:
         """Each cell of each instance that has something to consolidate.
