@@ -136,6 +136,7 @@ class Planner:
         self.order = order
         self.job = job
         self.layout: Stored[Layout] = _layout(catalogue, order.layout)
+        _check_overviews(self.layout.value)
         self.chosen: Chosen = choose(catalogue, order.selection)
         if catalogue.managed is None:
             raise InvalidInput("uri", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
@@ -354,6 +355,16 @@ def _layout(catalogue: Catalogue, name: str) -> Stored[Layout]:
         return catalogue.layouts.get(name)
     except NotFound as error:
         raise InvalidInput("layout", f"no layout is named {str(name)[:80]!r}") from error
+
+
+def _check_overviews(layout: Layout) -> None:
+    """Raises InvalidInput for a layout without overviews: zoomed-out pictures would read every pixel of every file."""
+    if layout.overviews_min_size == 0:
+        raise InvalidInput(
+            "layout",
+            f"{layout.name} has overviews_min_size 0, and consolidated files always have overviews, by which "
+            "zoomed-out pictures are read; give the layout -1 or a size",
+        )
 
 
 def _codec_of(header: Header | None) -> str:

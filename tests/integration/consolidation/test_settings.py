@@ -38,3 +38,12 @@ def test_a_storage_class_that_the_target_does_not_have(one, of):
     one.consolidate(**inputs | {"consolidation": {"storage_class": "standard"}}).run()
     written = [one for one in one.catalogue.containers.list() if one.managed]
     assert {one.storage_class for one in written} == {"standard"}
+
+
+def test_a_layout_without_overviews(one):
+    bare = {"instances": ["v/i"], "layout": one.layout("bare", overviews_min_size=0)}
+    for ask in (consolidate.check, consolidate.estimate):
+        with pytest.raises(InvalidInput, match="bare has overviews_min_size 0, and consolidated files") as raised:
+            ask(one.tools, bare)
+        assert raised.value.parameter == "layout"
+    consolidate.check(one.tools, {**bare, "layout": one.layout("default", overviews_min_size=-1)})
