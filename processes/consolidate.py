@@ -22,7 +22,7 @@ from prismcube.model.machines import CONSOLIDATE
 from prismcube.model.work import NewTask, Work
 from prismcube.storage import store
 from processes.inputs import COLLECTION, FILTER, INSTANCES, RECORDS
-from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.process import Estimate, Input, Inputs, Output, Process, reads_always
 from processes.shared import COUNT, FORMAT, JSON, check_unlocked, prepared_of
 from processes.tools import Tools
 
@@ -318,4 +318,5 @@ PROCESS = Process(
     },
     estimate=estimate,
     check=check,
+    reads=reads_always,
 )

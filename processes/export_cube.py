@@ -21,7 +21,7 @@ from prismcube.cube.observer import ReadBytes
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machines import EXPORT_CUBE
 from prismcube.model.work import NewTask, Work
-from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.process import Estimate, Input, Inputs, Output, Process, reads_always
 from processes.shared import COUNT, JSON, text
 from processes.tools import Tools
 
@@ -207,4 +207,5 @@ PROCESS = Process(
     },
     estimate=estimate,
     check=check,
+    reads=reads_always,
 )

@@ -88,11 +88,19 @@ def _rules(inputs: Inputs) -> Rules:
         raise InvalidInput("mapping", told) from error
 
 
-def _options(inputs: Inputs) -> Options:
+def _is_deep(inputs: Inputs) -> bool:
+    """Only then pixels are read."""
+    return bool(inputs.get("deep"))
+
+
+def _options(work: Work) -> Options:
     from ingester.loading import Options
 
     return Options(
-        replace=bool(inputs.get("replace")), deep=bool(inputs.get("deep")), dry_run=bool(inputs.get("simulate"))
+        replace=bool(work.inputs.get("replace")),
+        deep=_is_deep(work.inputs),
+        dry_run=bool(work.inputs.get("simulate")),
+        most_bytes=work.left_bytes,
     )
 
 
@@ -107,7 +115,7 @@ def _paths(inputs: Inputs) -> list[Path]:
     return found
 
 
-def _loaded(work: Work, run: Callable[[Callable[[Outcome], None]], Summary]) -> JSON:
+def _loaded(work: Work, options: Options, run: Callable[[Callable[[Outcome], None]], Summary]) -> JSON:
     """Files as they are stored; those that fail are told in the log. Raises SourceError when not one was good."""
     count = 0
     first: Outcome | None = None
@@ -124,15 +132,19 @@ def _loaded(work: Work, run: Callable[[Callable[[Outcome], None]], Summary]) -> 
     good = summary.created + summary.updated + summary.unchanged
     if first is not None and not good:
         raise SourceError(first.uri or first.name, f"not one of {summary.failed} files could be used: {first.reason}")
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(summary).items()}
+    if options.is_spent:
+        work.log(f"no more files are looked at: {options.reads.total:,} bytes were read", LogLevel.WARNING)
+    told = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(summary).items()}
+    return {**told, "read_bytes": options.reads.total}
 
 
 def index(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Local files; a second time those that have not changed stay closed."""
     from ingester.index import Indexer  # brings GDAL, of which asking for jobs needs none
 
-    indexer = Indexer(tools.catalogue, _rules(work.inputs), _options(work.inputs))
-    return _loaded(work, lambda progress: indexer.run(_paths(work.inputs), progress=progress))
+    options = _options(work)
+    indexer = Indexer(tools.catalogue, _rules(work.inputs), options)
+    return _loaded(work, options, lambda progress: indexer.run(_paths(work.inputs), progress=progress))
 
 
 def register(tools: Tools, work: Work, payload: JSON) -> JSON:
@@ -140,8 +152,9 @@ def register(tools: Tools, work: Work, payload: JSON) -> JSON:
     from ingester.register import Registrar
 
     assets = tuple(work.inputs.get("assets") or ())
-    registrar = Registrar(tools.catalogue, _rules(work.inputs), _options(work.inputs), assets=assets)
-    return _loaded(work, lambda progress: registrar.run(work.inputs["sources"], progress=progress))
+    options = _options(work)
+    registrar = Registrar(tools.catalogue, _rules(work.inputs), options, assets=assets)
+    return _loaded(work, options, lambda progress: registrar.run(work.inputs["sources"], progress=progress))
 
 
 def check_index(tools: Tools, inputs: Inputs) -> None:
@@ -196,6 +209,7 @@ INDEX = Process(
     bodies={"index": index},
     estimate=estimate_index,
     check=check_index,
+    reads=_is_deep,
 )
 
 REGISTER = Process(
@@ -225,4 +239,5 @@ REGISTER = Process(
     bodies={"register": register},
     estimate=estimate_register,
     check=check_register,
+    reads=_is_deep,
 )

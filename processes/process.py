@@ -89,6 +89,18 @@ class Estimate:
         }
 
 
+def reads_nothing(inputs: Inputs) -> bool:
+    """Of a process whose tasks read no pixels."""
+    del inputs
+    return False
+
+
+def reads_always(inputs: Inputs) -> bool:
+    """Of a process whose tasks are there to read pixels."""
+    del inputs
+    return True
+
+
 def nothing_to_check(tools: Tools, inputs: Inputs) -> None:
     """The check of a process whose schemas tell all."""
     del tools, inputs
@@ -110,6 +122,10 @@ class Process:
     """Without running anything. Raises as `check` does."""
     check: Callable[[Tools, Inputs], None] = nothing_to_check
     """What schemas can't tell, before a job is stored. Raises InvalidInput naming the input, NotFound, Conflict."""
+    reads: Callable[[Inputs], bool] = reads_nothing
+    """Whether its tasks read pixels and tell how many bytes that were (`read_bytes`): else a limit of bytes would hold
+    nothing, and is refused.
+    """
     synchronous: bool = False
     """True: small enough to be waited for; else there are jobs only."""
     changes_data: bool = True

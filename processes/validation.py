@@ -9,8 +9,9 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
 
 from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.jobs.documents import OURS
 from prismcube.model.text import check_text
-from processes.process import Inputs, Process
+from processes.process import Inputs, Process, reads_nothing
 
 FORMATS = FormatChecker()
 
@@ -47,6 +48,16 @@ def checked_inputs(process: Process, given: object) -> Inputs:
         if error is not None:
             raise InvalidInput(_place(name, error), _reason(error))
     return found
+
+
+def check_limit(process: Process, inputs: Inputs, most_bytes: int | None) -> None:
+    """Refuse a limit that would never hold. Raises InvalidInput."""
+    if most_bytes is not None and not process.reads(inputs):
+        how = " with these inputs" if process.reads is not reads_nothing else ""
+        reason = (
+            f"{process.id} reads no pixels{how}, so there are no bytes to be limited; leave it out, or give seconds"
+        )
+        raise InvalidInput(f"{OURS}.mostBytes", reason)
 
 
 def _check_texts(place: str, value: Any) -> None:

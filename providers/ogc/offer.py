@@ -78,6 +78,10 @@ class Processes(Protocol):
         """Inputs as the schemas want them, with defaults. Raises InvalidInput naming the input."""
         ...
 
+    def check_limit(self, id: str, inputs: Mapping[str, Any], most_bytes: int | None) -> None:
+        """Refuse a limit of bytes that would never hold. Raises InvalidInput."""
+        ...
+
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
         """What schemas can't tell. Raises InvalidInput, also for names that there are not, and Conflict."""
         ...

@@ -61,6 +61,11 @@ class Desk:
 
         return checked_inputs(self.get(id), inputs)
 
+    def check_limit(self, id: str, inputs: Mapping[str, Any], most_bytes: int | None) -> None:
+        from processes.validation import check_limit
+
+        check_limit(self.get(id), inputs, most_bytes)
+
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
         with _naming_inputs(self.get(id)):
             self.get(id).check(self._tools, inputs)
