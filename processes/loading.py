@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from ingester.outcomes import Outcome, Status, Summary
 from prismcube.errors import ConfigurationError, InvalidInput, SourceError
 from prismcube.model.machine import simple_machine
 from prismcube.model.work import LogLevel, Work
+from prismcube.storage.sizes import Sizes
+from prismcube.storage.uri import canonical_uri
 from processes.inputs import SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.shared import COUNT, JSON, text
@@ -169,22 +172,35 @@ def check_register(tools: Tools, inputs: Inputs) -> None:
 
 
 def estimate_index(tools: Tools, inputs: Inputs) -> Estimate:
-    """How many files there are; which of them a rule takes is seen when they are opened."""
-    files = 0
-    for path in _paths(inputs):
+    """The files that a rule takes, by their names; those that have not changed are opened with `deep` only."""
+    rules, sizes = _rules(inputs).files, Sizes(stop=tools.stop)
+    sources = files = 0
+    for path in _found(_paths(inputs)):
         tools.stop()
-        if os.path.isfile(path):  # as in _paths
+        sources += 1
+        if any(rule.match(path) is not None for rule in rules):
             files += 1
-        for _, _, names in os.walk(path):
-            tools.stop()
-            files += len(names)
-    return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details={"sources": files})
+            with suppress(InvalidInput):  # a name that no URI can have: the job leaves such a file out
+                sizes.add(canonical_uri(path))
+    details = {"sources": sources, "sourceBytes": sizes.total}
+    read = sizes.total if _is_deep(inputs) else 0
+    return Estimate(tasks=1, files=files, read_bytes=read, written_bytes=0, details=details)
+
+
+def _found(paths: list[Path]) -> Iterator[Path]:
+    """Files, and all that lie in folders."""
+    for path in paths:
+        if os.path.isfile(path):  # as in _paths
+            yield path
+        for folder, _, names in os.walk(path):
+            yield from (Path(folder, name) for name in names)
 
 
 def estimate_register(tools: Tools, inputs: Inputs) -> Estimate:
     """What lies behind the documents is not known before they are read."""
+    _rules(inputs)
     details = {"documents": len(inputs["sources"])}
-    return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details=details)
+    return Estimate(tasks=1, files=None, read_bytes=None if _is_deep(inputs) else 0, written_bytes=0, details=details)
 
 
 INDEX = Process(

@@ -67,13 +67,13 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a job would cost, as far as that can be told without running it."""
+    """What a job would cost, as far as that can be told without running it: None is not known."""
 
     tasks: int
-    files: int
-    """That are written or removed."""
-    read_bytes: int
-    """Decoded bytes of the files that are read."""
+    files: int | None
+    """That are written or removed; where none are, those that are opened, at most."""
+    read_bytes: int | None
+    """Of what tasks tell in `read_bytes`, at most; 0 where no pixels are read."""
     written_bytes: int
     """Bytes before compression of the files that are written."""
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

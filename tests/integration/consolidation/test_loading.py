@@ -40,13 +40,18 @@ def test_files_are_indexed(romania, tmp_path):
     assert len(bench.datasets()) == 6
     again = bench.job(loading.INDEX, files=files, mapping=mapping).run()
     assert again.results["unchanged"] == 3
-    assert loading.estimate_index(bench.tools, {"files": files, "mapping": mapping}).details == {"sources": 3}
+    told = loading.estimate_index(bench.tools, {"files": files, "mapping": mapping}).to_json()
+    size = sum(os.path.getsize(file) for file in files)
+    wanted = {"tasks": 1, "files": 3, "readBytes": 0, "writtenBytes": 0, "sources": 3, "sourceBytes": size}
+    assert told == wanted
+    told = loading.estimate_index(bench.tools, {"files": files, "mapping": mapping, "deep": True}).to_json()
+    assert told == wanted | {"readBytes": size}
     folder = tmp_path / "more"
     (folder / "below").mkdir(parents=True)
     for name in ("a", "below/b", "below/c"):
         (folder / name).touch()
     told = loading.estimate_index(bench.tools, {"files": [str(folder), *files], "mapping": mapping})
-    assert told.details == {"sources": 6}
+    assert (told.files, told.details) == (3, {"sources": 6, "sourceBytes": size})  # no rule takes the others
 
     def stop():
         raise TimeExceeded(1)
@@ -101,7 +106,10 @@ def test_items_are_registered(romania, tmp_path):
     job = bench.job(loading.REGISTER, sources=sources, mapping=of_items(mapping)).run()
     assert job.stage.name == "done", job.error
     assert job.results["created"] == 1
-    assert loading.estimate_register(bench.tools, {"sources": ["a"]}).details == {"documents": 1}
+    inputs = {"sources": ["a"], "mapping": of_items(mapping)}
+    told = loading.estimate_register(bench.tools, inputs).to_json()
+    assert told == {"tasks": 1, "files": None, "readBytes": 0, "writtenBytes": 0, "documents": 1}
+    assert loading.estimate_register(bench.tools, inputs | {"deep": True}).read_bytes is None
 
 
 def test_what_can_not_be_indexed_is_refused(romania):
@@ -143,6 +151,20 @@ def test_pixels_that_are_read_count_and_a_budget_holds(romania, tmp_path, proces
     assert part.left_bytes < read <= part.left_bytes + Options().threads * max(sizes)
     assert 0 < part.results["unchanged"] < len(files)
     assert part.messages == [f"no more files are looked at: {read:,} bytes were read"]
+
+
+def test_what_deep_indexing_reads_is_what_was_estimated(romania):
+    bench, mapping, files = romania
+    inputs = {"files": files, "mapping": mapping, "deep": True}
+    read = bench.job(loading.INDEX, **inputs).run().results["read_bytes"]
+    assert loading.estimate_index(bench.tools, inputs).read_bytes == read
+
+
+def test_more_files_than_may_be_asked_for_are_of_unknown_size(romania, monkeypatch):
+    bench, mapping, files = romania
+    monkeypatch.setattr("prismcube.storage.sizes.MOST_LOCAL", 2)
+    told = loading.estimate_index(bench.tools, {"files": files, "mapping": mapping, "deep": True})
+    assert (told.files, told.read_bytes, told.details["sourceBytes"]) == (3, None, None)
 
 
 def test_a_damaged_file_counts_as_well(romania, tmp_path):
