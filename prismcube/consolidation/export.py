@@ -23,6 +23,7 @@ import numpy as np
 import orjson
 
 from prismcube.catalogue import Catalogue
+from prismcube.cube.budget import step_bytes
 from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
@@ -131,7 +132,7 @@ def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Cub
     plan = _plan(catalogue, collection, fields, grid, order)
     if not plan.slices:
         raise OutsideExtent("datetime", "there are no data at this place and time")
-    needed = plan.slice_bytes + 2 * plan.grid.pixels * sum(one.format.itemsize + 1 for one in plan.fields)
+    needed = step_bytes(plan)
     if needed > memory:
         advice = "ask for a smaller area or larger pixels"
         raise BudgetExceeded("bytes of a time step", asked=needed, allowed=memory, advice=advice)

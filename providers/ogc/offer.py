@@ -62,6 +62,11 @@ class Processes(Protocol):
     @property
     def files(self) -> ResultFiles: ...
     @property
+    def memory(self) -> int:
+        """Bytes that a task may use for pixels."""
+        ...
+
+    @property
     def wait_seconds(self) -> float:
         """How long a request may wait for a job."""
         ...

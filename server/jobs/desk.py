@@ -30,6 +30,7 @@ class Desk:
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.files = ResultFiles.below(settings.managed)
         self.wait_seconds = float(settings.jobs.wait_seconds)
+        self.memory = int(settings.jobs.memory)
         self._settings = settings
         self._catalogue = catalogue
         self._addresses = Addresses(settings.jobs.callbacks)
