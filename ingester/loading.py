@@ -23,6 +23,7 @@ from ingester.outcomes import Outcome, Status, Summary, failed
 from ingester.planning import Candidate, Plan, Planner, facts
 from prismcube.catalogue import Catalogue, Change, FileEntry, UnitOfWork
 from prismcube.catalogue.headers import HeaderState
+from prismcube.cube.observer import ReadBytes
 from prismcube.errors import PrismcubeError
 from prismcube.model.entities import Instance, own_etag
 from prismcube.storage.uri import without_secret
@@ -60,6 +61,14 @@ class Options:
     """True: nothing is written; outcomes are those that a run would have."""
     threads: int = 4
     """Files opened at once."""
+    reads: ReadBytes = field(default_factory=ReadBytes, compare=False)
+    """Is told of files of which pixels are read: all of their bytes, as they lie."""
+    most_bytes: int | None = None
+    """When `reads` has more, no other file is looked at; None: all are."""
+
+    @property
+    def is_spent(self) -> bool:
+        return self.most_bytes is not None and self.reads.total > self.most_bytes
 
 
 class _Undo(Exception):
@@ -122,7 +131,12 @@ class Loader:
 
     def _plans(self, candidates: Iterable[Candidate | Outcome], pool: ThreadPoolExecutor) -> Iterator[_Planned]:
         """Plans of all files in their order, a bounded number of them ahead."""
-        planner = Planner(variables=self._mapping.variables, instances=self._instances, deep=self._options.deep)
+        options = self._options
+        planner = Planner(
+            variables=self._mapping.variables, instances=self._instances, deep=options.deep, reads=options.reads
+        )
+        # With a budget none wait for a thread: those that do would be read beyond it.
+        window = options.threads * (WINDOW if options.most_bytes is None else 1)
         ahead: deque[Future[_Planned] | _Planned] = deque()
         for chunk in batched(candidates, CHUNK):
             uris = [one.uri for one in chunk if isinstance(one, Candidate)]
@@ -131,10 +145,12 @@ class Loader:
             for one in chunk:
                 if isinstance(one, Outcome):
                     ahead.append((None, one))
-                else:
+                elif not options.is_spent:
                     ahead.append(pool.submit(self._plan, planner, one, known.get(one.uri), headers.get(one.uri, {})))
-            while len(ahead) >= self._options.threads * WINDOW:
-                yield _done(ahead.popleft())
+                while len(ahead) >= window:
+                    yield _done(ahead.popleft())
+            if options.is_spent:
+                break
         while ahead:
             yield _done(ahead.popleft())
 

@@ -20,10 +20,12 @@ from ingester.mapping.rules import Content, DatasetRule, HoldingRule, fill
 from ingester.times import band_times
 from ingester.validation import FROM_FILE, InternalFormat, check_dataset, dataset_of, header_of
 from prismcube.catalogue import FileEntry, Holding
+from prismcube.cube.observer import NOBODY, Observer
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.model.entities import Container, Dataset, DatasetStatus, Record, Variable
 from prismcube.model.period import utc
 from prismcube.raster.inspect import RasterInfo, inspect
+from prismcube.storage.store import stat
 from prismcube.storage.uri import without_secret
 from prismcube.tiff.layout import Header
 
@@ -69,9 +71,13 @@ class Planner:
     """Id of each `variable/instance`."""
     deep: bool = False
     """True: pixels are read, so that a truncated file is found."""
+    reads: Observer = NOBODY
+    """Is told of files of which pixels are read: all of their bytes, as they lie."""
 
     def plan(self, candidate: Candidate) -> Plan:
         """What is to be stored of a file. Raises SourceError, or InvalidInput for templates that can't be filled."""
+        if self.deep:  # before, so that a damaged file counts as well
+            self.reads.files_read(1, stat(candidate.uri).size)
         headers = _Headers(candidate.uri, deep=self.deep)
         holdings = tuple(
             Holding(

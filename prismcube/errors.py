@@ -83,6 +83,16 @@ class BudgetExceeded(PrismcubeError):
         self.asked = min(asked, LARGEST)
         self.allowed = allowed
         self.advice = advice
+        self.process = ""
+        """Id of a process that can do it as a job; empty: none is known."""
+        self.href = ""
+        """Address of its description."""
+
+    def also_by(self, process: str, href: str) -> BudgetExceeded:
+        """The same, with the process that can do it as a job."""
+        self.process, self.href = process, href
+        self.args = (f"{self}; or let the process {process} make it as a job: {href}",)
+        return self
 
 
 class SourceError(PrismcubeError):

@@ -22,7 +22,7 @@ from prismcube.model.machines import CONSOLIDATE
 from prismcube.model.work import NewTask, Work
 from prismcube.storage import store
 from processes.inputs import COLLECTION, FILTER, INSTANCES, RECORDS
-from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.process import Estimate, Input, Inputs, Output, Process, reads_always
 from processes.shared import COUNT, FORMAT, JSON, check_unlocked, prepared_of
 from processes.tools import Tools
 
@@ -53,7 +53,7 @@ _INPUTS = {
         title="Layout",
         description="Name of the layout: its cells, records a file, blocks and their order.",
         schema={"type": "string", "minLength": 1, "maxLength": 100},
-        example="series-3035",
+        example="demo-series",
         required=True,
     ),
     "consolidation": Input(
@@ -318,4 +318,5 @@ PROCESS = Process(
     },
     estimate=estimate,
     check=check,
+    reads=reads_always,
 )

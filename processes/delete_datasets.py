@@ -20,10 +20,11 @@ from prismcube.consolidation.deletion import (
 )
 from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.errors import NotYet, SourceError
-from prismcube.model.entities import DatasetStatus
+from prismcube.model.entities import DatasetStatus, own_etag
 from prismcube.model.machines import DELETE_DATASETS
 from prismcube.model.period import format_instant, parse_instant
 from prismcube.model.work import LogLevel, NewTask, Work
+from prismcube.storage.sizes import Sizes
 from processes.inputs import COLLECTION, DATASETS, FILTER, INSTANCES, RECORDS
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.shared import COUNT, JSON, check_unlocked, prepared_of
@@ -39,13 +40,13 @@ _INPUTS = {
         title="Files",
         description="Pattern of the URIs of the datasets' files (`*`, `?`).",
         schema={"type": "string", "minLength": 1, "maxLength": 2000},
-        example="file:///archive/2015/*",
+        example="*/S2_2015*.tif",
     ),
     "status": Input(
         title="Status",
         description="Only datasets of this status.",
         schema={"enum": [one.value for one in DatasetStatus]},
-        example="to-delete",
+        example="active",
     ),
     "grace": Input(
         title="Grace",
@@ -71,7 +72,10 @@ def check(tools: Tools, inputs: Inputs) -> None:
 def estimate(tools: Tools, inputs: Inputs) -> Estimate:
     plan = plan_deletion(tools.catalogue, DeletionOrder.from_inputs(inputs))
     tasks = -(-len(plan.files) // FILES_A_TASK)
-    details = {"datasets": len(plan.ids)}
+    sizes = Sizes(stop=tools.stop)
+    for one in plan.files:
+        sizes.add(one.uri, etag=own_etag(one.etag))
+    details = {"datasets": len(plan.ids), "deletedBytes": sizes.total}
     return Estimate(tasks=tasks, files=len(plan.files), read_bytes=0, written_bytes=0, details=details)
 
 

@@ -20,7 +20,7 @@ from prismcube.cube.observer import ReadBytes
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machines import EXPORT_CUBE
 from prismcube.model.work import NewTask, Work
-from processes.process import Estimate, Input, Inputs, Output, Process
+from processes.process import Estimate, Input, Inputs, Output, Process, reads_always
 from processes.shared import COUNT, JSON, text
 from processes.tools import Tools
 
@@ -46,9 +46,9 @@ _INPUTS = {
         title="Area",
         description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers.",
         schema={"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}},
-        example=[25.0, 45.5, 25.1, 45.6],
+        example=[22.15, 45.203, 22.155, 45.206],
     ),
-    "bboxCrs": Input(title="CRS of the area", description="Degrees unless given.", schema=_TEXT, example="EPSG:32635"),
+    "bboxCrs": Input(title="CRS of the area", description="Degrees unless given.", schema=_TEXT, example="EPSG:4326"),
     "crs": Input(
         title="CRS of the cube", description="The collection's own unless given.", schema=_TEXT, example="EPSG:3035"
     ),
@@ -212,4 +212,5 @@ PROCESS = Process(
     check=check,
     synchronous=True,
     size=size,
+    reads=reads_always,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from ingester.outcomes import Outcome, Status, Summary
 from prismcube.errors import ConfigurationError, InvalidInput, SourceError
 from prismcube.model.machine import simple_machine
 from prismcube.model.work import LogLevel, Work
+from prismcube.storage.sizes import Sizes
+from prismcube.storage.uri import canonical_uri
 from processes.inputs import SIMULATE
 from processes.process import Estimate, Input, Inputs, Output, Process
 from processes.shared import COUNT, JSON, text
@@ -24,25 +27,31 @@ if TYPE_CHECKING:
 _TEXT = text(2000)
 _FLAG: dict[str, Any] = {"type": "boolean", "default": False}
 
-_EXAMPLE: dict[str, Any] = {
-    "variables": {"red": {"bands": ["B04"], "dtype": "uint16", "nodata": 0}},
+_RED_L2A: dict[str, Any] = {"variables": {"red": {"bands": ["B04"], "dtype": "uint16", "nodata": 0}}}
+_DATASETS = [{"instance": "red/l2a", "bands": [1]}]
+_OF_FILES: dict[str, Any] = {
+    **_RED_L2A,
     "files": [
         {
             "pattern": r"S2_(?P<date>\d{8})\.tif",
             "record": "S2_{date}",
             "time": "{date}",
-            "datasets": [{"instance": "red/l2a", "bands": [1]}],
+            "datasets": _DATASETS,
         }
     ],
 }
+_OF_ITEMS: dict[str, Any] = {**_RED_L2A, "items": [{"assets": [{"key": "red", "datasets": _DATASETS}]}]}
 
-_MAPPING = Input(
-    title="Mapping",
-    description="What files hold, as a mapping file says it, in JSON.",
-    schema={"type": "object"},
-    example=_EXAMPLE,
-    required=True,
-)
+
+def _mapping(example: dict[str, Any]) -> Input:
+    return Input(
+        title="Mapping",
+        description="What files hold, as a mapping file says it, in JSON.",
+        schema={"type": "object"},
+        example=example,
+        required=True,
+    )
+
 
 _OPTIONS = {
     "replace": Input(
@@ -82,11 +91,19 @@ def _rules(inputs: Inputs) -> Rules:
         raise InvalidInput("mapping", told) from error
 
 
-def _options(inputs: Inputs) -> Options:
+def _is_deep(inputs: Inputs) -> bool:
+    """Only then pixels are read."""
+    return bool(inputs.get("deep"))
+
+
+def _options(work: Work) -> Options:
     from ingester.loading import Options
 
     return Options(
-        replace=bool(inputs.get("replace")), deep=bool(inputs.get("deep")), dry_run=bool(inputs.get("simulate"))
+        replace=bool(work.inputs.get("replace")),
+        deep=_is_deep(work.inputs),
+        dry_run=bool(work.inputs.get("simulate")),
+        most_bytes=work.left_bytes,
     )
 
 
@@ -101,7 +118,7 @@ def _paths(inputs: Inputs) -> list[Path]:
     return found
 
 
-def _loaded(work: Work, run: Callable[[Callable[[Outcome], None]], Summary]) -> JSON:
+def _loaded(work: Work, options: Options, run: Callable[[Callable[[Outcome], None]], Summary]) -> JSON:
     """Files as they are stored; those that fail are told in the log. Raises SourceError when not one was good."""
     count = 0
     first: Outcome | None = None
@@ -118,15 +135,19 @@ def _loaded(work: Work, run: Callable[[Callable[[Outcome], None]], Summary]) -> 
     good = summary.created + summary.updated + summary.unchanged
     if first is not None and not good:
         raise SourceError(first.uri or first.name, f"not one of {summary.failed} files could be used: {first.reason}")
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(summary).items()}
+    if options.is_spent:
+        work.log(f"no more files are looked at: {options.reads.total:,} bytes were read", LogLevel.WARNING)
+    told = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(summary).items()}
+    return {**told, "read_bytes": options.reads.total}
 
 
 def index(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Local files; a second time those that have not changed stay closed."""
     from ingester.index import Indexer  # brings GDAL, of which asking for jobs needs none
 
-    indexer = Indexer(tools.catalogue, _rules(work.inputs), _options(work.inputs))
-    return _loaded(work, lambda progress: indexer.run(_paths(work.inputs), progress=progress))
+    options = _options(work)
+    indexer = Indexer(tools.catalogue, _rules(work.inputs), options)
+    return _loaded(work, options, lambda progress: indexer.run(_paths(work.inputs), progress=progress))
 
 
 def register(tools: Tools, work: Work, payload: JSON) -> JSON:
@@ -134,8 +155,9 @@ def register(tools: Tools, work: Work, payload: JSON) -> JSON:
     from ingester.register import Registrar
 
     assets = tuple(work.inputs.get("assets") or ())
-    registrar = Registrar(tools.catalogue, _rules(work.inputs), _options(work.inputs), assets=assets)
-    return _loaded(work, lambda progress: registrar.run(work.inputs["sources"], progress=progress))
+    options = _options(work)
+    registrar = Registrar(tools.catalogue, _rules(work.inputs), options, assets=assets)
+    return _loaded(work, options, lambda progress: registrar.run(work.inputs["sources"], progress=progress))
 
 
 def check_index(tools: Tools, inputs: Inputs) -> None:
@@ -150,22 +172,35 @@ def check_register(tools: Tools, inputs: Inputs) -> None:
 
 
 def estimate_index(tools: Tools, inputs: Inputs) -> Estimate:
-    """How many files there are; which of them a rule takes is seen when they are opened."""
-    files = 0
-    for path in _paths(inputs):
+    """The files that a rule takes, by their names; those that have not changed are opened with `deep` only."""
+    rules, sizes = _rules(inputs).files, Sizes(stop=tools.stop)
+    sources = files = 0
+    for path in _found(_paths(inputs)):
         tools.stop()
-        if os.path.isfile(path):  # as in _paths
+        sources += 1
+        if any(rule.match(path) is not None for rule in rules):
             files += 1
-        for _, _, names in os.walk(path):
-            tools.stop()
-            files += len(names)
-    return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details={"sources": files})
+            with suppress(InvalidInput):  # a name that no URI can have: the job leaves such a file out
+                sizes.add(canonical_uri(path))
+    details = {"sources": sources, "sourceBytes": sizes.total}
+    read = sizes.total if _is_deep(inputs) else 0
+    return Estimate(tasks=1, files=files, read_bytes=read, written_bytes=0, details=details)
+
+
+def _found(paths: list[Path]) -> Iterator[Path]:
+    """Files, and all that lie in folders."""
+    for path in paths:
+        if os.path.isfile(path):  # as in _paths
+            yield path
+        for folder, _, names in os.walk(path):
+            yield from (Path(folder, name) for name in names)
 
 
 def estimate_register(tools: Tools, inputs: Inputs) -> Estimate:
     """What lies behind the documents is not known before they are read."""
+    _rules(inputs)
     details = {"documents": len(inputs["sources"])}
-    return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details=details)
+    return Estimate(tasks=1, files=None, read_bytes=None if _is_deep(inputs) else 0, written_bytes=0, details=details)
 
 
 INDEX = Process(
@@ -182,7 +217,7 @@ INDEX = Process(
             example=["/archive/s2"],
             required=True,
         ),
-        "mapping": _MAPPING,
+        "mapping": _mapping(_OF_FILES),
         **_OPTIONS,
     },
     outputs=_OUTPUTS,
@@ -190,6 +225,7 @@ INDEX = Process(
     bodies={"index": index},
     estimate=estimate_index,
     check=check_index,
+    reads=_is_deep,
 )
 
 REGISTER = Process(
@@ -209,9 +245,9 @@ REGISTER = Process(
             title="Assets",
             description="Keys of the assets that are wanted; without them all for which there is a rule.",
             schema={"type": "array", "minItems": 1, "maxItems": 1000, "uniqueItems": True, "items": _TEXT},
-            example=["red", "nir"],
+            example=["red"],
         ),
-        "mapping": _MAPPING,
+        "mapping": _mapping(_OF_ITEMS),
         **_OPTIONS,
     },
     outputs=_OUTPUTS,
@@ -219,4 +255,5 @@ REGISTER = Process(
     bodies={"register": register},
     estimate=estimate_register,
     check=check_register,
+    reads=_is_deep,
 )

@@ -69,13 +69,13 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a job would cost, as far as that can be told without running it."""
+    """What a job would cost, as far as that can be told without running it: None is not known."""
 
     tasks: int
-    files: int
-    """That are written or removed."""
-    read_bytes: int
-    """Decoded bytes of the files that are read."""
+    files: int | None
+    """That are written or removed; where none are, those that are opened, at most."""
+    read_bytes: int | None
+    """Of what tasks tell in `read_bytes`, at most; 0 where no pixels are read."""
     written_bytes: int
     """Bytes before compression of the files that are written."""
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -89,6 +89,18 @@ class Estimate:
             "writtenBytes": self.written_bytes,
             **self.details,
         }
+
+
+def reads_nothing(inputs: Inputs) -> bool:
+    """Of a process whose tasks read no pixels."""
+    del inputs
+    return False
+
+
+def reads_always(inputs: Inputs) -> bool:
+    """Of a process whose tasks are there to read pixels."""
+    del inputs
+    return True
 
 
 def nothing_to_check(tools: Tools, inputs: Inputs) -> None:
@@ -112,6 +124,10 @@ class Process:
     """Without running anything. Raises as `check` does."""
     check: Callable[[Tools, Inputs], None] = nothing_to_check
     """What schemas can't tell, before a job is stored. Raises InvalidInput naming the input, NotFound, Conflict."""
+    reads: Callable[[Inputs], bool] = reads_nothing
+    """Whether its tasks read pixels and tell how many bytes that were (`read_bytes`): else a limit of bytes would hold
+    nothing, and is refused.
+    """
     synchronous: bool = False
     """True: it may be waited for; else there are jobs only."""
     size: Callable[[Tools, Inputs], int] | None = None

@@ -9,9 +9,10 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
 
 from prismcube.errors import InvalidInput, UnknownParameter
+from prismcube.jobs.documents import OURS
 from prismcube.jobs.references import NotFetched
 from prismcube.model.text import check_text
-from processes.process import Input, Inputs, Process
+from processes.process import Input, Inputs, Process, reads_nothing
 
 FORMATS = FormatChecker()
 
@@ -71,6 +72,16 @@ def _followed(place: str, one: Input, value: Any, follow: Follow) -> Any:
         raise InvalidInput(place, f"can't be fetched from {site}: {error}") from error
     _check_texts(place, fetched)
     return fetched
+
+
+def check_limit(process: Process, inputs: Inputs, most_bytes: int | None) -> None:
+    """Refuse a limit that would never hold. Raises InvalidInput."""
+    if most_bytes is not None and not process.reads(inputs):
+        how = " with these inputs" if process.reads is not reads_nothing else ""
+        reason = (
+            f"{process.id} reads no pixels{how}, so there are no bytes to be limited; leave it out, or give seconds"
+        )
+        raise InvalidInput(f"{OURS}.mostBytes", reason)
 
 
 def _check_texts(place: str, value: Any) -> None:

@@ -16,6 +16,7 @@ from server.operation import Operation
 from server.routes_processes import ACTIONS, SUBMISSIONS
 
 ADDRESS = {"type": "string", "maxLength": requests.LONGEST_URL, "pattern": "^https?://"}
+_MAYBE = {**NUMBER, "nullable": True}
 _FORMAT = {"mediaType": TEXT, "encoding": TEXT, "schema": {"anyOf": [TEXT, OBJECT]}}
 _OWN = {
     "level": {"type": "string", "enum": [level.value for level in Level]},
@@ -147,7 +148,18 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "required": ["processID", "tasks", "files", "readBytes", "writtenBytes"],
         "properties": {
             "processID": TEXT,
-            **dict.fromkeys(("tasks", "files", "readBytes", "writtenBytes"), NUMBER),
+            "tasks": NUMBER,
+            "files": {
+                **_MAYBE,
+                "description": "Written or removed; where none are, opened, at most. Null: not known before they are",
+            },
+            "readBytes": {
+                **_MAYBE,
+                "description": "What mostBytes counts, at most; 0: no pixels are read. Null: not known before they are",
+            },
+            "writtenBytes": {**NUMBER, "description": "Of the files that are written, before compression"},
+            "deletedBytes": {**_MAYBE, "description": "Of the files that are removed. Null: not known"},
+            "sourceBytes": {**_MAYBE, "description": "Of the files that are indexed, as they lie. Null: not known"},
         },
     },
 }

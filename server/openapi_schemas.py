@@ -46,6 +46,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         instance={"type": "string", "format": "uri-reference"},
         parameter={"type": "string", "description": "The parameter or member that is wrong"},
         requestId={"type": "string", "description": "Id of the request in the server's log"},
+        asked={"type": "integer", "description": "Of what the server allows so much: how much it would be (413)"},
+        allowed={"type": "integer", "description": "The most that the server allows (413)"},
+        process={"type": "string", "description": "Id of the process that can do it as a job (413)"},
+        links=_list(ref("Link"), description="To this process (413)"),
     ),
     "Link": _object(
         "A link (RFC 8288)",

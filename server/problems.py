@@ -94,6 +94,14 @@ def _occurrence() -> dict[str, str]:
     return {"instance": f"urn:uuid:{found}", "requestId": found} if _UUID.fullmatch(found) else {"requestId": found}
 
 
+def _instead(error: BudgetExceeded) -> dict[str, Any]:
+    """The process that can do what one answer can't."""
+    if not error.process:
+        return {}
+    link = {"href": error.href, "rel": "related", "type": "application/json", "title": "The process that can make it"}
+    return {"process": error.process, "links": [link]}
+
+
 def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
     """(status, body) of a known error, with its facts as members."""
     status = status_of(error)
@@ -105,7 +113,7 @@ def problem_of(error: PrismcubeError) -> tuple[int, bytes]:
         case Conflict():
             return status, problem(status, str(error), entity=error.entity, key=error.key)
         case BudgetExceeded():
-            return status, problem(status, str(error), asked=error.asked, allowed=error.allowed)
+            return status, problem(status, str(error), asked=error.asked, allowed=error.allowed, **_instead(error))
         case StorageFull():
             return status, problem(status, "the server has no room to write the answer; ask for less, or later")
         case CatalogueUnavailable():

@@ -9,10 +9,9 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ingester.mapping.documents import Name
-from ingester.mapping.rules import PLACEHOLDER
+from ingester.mapping.rules import PLACEHOLDER, instant
 from prismcube.errors import InvalidInput
 from prismcube.model.entities import Variable
-from prismcube.model.period import parse_instant
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -76,6 +75,6 @@ class Checks:
         """Check a time that has nothing to fill in."""
         if not PLACEHOLDER.search(text):
             try:
-                parse_instant(text)
+                instant(text)
             except InvalidInput as error:
                 self.wrong(where, error.reason)

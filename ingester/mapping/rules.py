@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from prismcube.errors import InvalidInput
@@ -21,6 +22,14 @@ from prismcube.model.formats import ValueMapping
 from prismcube.model.period import parse_instant
 
 PLACEHOLDER = re.compile(r"\{([\w.:/-]+)\}")
+
+_COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
+
+
+def instant(text: str) -> datetime:
+    """RFC 3339 and its shorter forms, or as files are named: `20150801`, `20150801T103000`. Raises InvalidInput."""
+    date = _COMPACT_DATE.fullmatch(text)  # with a time of day, `parse_instant` takes it as it is
+    return parse_instant("-".join(date.groups()) if date else text)
 
 
 def fill(template: str, values: Dict[str, str]) -> str:
@@ -79,7 +88,7 @@ class HoldingRule:
         }
         return Record(
             name=fill(self.record, values),
-            time=parse_instant(fill(self.time, values)),
+            time=instant(fill(self.time, values)),
             tags={key: fill(text, values) for key, text in known.items()},
         )
 

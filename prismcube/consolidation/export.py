@@ -25,6 +25,7 @@ import numpy as np
 import orjson
 
 from prismcube.catalogue import Catalogue
+from prismcube.cube.budget import step_bytes
 from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
@@ -192,7 +193,7 @@ def _rows(plan: CubePlan, block: int, memory: int) -> int:
     """
     height = plan.grid.height
     answer = plan.output_bytes // len(plan.slices)
-    needed = plan.slice_bytes + 2 * plan.grid.pixels * sum(one.format.itemsize + 1 for one in plan.fields)
+    needed = step_bytes(plan)
     if needed <= memory and answer <= PART_BYTES:
         return height
     least = min(block, height)

@@ -21,7 +21,7 @@ from prismcube.catalogue import Catalogue
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.selection import Chosen, Selection, choose, datasets, record_ids
-from prismcube.consolidation.settings import params_of
+from prismcube.consolidation.settings import check_class, params_of
 from prismcube.consolidation.slab import CellPlan, Slab, plan_cell, plan_collapsed
 from prismcube.consolidation.targets import DEFAULT, Template
 from prismcube.cube.places import Places
@@ -141,6 +141,7 @@ class Planner:
         self.order = order
         self.job = job
         self.layout: Stored[Layout] = _layout(catalogue, order.layout)
+        _check_overviews(self.layout.value)
         self.chosen: Chosen = choose(catalogue, order.selection)
         if catalogue.managed is None:
             raise InvalidInput("uri", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
@@ -150,6 +151,8 @@ class Planner:
             id: Target(variable=variable, instance=instance, params=params_of(catalogue, variable, order.params))
             for id, (variable, instance) in self.chosen.instances.items()
         }
+        for target in self.targets.values():
+            check_class(self.folder, target.params, target.variable)
         self._check_collapse()
         self.folders = self._folders()
         """URIs of the folders below which all files of the job lie."""
@@ -368,6 +371,16 @@ def _layout(catalogue: Catalogue, name: str) -> Stored[Layout]:
         return catalogue.layouts.get(name)
     except NotFound as error:
         raise InvalidInput("layout", f"no layout is named {str(name)[:80]!r}") from error
+
+
+def _check_overviews(layout: Layout) -> None:
+    """Raises InvalidInput for a layout without overviews: zoomed-out pictures would read every pixel of every file."""
+    if layout.overviews_min_size == 0:
+        raise InvalidInput(
+            "layout",
+            f"{layout.name} has overviews_min_size 0, and consolidated files always have overviews, by which "
+            "zoomed-out pictures are read; give the layout -1 or a size",
+        )
 
 
 def _codec_of(header: Header | None) -> str:

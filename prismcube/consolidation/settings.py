@@ -115,6 +115,18 @@ _CLASSES: Mapping[str, Mapping[StorageClass, str]] = {
 """What stores call them; others have none that is chosen with the file."""
 
 
+def check_class(folder: str, params: ConsolidationParams, variable: Variable) -> None:
+    """Raises InvalidInput for a class that files in a folder can't have: the catalogue would tell what is not so."""
+    wanted = params.storage_class
+    if wanted is not StorageClass.STANDARD and not class_name(folder, wanted):
+        store = "a local folder has" if folder.startswith("file:") else f"stores of {folder.partition(':')[0]}:// have"
+        raise InvalidInput(
+            "consolidation.storage_class",
+            f"{wanted.value!r} can't be had in {folder}: {store} no such class; give 'standard' for this job, "
+            f"or in the settings of the variable {variable.name}",
+        )
+
+
 def class_name(uri: str, wanted: StorageClass) -> str:
     """What the store of a file calls its class; empty where it has none that is chosen."""
     return _CLASSES.get(uri.partition(":")[0], {}).get(wanted, "")

@@ -39,6 +39,14 @@ def check_budget(
         raise BudgetExceeded("bytes to read", asked=plan.read_bytes, allowed=read_bytes, advice=advice)
 
 
+def step_bytes(plan: CubePlan) -> int:
+    """The memory that a time step needs where the cube is made step by step and kept: it is held twice meanwhile.
+
+    Of some of its rows it is their share.
+    """
+    return plan.slice_bytes + 2 * plan.grid.pixels * sum(one.format.itemsize + 1 for one in plan.fields)
+
+
 def coarser_advice(grid: Grid, asked: int, allowed: int) -> str:
     """The size that would fit, in words; costs fall with the number of pixels."""
     factor = math.ceil(math.sqrt(asked / allowed) * 100) / 100

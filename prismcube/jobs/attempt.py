@@ -137,6 +137,10 @@ class Attempt:
         return self._order.inputs
 
     @property
+    def left_bytes(self) -> int | None:
+        return self._order.left_bytes
+
+    @property
     def payload(self) -> Mapping[str, Any]:
         return self._order.payload
 

@@ -63,6 +63,7 @@ class Claims:
             ids = sorted({job_id for _, _, job_id, *_ in rows})
             jobs = {row.id: row for row in connection.execute(sql.JOBS_OF, {"ids": ids})}
             inputs = {id: row.inputs or {} for id, row in jobs.items()}
+            left = {id: _left_bytes(row) for id, row in jobs.items()}
             self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
         return [
             Order(
@@ -75,6 +76,7 @@ class Claims:
                 name=name,
                 payload=payload,
                 inputs=inputs[job_id],
+                left_bytes=left[job_id],
             )
             for id, attempt, job_id, stage, name, payload in rows
         ]
@@ -261,6 +263,10 @@ class Claims:
         )
         message = f"stopped: {reason}; what is done stays, and a retry goes on"
         moves.stop(connection, row, target, now, status=Status.FAILED, message=message)
+
+
+def _left_bytes(row: Any) -> int | None:
+    return None if row.most_bytes is None else max(0, int(row.most_bytes) - int(row.bytes))
 
 
 def _past(row: Any) -> Past:

@@ -131,6 +131,8 @@ class Order:
     payload: Mapping[str, Any]
     inputs: Mapping[str, Any]
     """Of the job."""
+    left_bytes: int | None = None
+    """Of the job's budget when the attempt was given out; None: it has none."""
 
 
 class End(StrEnum):

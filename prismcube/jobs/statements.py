@@ -66,7 +66,7 @@ HANDED_OVER = delete(task).where(
 """Of another stage: rows of their own, which may be very many, are told apart by the index alone."""
 # A job whose documents are lost, by a table that was restored, say, must not hold up those of others.
 JOBS_OF = (
-    select(job.c.id, job.c.status, job_document.c.inputs)
+    select(job.c.id, job.c.status, job.c.bytes, job.c.most_bytes, job_document.c.inputs)
     .outerjoin(job_document, job_document.c.job_id == job.c.id)
     .where(job.c.id.in_(bindparam("ids", expanding=True)))
 )

@@ -299,7 +299,8 @@ class Layout:
     block_height: int = 256
     """See `block_width`."""
     overviews_min_size: int = -1
-    """Longer side of the smallest overview, in pixels; 0: no overviews, -1: `DEFAULT_OVERVIEW`."""
+    """Longer side of the smallest overview, in pixels; 0: no overviews, which consolidation refuses, -1:
+    `DEFAULT_OVERVIEW`."""
     interlacing_pattern: InterlacingPattern = field(default_factory=lambda: InterlacingPattern.parse(MUCOG))
 
     def __post_init__(self) -> None:

@@ -69,6 +69,15 @@ class Work(Protocol):
         ...
 
     @property
+    def left_bytes(self) -> int | None:
+        """Of the job's budget, when this attempt began; None: it has none.
+
+        For a task that reads much by itself: the ledger looks at budgets when tasks have ended. It ends well then with
+        what it has done, and tells in `read_bytes` that it has read more than this: that stops the job.
+        """
+        ...
+
+    @property
     def scratch(self) -> Path:
         """An empty folder of this attempt; it is removed afterwards."""
         ...

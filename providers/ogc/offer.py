@@ -62,6 +62,11 @@ class Processes(Protocol):
     @property
     def files(self) -> ResultFiles: ...
     @property
+    def memory(self) -> int:
+        """Bytes that a task may use for pixels."""
+        ...
+
+    @property
     def wait_seconds(self) -> float:
         """How long a request may wait for a job."""
         ...
@@ -76,6 +81,10 @@ class Processes(Protocol):
 
     def checked(self, id: str, inputs: object) -> Mapping[str, Any]:
         """Inputs as the schemas want them, with defaults. Raises InvalidInput naming the input."""
+        ...
+
+    def check_limit(self, id: str, inputs: Mapping[str, Any], most_bytes: int | None) -> None:
+        """Refuse a limit of bytes that would never hold. Raises InvalidInput."""
         ...
 
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:

@@ -82,12 +82,13 @@ def submit(
     from prismcube.jobs.addresses import Addresses
     from prismcube.jobs.entities import NewJob
     from prismcube.jobs.references import References
-    from processes.validation import checked_inputs
+    from processes.validation import check_limit, checked_inputs
     from server.jobs.registry import process_of
 
     with _opened(config, home) as (tools, ledger):
         chosen = process_of(process)
         given = checked_inputs(chosen, _parsed(inputs), follow=References(Addresses()).value)
+        check_limit(chosen, given, most_bytes)
         if estimate:
             print(json.dumps(chosen.estimate(tools, given).to_json(), indent=2))
             return

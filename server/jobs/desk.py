@@ -31,6 +31,7 @@ class Desk:
     def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
         self.files = ResultFiles.below(settings.managed)
         self.wait_seconds = float(settings.jobs.wait_seconds)
+        self.memory = int(settings.jobs.memory)
         self._settings = settings
         self._catalogue = catalogue
         self._addresses = Addresses(settings.jobs.callbacks)
@@ -62,6 +63,11 @@ class Desk:
         from processes.validation import checked_inputs
 
         return checked_inputs(self.get(id), inputs, follow=self._references.value)
+
+    def check_limit(self, id: str, inputs: Mapping[str, Any], most_bytes: int | None) -> None:
+        from processes.validation import check_limit
+
+        check_limit(self.get(id), inputs, most_bytes)
 
     def check(self, id: str, inputs: Mapping[str, Any]) -> None:
         with _naming_inputs(self.get(id)):

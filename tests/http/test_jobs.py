@@ -320,6 +320,7 @@ def test_a_job_stops_at_its_time(jobs):
         ({"subscriber": {"otherUri": "http://a.example/"}}, "subscriber.otherUri"),
         ({OWN: {"level": "some"}}, f"{OWN}.level"), ({OWN: {"priority": 101}}, f"{OWN}.priority"),
         ({OWN: {"mostBytes": 0}}, f"{OWN}.mostBytes"), ({OWN: {"seconds": -1}}, f"{OWN}.seconds"),
+        ({OWN: {"mostBytes": 9}}, f"{OWN}.mostBytes"),
         ({OWN: {"colour": 1}}, f"{OWN}.colour"),
     ],
 )  # fmt: skip
@@ -327,6 +328,25 @@ def test_wrong_requests_are_refused_and_store_nothing(jobs, body, place):
     before = jobs.ids(limit=1)
     answer = jobs.client.post("/processes/echo/execution", json=body)
     assert (answer.status_code, answer.json()["parameter"]) == (400, place), answer.text
+    assert jobs.ids(limit=1) == before
+
+
+@pytest.mark.parametrize("verb", ["execution", "estimate"])
+@pytest.mark.parametrize(
+    ("process", "inputs"),
+    [
+        ("tidy", {}),
+        ("delete-datasets", {"collection": "s2-romania"}),
+        ("index", {"files": ["/"], "mapping": {}}),
+        ("register", {"sources": ["/"], "mapping": {}, "deep": False}),
+    ],
+)
+def test_a_limit_of_bytes_is_refused_where_none_are_counted(jobs, process, inputs, verb):
+    before = jobs.ids(limit=1)
+    body = {"inputs": inputs, OWN: {"mostBytes": 10**9}}
+    answer = jobs.client.post(f"/processes/{process}/{verb}", json=body)
+    assert (answer.status_code, answer.json()["parameter"]) == (400, f"{OWN}.mostBytes"), answer.text
+    assert f"{process} reads no pixels" in answer.json()["detail"]
     assert jobs.ids(limit=1) == before
 
 

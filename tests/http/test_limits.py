@@ -1,5 +1,6 @@
 """Every limit is a setting, and holds."""
 
+import httpx
 import pytest
 
 TINY = {
@@ -52,6 +53,49 @@ def small(demo, start):
 def test_budgets(small, demo, path, params, what):
     assert what in small.refused(f"{S2}/{path}", status=413, **params)["detail"]
     demo.ok(f"{S2}/{path}", **params)
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("coverage", {"datetime": "2016-03-18", "width": 300, "properties": "B4"}),
+        ("coverage", {"group": "year", "datetime": "2016/2018", "width": 10, "properties": "B4"}),
+        ("coverage", {"width": 2, "properties": "B4"}),
+        ("cube", {"bbox": "22.14,45.20,22.16,45.21", "datetime": "2016", "parameter_name": "B4", "f": "netcdf"}),
+    ],
+)
+def test_a_cube_that_is_too_large_is_refused_with_the_job_that_can_make_it(small, path, params):
+    problem = small.refused(f"{S2}/{path}", status=413, **params)
+    href = "https://eo.example.org/api/processes/export-cube"
+    assert problem["process"] == "export-cube"
+    [link] = problem["links"]
+    assert (link["href"], link["rel"]) == (href, "related")
+    assert problem["detail"].endswith(f"or let the process export-cube make it as a job: {href}")
+    assert small.json("/processes/export-cube")["id"] == "export-cube"
+
+
+def test_a_job_is_named_where_it_can_do_it_only(small, demo):
+    """Not of a time step beyond its memory, and not of pictures and series, which it does not make."""
+    for problem in (
+        demo.refused(f"{S2}/coverage", status=413, width=60_000, height=60_000, datetime="2016-03-18"),
+        small.refused(f"{S2}/position", status=413, coords="POINT(22.1522 45.2048)"),
+        small.refused(f"{S2}/map", status=413, width=300, height=300, datetime="2016-03-18"),
+    ):
+        assert "export-cube" not in str(problem)
+        assert not {"process", "links"} & problem.keys()
+
+
+def test_an_estimate_names_the_job_too(small):
+    told = small.json(f"{S2}/coverage", datetime="2016-03-18", width=300, properties="B4", estimate="true")
+    assert told["fits"] is False
+    assert "let the process export-cube make it" in told["reason"]
+
+
+def test_a_page_leads_to_the_process(small):
+    headers = {"Accept": "text/html"}
+    page = httpx.get(f"{small.url}{S2}/coverage?width=300&datetime=2016-03-18&f=geotiff", headers=headers, timeout=60)
+    assert page.status_code == 413
+    assert 'href="https://eo.example.org/api/processes/export-cube?f=html"' in page.text
 
 
 def test_a_geometry_has_a_largest_number_of_vertices(small, demo):

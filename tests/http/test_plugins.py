@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +18,8 @@ from pygeoapi.util import JobStatus
 
 from prismcube.errors import ConfigurationError
 from server.plugins import JobManager, Processor
+from tests.http.stock import ROOT, SERVER, Stock, ended, run, started, working
 
-ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ROOT / "docs" / "how-to" / "use-in-pygeoapi.md"
 C = "/collections/s2-romania"
 POINT = "POINT(22.1522 45.2048)"
@@ -32,57 +27,6 @@ POLYGON = "POLYGON((22.150 45.203,22.155 45.203,22.155 45.206,22.150 45.206,22.1
 LINE = "LINESTRING(22.150 45.203,22.153 45.206)"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 EPSG_3035 = "http://www.opengis.net/def/crs/EPSG/0/3035"
-
-SERVER: dict[str, Any] = {
-    "server": {
-        "bind": {"host": "127.0.0.1", "port": 5000},
-        "url": "http://127.0.0.1:5000",
-        "mimetype": "application/json; charset=UTF-8",
-        "encoding": "utf-8",
-        "language": "en-US",
-        "limits": {"default_items": 10, "max_items": 100},
-        "map": {"url": "https://tile.example.org/{z}/{x}/{y}.png", "attribution": "nobody"},
-    },
-    "logging": {"level": "ERROR"},
-    "metadata": {
-        "identification": {
-            "title": "Another server",
-            "description": "pygeoapi as it comes",
-            "keywords": ["test"],
-            "keywords_type": "theme",
-            "terms_of_service": "https://example.org",
-            "url": "https://example.org",
-        },
-        "license": {"name": "none", "url": "https://example.org"},
-        "provider": {"name": "nobody", "url": "https://example.org"},
-        "contact": {"name": "nobody", "email": "nobody@example.org"},
-    },
-}
-
-
-class Stock:
-    """pygeoapi's own server."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def get(self, path: str, /, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
-        query = {name.replace("_", "-"): value for name, value in params.items()}
-        return httpx.get(self.url + path, params=query or None, headers=headers, timeout=120)
-
-    def ok(self, path: str, /, **params: Any) -> httpx.Response:
-        answer = self.get(path, **params)
-        assert answer.status_code == 200, answer.text
-        return answer
-
-    def json(self, path: str, /, **params: Any) -> Any:
-        return self.ok(path, f="json", **params).json()
-
-    def refused(self, path: str, status: int, /, **params: Any) -> str:
-        """What the server says."""
-        answer = self.get(path, f="json", **params)
-        assert answer.status_code == status, (answer.status_code, answer.text[:300])
-        return answer.json()["description"]
 
 
 def documented(home: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -113,41 +57,9 @@ def stock(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock
         "picture": {**original, "providers": [picture]},
         "small": {**original, "providers": [small, {**feature, "options": small["options"]}]},
     }
-    config, document = folder / "config.yml", folder / "openapi.yml"
-    write = partial(yaml.safe_dump, sort_keys=False)
-    config.write_text(write({**SERVER, **server, "resources": resources}), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYGEOAPI_CONFIG": str(config)}
-    environment["PYGEOAPI_OPENAPI"] = str(document)
-    tools = Path(sys.executable).parent
-    made = [tools / "pygeoapi", "openapi", "generate", config, "--output-file", document]
-    generated = subprocess.run(
-        made, env=environment, cwd=folder, timeout=300, capture_output=True, text=True, check=False
-    )
-    assert generated.returncode == 0, generated.stderr
-    config.write_text(write({**SERVER, **server, "resources": {**resources, "gone": broken}}), encoding="utf-8")
-    output = folder / "output.txt"
-    serve = [tools / "gunicorn", "--bind=127.0.0.1:0", "--workers=1", "--threads=4", "pygeoapi.flask_app:APP"]
-    with output.open("w") as told:
-        process = subprocess.Popen(serve, env=environment, cwd=folder, stdout=told, stderr=subprocess.STDOUT)
-    try:
-        yield Stock(_address(output, process))
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _address(output: Path, process: subprocess.Popen[bytes]) -> str:
-    """Where gunicorn says that it listens, once it answers."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r"Listening at: (\S+)", output.read_text())
-        try:
-            if found and httpx.get(f"{found[1]}/conformance", timeout=60).status_code == 200:
-                return found[1]
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"pygeoapi did not start:\n{output.read_text()}")
+    described = {**SERVER, **server, "resources": resources}
+    with started(folder, described, {**described, "resources": {**resources, "gone": broken}}) as url:
+        yield Stock(url)
 
 
 # --- coverages --------------------------------------------------------------------------------------------------------
@@ -464,29 +376,8 @@ def test_nothing_is_left_in_the_temporary_folder(stock: Stock, demo: Any) -> Non
 @pytest.fixture(scope="module")
 def worker(demo: Any) -> Iterator[None]:
     """What executes jobs, as the documentation says."""
-    command = [sys.executable, "-m", "server.cli", "worker", "--home", str(demo.home)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PRISMCUBE_JOBS__PROCESSES": "1"}
-    with (demo.home / "worker.txt").open("w") as told:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told, stderr=subprocess.STDOUT)
-    yield
-    process.terminate()
-    process.wait(30)
-
-
-def run(stock: Stock, process: str, inputs: dict[str, Any], *, prefer: str = "", **body: Any) -> httpx.Response:
-    headers = {"Prefer": prefer} if prefer else {}
-    content = {"inputs": inputs, **body}
-    return httpx.post(f"{stock.url}/processes/{process}/execution", json=content, headers=headers, timeout=120)
-
-
-def ended(stock: Stock, job: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        document = stock.json(f"/jobs/{job}")
-        if document["status"] not in ("accepted", "running"):
-            return document
-        time.sleep(0.1)
-    pytest.fail(f"job {job} did not end: {document}")
+    with working(demo.home):
+        yield
 
 
 def test_processes_are_described_as_by_our_server(stock: Stock, demo: Any) -> None:

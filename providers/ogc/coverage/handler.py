@@ -17,6 +17,7 @@ from providers.ogc.answer import NOTHING_THERE, Answer, Context, Keep, Means, Re
 from providers.ogc.coverage.asked import PARAMETERS as PLACE_AND_TIME
 from providers.ogc.coverage.asked import asked
 from providers.ogc.coverage.formats import FILES, FORMATS, NEGOTIATED, cube_body, extension_of, part_rows
+from providers.ogc.instead import naming_job
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query
 from providers.ogc.selection import Selection, all_slices, check_fields, check_plan, default_fields, select
@@ -72,10 +73,11 @@ def coverage(context: Context, request: Request, name: str) -> Answer:
     if not plan.slices:
         return NOTHING_THERE
     if estimate:
-        return _estimate(context, plan, format)
+        return _estimate(context, request, plan, format)
     if format == "plan":
         return json_answer(plan_document(plan), keep=Keep.NEVER)
-    check_costs(context, plan, format)
+    with naming_job(context, request, plan):
+        check_costs(context, plan, format)
     etag = _tag(collection, plan, format, style)
     if has_tag(request.if_none_match, etag):
         return Answer(b"", FORMATS[format], etag=etag, keep=Keep.SHORT)
@@ -171,13 +173,14 @@ def _pixels(
             return replace(known, body=body, headers=headers | _named(collection, extension_of(format)))
 
 
-def _estimate(context: Context, plan: CubePlan, format: str) -> Answer:
+def _estimate(context: Context, request: Request, plan: CubePlan, format: str) -> Answer:
     """What the answer would cost; nothing is read. It is a document of its own, whatever `f` says."""
     document = {"type": "Estimate", "format": format, **plan.cost(), "fits": True}
     if format in ("geotiff", "tiff"):  # made in parts
         document["workingBytes"] = plan.slice_bytes * part_rows(context, plan) // plan.grid.height
     try:
-        check_costs(context, plan, format)
+        with naming_job(context, request, plan):
+            check_costs(context, plan, format)
     except (BudgetExceeded, InvalidInput) as error:
         document |= {"fits": False, "reason": str(error)}
     document["grid"] = plan.grid.to_json()

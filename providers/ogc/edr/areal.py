@@ -10,6 +10,7 @@ Without `crs` a cube has the collection's own pixels; with it, its grid lies in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,9 @@ from prismcube.raster.rasterize import pixels_inside
 from providers.ogc.answer import NOTHING_THERE, Answer, Context, Request
 from providers.ogc.edr.answers import about, cube_answer, series_answer
 from providers.ogc.edr.query import COMMON, coords, format_of, length, read_query, selection
+from providers.ogc.instead import naming_job
 from providers.ogc.params import Query, parse_bbox, renamed
-from providers.ogc.selection import Watched, select
+from providers.ogc.selection import Watched, check_plan, select
 
 AREAL = (*COMMON, "reducer", "resampling")
 AREA_PARAMETERS = ("coords", *AREAL)
@@ -175,7 +177,9 @@ def cube(context: Context, request: Request, name: str) -> Answer:
         grid = _with_places(grid, bounds.to_crs(bbox_crs, crs), columns or 0, rows or 0)
     plain = not (columns or rows) and parse_crs(crs) == parse_crs(native.crs)
     resampling = query.text("resampling") or ("nearest" if plain else None)
-    plan = select(context, collection, selection(query, collection, grid, resampling=resampling))
+    plan = select(context, collection, selection(query, collection, grid, resampling=resampling), budget=False)
+    with nullcontext() if reducers else naming_job(context, request, plan):  # jobs reduce nothing
+        check_plan(context, plan)
     if not plan.slices:
         return NOTHING_THERE
     said = about(collection, request, "cube")

@@ -32,6 +32,7 @@ def estimate(context: Context, request: Request, process: str) -> Answer:
     with context.parsing(len(request.body)):
         processes, one, asked = _asked(context, request, process)
         inputs = processes.checked(one.id, asked.inputs)
+        processes.check_limit(one.id, inputs, asked.most_bytes)
         found = processes.estimate(one.id, inputs, stop=context.stop)
     return Answer(orjson.dumps({"processID": one.id, **found}), JSON, keep=Keep.NEVER)
 
@@ -60,6 +61,7 @@ def _submitted(context: Context, request: Request, process: str) -> tuple[Proces
     processes, one, asked = _asked(context, request, process)
     key = _key(request.idempotency_key)
     inputs = processes.checked(one.id, asked.inputs)
+    processes.check_limit(one.id, inputs, asked.most_bytes)
     wanted = NewJob(
         process=one.id,
         inputs=inputs,

@@ -33,6 +33,12 @@ function say(text, isBad = false) {
   told.className = isBad ? 'bad' : '';
 }
 
+/** A value of an estimate, for people. */
+function shown(value) {
+  if (value === null) return 'unknown';
+  return typeof value === 'number' ? value.toLocaleString('en') : JSON.stringify(value);
+}
+
 async function estimate() {
   const found = given();
   if (!found) return;
@@ -40,7 +46,7 @@ async function estimate() {
   try {
     const [, cost] = await post('estimate', { inputs: found });
     say(Object.entries(cost).filter(([name]) => name !== 'processID')
-      .map(([name, value]) => `${name} ${typeof value === 'number' ? value.toLocaleString('en') : JSON.stringify(value)}`)
+      .map(([name, value]) => `${name} ${shown(value)}`)
       .join(' · '));
   } catch ({ message }) {
     say(message, true);

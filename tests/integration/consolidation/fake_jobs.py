@@ -47,6 +47,7 @@ class FakeWork:
     inputs: Mapping[str, Any]
     scratch: Path
     of: FakeJob
+    left_bytes: int | None = None
     handed: list[tuple[str, NewTask]] = field(default_factory=list)
 
     def progress(self, share: float, message: str = "") -> None:
@@ -77,6 +78,7 @@ class FakeJob:
         self.stage: Stage = process.machine.first
         self.tasks: dict[str, list[Task]] = defaultdict(list)
         self.messages: list[str] = []
+        self.left_bytes: int | None = None
         self._ids = itertools.count(1)
         self._enter()
 
@@ -94,6 +96,7 @@ class FakeJob:
         scratch.mkdir(parents=True)
         payload = json.loads(json.dumps(dict(task.payload)))
         work = FakeWork(self.id, task.id, task.name, payload, task.attempts, self.inputs, scratch, self)
+        work.left_bytes = self.left_bytes
         body = self.process.bodies[self.process.machine.stage(task.stage).task]
         try:
             result = body(self.tools, work, payload)

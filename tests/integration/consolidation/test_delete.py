@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from affine import Affine
 
@@ -181,9 +183,25 @@ def test_what_is_not_said_is_not_deleted(filled):
 def test_an_estimate_deletes_nothing(filled):
     from processes.delete_datasets import estimate
 
+    size = sum(file.stat().st_size for file in filled.files())
     told = estimate(filled.tools, {"instances": ["v/i"]}).to_json()
-    assert told == {"tasks": 1, "files": 6, "readBytes": 0, "writtenBytes": 0, "datasets": 21}
+    assert told == {"tasks": 1, "files": 6, "readBytes": 0, "writtenBytes": 0, "datasets": 21, "deletedBytes": size}
     assert len(filled.files()) == 6
+
+
+def test_an_estimate_asks_for_sizes_that_the_catalogue_does_not_have(filled, monkeypatch):
+    from processes.delete_datasets import estimate
+
+    for one in filled.catalogue.containers.list():
+        filled.catalogue.containers.update(replace(one, etag=""))
+    size = sum(file.stat().st_size for file in filled.files())
+    assert estimate(filled.tools, {"instances": ["v/i"]}).details["deletedBytes"] == size
+    gone = filled.files()[0]
+    size -= gone.stat().st_size
+    gone.unlink()
+    assert estimate(filled.tools, {"instances": ["v/i"]}).details["deletedBytes"] == size
+    monkeypatch.setattr("prismcube.storage.sizes.MOST_LOCAL", 5)
+    assert estimate(filled.tools, {"instances": ["v/i"]}).details["deletedBytes"] is None
 
 
 def test_files_stay_for_a_while(filled, monkeypatch):

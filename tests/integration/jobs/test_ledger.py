@@ -44,7 +44,7 @@ def test_job_of_one_task(driver: Driver) -> None:
     one = driver.submit(inputs={"a": 1})
     assert (one.status, one.stage, one.tasks, one.open) == (Status.ACCEPTED, "work", 1, 1)
     (order,) = driver.claim("one")
-    assert (order.inputs, order.attempt, order.kind) == ({"a": 1}, 1, "one")
+    assert (order.inputs, order.attempt, order.kind, order.left_bytes) == ({"a": 1}, 1, "one", None)
     assert driver.ledger.get(one.id).status is Status.RUNNING
     assert driver.claim("one") == []
     driver.end(order, result={"outputs": {"o": {"value": 3}}, "read_bytes": 12, "more": True})
@@ -415,6 +415,7 @@ def test_byte_budget_stops(driver: Driver, number: int) -> None:
     """Also after the last task of a stage: what follows is not begun."""
     one = fanned_out(driver, *(NewTask(name=name) for name in "ab"[:number]), most_bytes=100)
     (a,) = driver.claim("fan.work", 1)
+    assert (a.left_bytes, Attempt(a, driver.ledger, Path("unused")).left_bytes) == (100, 100)
     driver.end(a, result={"read_bytes": 101})
     assert driver.claim("fan.work") == driver.claim("fan.publish") == []
     driver.claims.tend()
@@ -423,7 +424,9 @@ def test_byte_budget_stops(driver: Driver, number: int) -> None:
     assert "more than 100 bytes" in stopped.message
     driver.ledger.retry(one.id)  # what it may read, it may read again
     for order in driver.claim("fan.work"):
+        assert order.left_bytes == 100
         driver.end(order, result={"read_bytes": 100})
+    assert [order.left_bytes for order in driver.claim("fan.publish")] == [100 if number == 1 else 0]
     assert driver.ledger.get(one.id).stage == "publish"
 
 

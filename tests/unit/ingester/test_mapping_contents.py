@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.mapping import parse_mapping
-from ingester.mapping.rules import StackRule, fill
+from ingester.mapping.rules import StackRule, fill, instant
 from prismcube.errors import ConfigurationError, InvalidInput
+from prismcube.model.period import format_instant
 
 VARIABLES = {"v": {"bands": ["b"], "dtype": "uint8"}, "w": {"bands": ["x", "y"], "dtype": "uint8"}}
 DATASETS = [{"instance": "v/i", "bands": [1]}]
@@ -171,3 +172,29 @@ def test_every_band_of_a_stack_has_one_date(size: int, dates: int, more: int) ->
         assert more % size
     else:
         assert found == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("20150801", "2015-08-01T00:00:00Z"),
+        ("20150801T103005", "2015-08-01T10:30:05Z"),
+        ("20150801T103005Z", "2015-08-01T10:30:05Z"),
+        ("20150801t103005+0200", "2015-08-01T08:30:05Z"),
+        ("2015-08-01", "2015-08-01T00:00:00Z"),
+        ("2015", "2015-01-01T00:00:00Z"),
+    ],
+)
+def test_times_as_files_are_named(text: str, time: str) -> None:
+    assert format_instant(instant(text)) == time
+    block = {"pattern": ".*", "record": "r", "time": text, "datasets": DATASETS}
+    [rule] = parse(files=[block]).files
+    assert format_instant(rule.content.holdings[0].as_record({}).time) == time
+
+
+@pytest.mark.parametrize("text", ["20151301", "2015080", "201508011", "20150230", "٢٠١٥٠٨٠١", "20150801T", "20150801 "])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a date or time"):
+        instant(text)
+    block = {"pattern": ".*", "record": "r", "time": text, "datasets": DATASETS}
+    assert "not a date" in mistakes(files=[block])["files.0.time"]

@@ -1,0 +1,31 @@
+"""What is too large for one answer, and may be made by a job instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prismcube.cube.budget import step_bytes
+from prismcube.cube.plan import CubePlan
+from prismcube.errors import BudgetExceeded
+from providers.ogc.answer import Context, Request
+
+EXPORT = "export-cube"
+
+BLOCK_ROWS = 512
+"""Of the files that it makes, unless another format is asked for."""
+
+
+@contextmanager
+def naming_job(context: Context, request: Request, plan: CubePlan) -> Iterator[None]:
+    """A cube that is refused within is refused with the process that can make it, where one can.
+
+    A job takes as many time steps as there are, and each in rows; but a row of blocks must fit into the memory of a task.
+    """
+    try:
+        yield
+    except BudgetExceeded as error:
+        share = min(1.0, BLOCK_ROWS / plan.grid.height)
+        if context.processes is None or share * step_bytes(plan) > context.processes.memory:
+            raise
+        raise error.also_by(EXPORT, f"{request.base}/processes/{EXPORT}") from None
