@@ -20,7 +20,7 @@ BLOCK_ROWS = 512
 def naming_job(context: Context, request: Request, plan: CubePlan) -> Iterator[None]:
     """A cube that is refused within is refused with the process that can make it, where one can.
 
-    A job takes as many time steps as there are, and each in rows; but a row of blocks must fit into the memory of a task.
+    A job takes as many time steps as there are, each in rows; but a row of blocks must fit into the memory of a task.
     """
     try:
         yield
