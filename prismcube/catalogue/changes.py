@@ -56,7 +56,7 @@ INSTANCES_OF = (
 DATASETS = (  # what readers may see of them
     select(
         _D.id, _D.instance_id, _D.time, _D.footprint, _D.crs, _D.x0, _D.y0, _D.dx, _D.dy, _D.width, _D.height,
-        record.c.tags,
+        _D.left, _D.bottom, _D.right, _D.top, record.c.tags,
     )
     .join(record, record.c.id == _D.record_id)
     .where(_D.id.in_(bindparam("ids", expanding=True)), _D.status == "active")
@@ -84,10 +84,10 @@ GROUPS = select(  # of the datasets themselves
     func.min(_D.south).label("south"),
     func.max(_D.east).label("east"),
     func.max(_D.north).label("north"),
-    func.min(_D.x0).label("left"),
-    func.min(_D.y0 - _D.dy * _D.height).label("bottom"),
-    func.max(_D.x0 + _D.dx * _D.width).label("right"),
-    func.max(_D.y0).label("top"),
+    func.min(_D.left).label("left"),
+    func.min(_D.bottom).label("bottom"),
+    func.max(_D.right).label("right"),
+    func.max(_D.top).label("top"),
 ).group_by(_D.crs, _D.dx, _D.dy)
 CORNERS = select(_D.id, _D.x0, _D.y0).where(_D.id.in_(bindparam("ids", expanding=True)))
 COMMONEST = select(collection_grid).where(
@@ -128,6 +128,8 @@ class Seen:
     time: datetime
     footprint: BaseGeometry
     grid: Grid
+    covered: Bounds
+    """Of the grid: beyond it are no data. What collections span, so that a file in larger cells makes none larger."""
 
 
 def seen(connection: Connection, ids: Iterable[int]) -> list[Seen]:
@@ -141,6 +143,7 @@ def seen(connection: Connection, ids: Iterable[int]) -> list[Seen]:
             time=row.time,
             footprint=row.footprint,
             grid=grid_of(row.crs, row.x0, row.y0, row.dx, row.dy, row.width, row.height),
+            covered=Bounds(row.left, row.bottom, row.right, row.top),
         )
         for some in batched(wanted, CHUNK)
         for row in connection.execute(DATASETS, {"ids": some})
@@ -275,8 +278,8 @@ def _merged(stored: dict[str, Any] | None, came: Sequence[Seen], went: Sequence[
 
 def _box(one: Seen) -> dict[str, float]:
     west, south, east, north = one.footprint.bounds
-    bounds = one.grid.bounds
-    in_crs = {"left": bounds.west, "bottom": bounds.south, "right": bounds.east, "top": bounds.north}
+    covered = one.covered
+    in_crs = {"left": covered.west, "bottom": covered.south, "right": covered.east, "top": covered.north}
     return {"west": west, "south": south, "east": east, "north": north, **in_crs}
 
 

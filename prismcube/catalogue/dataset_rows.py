@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from prismcube.catalogue.tables import container, dataset
-from prismcube.catalogue.types import format_document, grid_of
+from prismcube.catalogue.types import format_document, place_of
 from prismcube.model.entities import Dataset, DatasetStatus
 from prismcube.model.slant import Slant
 
@@ -29,6 +29,10 @@ SELECT = select(
     dataset.c.dy,
     dataset.c.width,
     dataset.c.height,
+    dataset.c.left,
+    dataset.c.bottom,
+    dataset.c.right,
+    dataset.c.top,
     dataset.c.slant,
     dataset.c.footprint,
     container.c.uri,
@@ -39,7 +43,10 @@ COLUMNS = len(SELECT.selected_columns)
 
 
 def facts(one: Dataset) -> dict[str, Any]:
-    """What must not differ when a dataset is stored again, by name. Its footprint follows from grid and slant."""
+    """What must not differ when a dataset is stored again, by name. Its footprint follows from grid and slant.
+
+    Nor the part that holds data: a file can't tell it, and one that is indexed again keeps what its writer has told.
+    """
     mapping, grid = one.mapping, one.grid
     return {
         "instance": one.instance_id,
@@ -57,6 +64,7 @@ def facts(one: Dataset) -> dict[str, Any]:
 def dataset_values(one: Dataset) -> dict[str, Any]:
     west, south, east, north = one.footprint.bounds
     dx, dy = one.grid.resolution
+    covered = one.covered
     return {
         "record_id": one.record_id,
         "instance_id": one.instance_id,
@@ -74,6 +82,10 @@ def dataset_values(one: Dataset) -> dict[str, Any]:
         "dy": dy,
         "width": one.grid.width,
         "height": one.grid.height,
+        "left": covered.west,
+        "bottom": covered.south,
+        "right": covered.east,
+        "top": covered.north,
         "slant": None if one.slant is None else one.slant.to_json(),
         "footprint": one.footprint,
         "west": west,
@@ -96,8 +108,9 @@ def dataset_of(row: Any) -> Dataset:
     """
     (
         id, record_id, instance_id, container_id, subdir, bands, status, time, format, mapping,
-        crs, x0, y0, dx, dy, width, height, slant, footprint, uri, etag,
+        crs, x0, y0, dx, dy, width, height, left, bottom, right, top, slant, footprint, uri, etag,
     ) = row[:COLUMNS]  # fmt: skip
+    grid, part = place_of(crs, x0, y0, dx, dy, width, height, left, bottom, right, top)
     return Dataset(
         record_id=record_id,
         instance_id=instance_id,
@@ -107,9 +120,10 @@ def dataset_of(row: Any) -> Dataset:
         bands=tuple(bands),
         format=format,
         mapping=mapping,
-        grid=grid_of(crs, x0, y0, dx, dy, width, height),
+        grid=grid,
         footprint=footprint,
         slant=None if slant is None else Slant.from_json(slant),
+        part=part,
         subdir=subdir,
         status=DatasetStatus(status),
         etag=etag,

@@ -45,7 +45,8 @@ INSERT_BANDS = insert(dataset_band)
 FROM_FILE = ("format", "crs", "transform", "size", "slant")
 """Those of `facts` that a file says itself."""
 FILE_COLUMNS = (
-    "format", "crs", "x0", "y0", "dx", "dy", "width", "height", "slant", "footprint", "west", "south", "east", "north",
+    "format", "crs", "x0", "y0", "dx", "dy", "width", "height", "left", "bottom", "right", "top", "slant", "footprint",
+    "west", "south", "east", "north",
 )  # fmt: skip
 UPDATE = (
     update(dataset)

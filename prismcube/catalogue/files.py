@@ -196,6 +196,7 @@ def _insert(connection: Connection, entries: Sequence[FileEntry]) -> None:
             time=one.time,
             footprint=one.footprint,
             grid=one.grid,
+            covered=one.covered,
         )
         for (of, one), id in zip(datasets, ids, strict=True)
         if one.status is DatasetStatus.ACTIVE

@@ -208,7 +208,7 @@ dataset = Table(
     Column("time", UTCDateTime, nullable=False),  # the record's, copied: see the index
     Column("format", FormatType, nullable=False),
     Column("mapping", MappingType, nullable=False),
-    # The grid in plain columns, since the extent of a collection is aggregated over them.
+    # The grid in plain columns, and the part of it that holds data: the extent of a collection is aggregated over them.
     Column("crs", Name, nullable=False),
     Column("x0", Double, nullable=False),
     Column("y0", Double, nullable=False),
@@ -216,6 +216,7 @@ dataset = Table(
     Column("dy", Double, nullable=False),  # positive
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    *(Column(name, Double, nullable=False, server_default=text("0")) for name in ("left", "bottom", "right", "top")),
     Column("slant", Json),  # how the pixels lie when not on that grid
     Column("footprint", Geometry, nullable=False),
     *_box(),  # of the footprint
@@ -317,7 +318,7 @@ collection_grid = Table(
     Column("x0", Double, nullable=False),  # the anchor's
     Column("y0", Double, nullable=False),
     *_box(),  # of the footprints
-    *(Column(name, Double, nullable=False) for name in ("left", "bottom", "right", "top")),  # of the grids, in the CRS
+    *(Column(name, Double, nullable=False) for name in ("left", "bottom", "right", "top")),  # of the data, in the CRS
     sqlite_with_rowid=False,
 )
 

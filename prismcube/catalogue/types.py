@@ -23,7 +23,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from prismcube.catalogue.dialects import POSTGRESQL, PerDatabase
 from prismcube.model.formats import DataFormat, ValueMapping
-from prismcube.model.grid import Grid
+from prismcube.model.grid import Bounds, Grid
 from prismcube.model.period import utc
 
 SRID = 4326
@@ -210,3 +210,13 @@ def _number(value: float | None) -> float | str | None:
 def grid_of(crs: str, x0: float, y0: float, dx: float, dy: float, width: int, height: int) -> Grid:
     """A grid from the plain columns of a dataset row; `dy` is positive."""
     return Grid(crs, Affine(dx, 0.0, x0, 0.0, -dy, y0), height, width)
+
+
+@lru_cache(maxsize=4096)
+def place_of(
+    crs: str, x0: float, y0: float, dx: float, dy: float, width: int, height: int,
+    left: float, bottom: float, right: float, top: float,
+) -> tuple[Grid, Bounds | None]:  # fmt: skip
+    """The grid of a dataset row, and the part of it beyond which are no data; None for all of it."""
+    grid, part = grid_of(crs, x0, y0, dx, dy, width, height), Bounds(left, bottom, right, top)
+    return grid, None if part == grid.bounds else part

@@ -357,13 +357,7 @@ def _covers(one: Dataset, grid: Grid) -> bool:
         return False
     if parse_crs(one.grid.crs) != parse_crs(grid.crs):
         return False
-    outer, inner = one.grid.bounds, grid.bounds
-    return (
-        outer.west <= inner.west
-        and outer.south <= inner.south
-        and outer.east >= inner.east
-        and outer.north >= inner.north
-    )
+    return one.grid.bounds.contains(grid.bounds)
 
 
 def _layout(catalogue: Catalogue, name: str) -> Stored[Layout]:

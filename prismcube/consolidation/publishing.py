@@ -162,7 +162,11 @@ class Publisher:
         self, file: WrittenFile, one: Written, record: Record, copied: Mapping[int | None, Dataset]
     ) -> Dataset:
         target, cell = self.targets[file.slab.instance], file.slab.cell
-        footprint = copied[one.copied].footprint if one.copied else footprint_of(cell, one.valid)
+        if one.copied:
+            footprint, part = copied[one.copied].footprint, copied[one.copied].part
+        else:
+            footprint = footprint_of(cell, one.valid)
+            part = None if one.part is None else one.part.bounds(cell.grid)
         return Dataset(
             record_id=record.id or 0,
             instance_id=file.slab.instance,
@@ -175,6 +179,7 @@ class Publisher:
             mapping=target.mapping,
             grid=cell.grid,
             footprint=footprint,
+            part=part,
             status=DatasetStatus.INACTIVE,
         )
 

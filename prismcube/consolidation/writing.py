@@ -23,6 +23,7 @@ import numpy.typing as npt
 from prismcube.catalogue import Catalogue
 from prismcube.consolidation.copies import CopiedFiles
 from prismcube.consolidation.gdal import writing_by_gdal
+from prismcube.consolidation.parts import Parts
 from prismcube.consolidation.planning import Target, same_mapping
 from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
@@ -144,13 +145,14 @@ class _Job:
             if not found:
                 return ()
             self._publish(found)
-        single = len(pages) == 1
+        single, parts = len(pages) == 1, Parts(self.slab.cell.grid)
         return tuple(
             Written(
                 record=page.record,
                 subdir="" if single else f"GTIFF_DIR:{number}",
                 valid=valid,
                 copied=page.datasets[0] if page.is_copy else 0,
+                part=None if page.is_copy else parts.of(self.datasets[id] for id in page.datasets),
             )
             for number, (page, valid) in enumerate(pages, start=1)
         )

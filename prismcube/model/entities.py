@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from prismcube.errors import InvalidInput
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.globe import on_globe
-from prismcube.model.grid import Grid
+from prismcube.model.grid import Bounds, Grid
 from prismcube.model.slant import Slant
 from prismcube.model.text import LONGEST_NAME, check_name, check_text
 
@@ -203,6 +203,8 @@ class Dataset:
     """Longitude, latitude."""
     slant: Slant | None = None
     """How the pixels lie when not on `grid`."""
+    part: Bounds | None = None
+    """Of the grid: beyond it are no data. In the grid's CRS and its units; None: all of the grid may hold some."""
     subdir: str = ""
     """GDAL subdataset or TIFF directory inside the file; empty for the file itself."""
     status: DatasetStatus = DatasetStatus.ACTIVE
@@ -212,3 +214,13 @@ class Dataset:
 
     def __post_init__(self) -> None:
         check_text("dataset.subdir", self.subdir, longest=LONGEST_SUBDIR)
+        if self.part is not None:
+            if not self.grid.bounds.contains(self.part):
+                raise InvalidInput("dataset.part", f"{self.part.as_tuple()} lies beyond {self.grid.bounds.as_tuple()}")
+            if self.part == self.grid.bounds:
+                object.__setattr__(self, "part", None)
+
+    @property
+    def covered(self) -> Bounds:
+        """Beyond it are no data; in the grid's CRS."""
+        return self.part or self.grid.bounds

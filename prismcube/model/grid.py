@@ -147,6 +147,15 @@ class Bounds:
         east, north = min(self.east, other.east), min(self.north, other.north)
         return Bounds(west, south, east, north) if west < east and south < north else None
 
+    def contains(self, other: Bounds) -> bool:
+        """True when no point of the other box lies beyond this one."""
+        return (
+            self.west <= other.west
+            and self.south <= other.south
+            and self.east >= other.east
+            and self.north >= other.north
+        )
+
     def moved(self, east: float) -> Bounds:
         """The box so much further east."""
         return Bounds(self.west + east, self.south, self.east + east, self.north)
@@ -159,15 +168,15 @@ class Bounds:
             max(self.north, other.north),
         )
 
-    def to_crs(self, source: str, target: str) -> Bounds:
-        """The box around this box in another CRS, its edges densified (21 points a side).
+    def to_crs(self, source: str, target: str, *, points: int = 21) -> Bounds:
+        """The box around this box in another CRS, its edges densified by so many points a side.
 
         Raises InvalidInput when the box can't be expressed there.
         """
         if parse_crs(source) == parse_crs(target):
             return self
         try:
-            moved = Bounds(*transformer(source, target).transform_bounds(*self.as_tuple(), densify_pts=21))
+            moved = Bounds(*transformer(source, target).transform_bounds(*self.as_tuple(), densify_pts=points))
         except (ProjError, InvalidInput):
             moved = None
         if moved is None or max(map(abs, moved.as_tuple())) > FARTHEST:

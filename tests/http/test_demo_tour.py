@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 LONG = 300
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
 
 
-def test_the_demo_consolidates_as_a_job(start: Any, tmp_path: Path) -> None:
+def test_the_demo_consolidates_as_a_job(start: Any, demo: Any, tmp_path: Path) -> None:
     with start(tmp_path / "home", "demo", JOBS__RUN="true") as server:
         deadline = time.monotonic() + LONG
         while "at a point, before:" not in (told := server.output.read_text()):
@@ -24,3 +26,16 @@ def test_the_demo_consolidates_as_a_job(start: Any, tmp_path: Path) -> None:
         assert f"{server.url}/jobs/{job['jobID']}" in told
         files = [*(server.home / "storage").rglob("*.tif")]
         assert len(files) == 2
+        _check_default_grid(demo, server)
+
+
+def _check_default_grid(before: Any, after: Any) -> None:
+    """Cells are larger than the images; who asks for no place gets the images all the same."""
+    collection, asked = "/collections/s2-romania", {"properties": "B4,ndvi", "datetime": "2020", "f": "geotiff"}
+    told, tiffs = [], []
+    for server in (before, after):
+        told.append(server.json(collection)["extent"]["spatial"]["storageCrsBbox"])
+        tiffs.append(server.tiff(f"{collection}/coverage", **asked))
+    assert told[0] == told[1]
+    assert tiffs[0].transform == tiffs[1].transform
+    np.testing.assert_array_equal(tiffs[0].data, tiffs[1].data)

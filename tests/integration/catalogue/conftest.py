@@ -13,7 +13,7 @@ from prismcube.catalogue import Catalogue, FileEntry, Holding
 from prismcube.model.collection import Collection, StoredField
 from prismcube.model.entities import Container, Dataset, DatasetStatus, Instance, Record, Variable
 from prismcube.model.formats import DataFormat, ValueMapping
-from prismcube.model.grid import Grid
+from prismcube.model.grid import Bounds, Grid
 
 T0 = datetime(2020, 1, 1, tzinfo=UTC)
 FORMAT = DataFormat(dtype="uint16", nodata=0)
@@ -25,6 +25,12 @@ def square(lon: float, lat: float, side: float = 1.0) -> MultiPolygon:
 
 def grid(x: float = 500_000, y: float = 5_000_000, *, crs: str = "EPSG:32633", pixel: float = 10) -> Grid:
     return Grid(crs, Affine(pixel, 0, x, 0, -pixel, y), 100, 100)
+
+
+def part(of: Grid, rows: slice, cols: slice) -> Bounds:
+    """Of a grid: those rows and columns."""
+    height, width = rows.stop - rows.start, cols.stop - cols.start
+    return of.shifted(rows.start, cols.start, height=height, width=width).bounds
 
 
 class Archive:
@@ -39,7 +45,7 @@ class Archive:
         ]
 
     def entry(self, name: str, **changes: Any) -> FileEntry:
-        """A file of that name; `time, tags, footprint, grid, etag, bands, instance, mapping, format` as wanted."""
+        """A file of that name; `time, tags, footprint, grid, part, etag, bands, mapping, ...` as wanted."""
         record = Record(name=changes.get("record", name), time=changes.get("time", T0), tags=changes.get("tags", {}))
         dataset = Dataset(
             record_id=0,
@@ -51,6 +57,7 @@ class Archive:
             format=changes.get("format", FORMAT),
             mapping=changes.get("mapping", ValueMapping()),
             grid=changes.get("grid", grid()),
+            part=changes.get("part"),
             footprint=changes.get("footprint", square(15, 45)),
             status=changes.get("status", DatasetStatus.ACTIVE),
         )
@@ -76,7 +83,7 @@ def archive(catalogue: Catalogue) -> Archive:
 
 @pytest.fixture
 def make() -> Any:
-    """The helpers of this file, for modules that can't import it: `make.square`, `make.grid`, `make.T0`."""
+    """The helpers of this file, for modules that can't import it: `make.square`, `make.grid`, `make.T0`, ..."""
     import types
 
-    return types.SimpleNamespace(square=square, grid=grid, T0=T0, FORMAT=FORMAT, Archive=Archive)
+    return types.SimpleNamespace(square=square, grid=grid, part=part, T0=T0, FORMAT=FORMAT, Archive=Archive)

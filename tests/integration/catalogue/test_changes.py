@@ -20,8 +20,11 @@ from prismcube.model.entities import DatasetStatus, Record
 from prismcube.model.formats import DataFormat, ValueMapping
 
 NAMES = st.integers(0, 7)
+PARTS = st.none() | st.tuples(*[st.integers(0, 40), st.integers(41, 100)] * 2)
 STEPS = st.lists(
-    st.tuples(st.just("add"), NAMES, st.integers(0, 3), st.integers(0, 5), st.sampled_from([10, 20]), st.booleans())
+    st.tuples(
+        st.just("add"), NAMES, st.integers(0, 3), st.integers(0, 5), st.sampled_from([10, 20]), st.booleans(), PARTS
+    )
     | st.tuples(st.just("status"), NAMES, st.sampled_from([*DatasetStatus]))
     | st.tuples(st.just("delete"), NAMES)
     | st.tuples(st.just("tag"), NAMES, st.sampled_from(["yes", "no"]))
@@ -49,12 +52,14 @@ def test_counting_along_equals_counting_anew(archive: Any, make: Any, steps: Any
     for kind, name, *how in steps:
         try:
             if kind == "add":
-                day, place, pixel, other = how
+                day, place, pixel, other, part = how
                 at = {"crs": "EPSG:32634" if place == 5 else "EPSG:32633", "pixel": pixel}
+                grid = make.grid(500_000 + 700 * place, **at)
                 archive.add(
                     f"{name}",
                     time=make.T0 + timedelta(days=day),
-                    grid=make.grid(500_000 + 700 * place, **at),
+                    grid=grid,
+                    part=None if part is None else make.part(grid, slice(*part[:2]), slice(*part[2:])),
                     footprint=make.square(15 + place, 45),
                     instance=archive.instances[other],
                     tags={"k": "yes"} if day else {},
@@ -73,7 +78,7 @@ def test_counting_along_equals_counting_anew(archive: Any, make: Any, steps: Any
                     catalogue.records.add_tags([one.record_id], {"k": how[0]})
                 else:
                     grid = make.grid(500_000 + 700 * how[0])
-                    moved = replace(one, grid=grid, footprint=make.square(15 + how[0], 45))
+                    moved = replace(one, grid=grid, part=None, footprint=make.square(15 + how[0], 45))
                     catalogue.datasets.put(moved, file_changed=True)
         except Conflict:
             continue
@@ -81,6 +86,21 @@ def test_counting_along_equals_counting_anew(archive: Any, make: Any, steps: Any
     for name in ("all", "tagged"):
         catalogue.collections.rebuild(name)
     assert counts(catalogue) == along
+
+
+def test_collections_span_data_and_not_all_of_a_grid(archive: Any, make: Any) -> None:
+    """Rows 20 to 60 of one file; of another all. Where the first goes, the second is left."""
+    wide = make.grid(500_000, 5_000_000)
+    archive.add("a", grid=wide, part=make.part(wide, slice(20, 60), slice(10, 100)))
+    archive.collection("c")
+    native = archive.catalogue.collections.get("c").extent.native
+    assert native == wide.shifted(20, 10, height=40, width=90)
+    archive.add("b", grid=make.grid(500_100, 4_999_500))
+    native = archive.catalogue.collections.get("c").extent.native
+    assert native == wide.shifted(20, 10, height=130, width=100)
+    [a] = [one for one in archive.catalogue.datasets.list() if one.uri.endswith("a")]
+    archive.catalogue.datasets.delete([a.id])
+    assert archive.catalogue.collections.get("c").extent.native == make.grid(500_100, 4_999_500)
 
 
 def told(catalogue: Any, after: int = 0) -> Any:

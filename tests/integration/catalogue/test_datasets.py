@@ -390,6 +390,22 @@ def test_update_changes_status_format_and_mapping_alone(archive: Any, nodata: fl
         datasets.update(replace(wanted, id=99))
 
 
+def test_the_part_that_holds_data_is_that_of_its_writer(archive: Any, make: Any) -> None:
+    """Whatever is told of the dataset again, which says nothing of it; until the file is another one."""
+    grid = make.grid()
+    part = make.part(grid, slice(20, 60), slice(10, 90))
+    archive.add("a", part=part)
+    [stored] = archive.catalogue.datasets.list()
+    assert (stored.part, stored.covered) == (part, part)
+    updated = archive.catalogue.datasets.update(replace(stored, part=None, mapping=ValueMapping(imax=2, emax=4)))
+    assert updated.part == part
+    assert archive.add("a", mapping=updated.mapping) is Change.UNCHANGED
+    assert archive.catalogue.datasets.get(stored.id).part == part
+    other = make.grid(500_500)
+    assert archive.add("a", mapping=updated.mapping, grid=other, etag="2") is Change.UPDATED
+    assert archive.catalogue.datasets.get(stored.id).covered == other.bounds
+
+
 @pytest.mark.parametrize(("bands", "subdir", "is_free"), [((3, 4), "", True), ((1, 2), "2", True), ((2, 3), "", False)])
 def test_a_band_has_one_owner(archive: Any, bands: Any, subdir: str, is_free: bool) -> None:
     datasets = archive.catalogue.datasets

@@ -33,7 +33,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     migrate(empty_url)
     catalogue = Catalogue(empty_url)
     assert catalogue.ready()
-    assert current_revision(catalogue.engine) == newest_revision() == "0009"
+    assert current_revision(catalogue.engine) == newest_revision() == "0010"
     catalogue.close()
 
 
@@ -100,6 +100,23 @@ def test_jobs_keep_what_they_were_asked(url: str) -> None:
     whole = ledger.whole(one.id)
     assert (whole.inputs, whole.request, whole.results) == ({"a": [1, "ö"]}, {"response": "raw"}, {})
     ledger.engine.dispose()
+
+
+def test_collections_span_what_they_did(archive: Any, make: Any) -> None:
+    """0010 gives each dataset all of its grid as the part that holds data; only columns go when it is taken back."""
+    catalogue, config, grid = archive.catalogue, _config(), make.grid()
+    archive.collection("c")
+    archive.add("whole", grid=make.grid(500_030, pixel=0.1))
+    archive.add("some", grid=grid, part=make.part(grid, slice(20, 60), slice(10, 90)))
+    before = catalogue.collections.get("c").extent
+    for where in ("0009", "head"):
+        with PooledSession(catalogue.engine).write() as connection:
+            config.attributes["connection"] = connection
+            (command.downgrade if where == "0009" else command.upgrade)(config, where)
+        assert catalogue.collections.get("c").extent == before
+    assert [one.part for one in catalogue.datasets.list()] == [None, None]
+    after = catalogue.collections.rebuild("c").extent
+    assert after.native.bounds.contains(grid.bounds)
 
 
 def test_downgrade_leaves_nothing(url: str) -> None:
