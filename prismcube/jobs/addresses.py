@@ -81,6 +81,8 @@ class Addresses:
             raise NotAllowed("is no address of the web") from error
         if scheme not in PORTS or not host or parts.username is not None or not url.isprintable() or " " in url:
             raise NotAllowed("must be http://host/... or https://host/..., without a user and without blanks")
+        if port == 0:
+            raise NotAllowed("has the port 0, at which nobody can listen")
         port = port or PORTS[scheme]
         try:
             found = self._resolve(host, port)

@@ -384,7 +384,7 @@ def test_listed_ones_are_allowed(allowed: list[str], url: str, may: bool) -> Non
     "url",
     [
         "ftp://a.example/", "http://", "http://u:p@a.example/", "http://a.example:99999/", "file:///etc/passwd", "x",
-        "http://a.example/a b", "http://a.example/\u2028", f"http://{'ü' * 64}.example/",
+        "http://a.example/a b", "http://a.example/\u2028", f"http://{'ü' * 64}.example/", "http://a.example:0/",
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_the_web_is_refused(url: str) -> None:
