@@ -145,13 +145,16 @@ def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *,
     enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=told, anew=True)
 
 
-def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, status: Status, message: str) -> None:
+def stop(
+    connection: Connection, row: Any, target: Stage, now: datetime, *, message: str, status: Status | None = None
+) -> None:
     """Let nothing more of a job be claimed; the orchestrator moves it on as soon as nothing of it runs.
 
-    From now on it tells `status`, also while it is taken back.
+    With `status` it tells that from now on, also while it is taken back; else what it has told, until it is there.
     """
     stopping = {"stopping": target.name, "work": STOPPING, "paused": False}
-    change(connection, row.id, now, status=status.value, message=message, **stopping)
+    told = row.status if status is None else status.value
+    change(connection, row.id, now, status=told, message=message, **stopping)
     log(connection, row.id, now, message, stage=row.stage, level=LogLevel.WARNING)
     notify(connection)
 
