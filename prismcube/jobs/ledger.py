@@ -329,15 +329,18 @@ class Ledger:
             connection.execute(delete(job).where(job.c.id == id))
             return job_of(row)
 
-    def ended(self, before: datetime, *, limit: int = 100) -> list[Job]:
-        """Jobs that ended before this time, the oldest first. Those that rest until a person comes are none of them."""
+    def ended(self, before: datetime, *, after: Key | None = None, limit: int = 100) -> list[Job]:
+        """A page of jobs that ended before this time, the oldest first; none that rest until a person comes."""
         old = select(job).where(
             job.c.status.in_([Status.SUCCESSFUL.value, Status.DISMISSED.value]),
             job.c.work == "",
             job.c.finished < before,
         )
+        if after is not None:
+            created, id = after
+            old = old.where(or_(job.c.created > created, and_(job.c.created == created, job.c.id > id)))
         with self._session.read() as connection:
-            return [job_of(row) for row in connection.execute(old.order_by(job.c.created).limit(limit))]
+            return [job_of(row) for row in connection.execute(old.order_by(job.c.created, job.c.id).limit(limit))]
 
     def backlog(self) -> dict[str, int]:
         """How many tasks of each kind could be claimed at once, or are running: what workers are scaled by."""
