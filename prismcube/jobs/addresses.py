@@ -113,6 +113,14 @@ class Addresses:
         return any(own in network for network in self._networks) or is_public_address(text)
 
 
+def site_of(url: str) -> str:
+    """Whom a URL leads to, `host:port` or `host` as it stands there: nobody is asked for its address."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
+
+
 def parse_allowed(text: str) -> Network | Pattern:
     """A network (`10.0.0.0/8`, `10.0.0.7`), or a pattern of hosts. Raises ValueError for what is neither."""
     try:

@@ -19,10 +19,11 @@ from prismcube.catalogue.job_tables import task
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Past, Verdict, judge, moved
-from prismcube.jobs.definitions import known_machine
+from prismcube.jobs.definitions import known_machine, machine_of
 from prismcube.jobs.entities import Order, Outcome
 from prismcube.jobs.leader import bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.rows import job_of
 from prismcube.model.machine import GIVEN_UP, Machine, Status
 from prismcube.model.task_states import TaskEvent, TaskState, after
 from prismcube.model.work import LogLevel
@@ -143,7 +144,8 @@ class Claims:
                 continue
             deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
             moves.change(connection, row.id, now, status=Status.RUNNING.value, started=now, deadline=deadline)
-            moves.tell(connection, row, Status.RUNNING, now)
+            machine = machine_of(self._definitions, job_of(row))
+            moves.tell(connection, row.id, machine, Status.RUNNING, now)
 
     def _record(
         self,
