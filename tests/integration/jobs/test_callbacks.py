@@ -216,8 +216,8 @@ def test_two_senders_send_once(ledger: Ledger, driver: Any, listener: Listener, 
     senders = [callbacks(Addresses(["127.0.0.1"])) for _ in range(2)]
     submitted(driver, listener.url)
     driver.claim("one")
-    due = [sender._due(datetime.now(UTC)) for sender in senders]
-    taken = [sender._put_off(found[0], datetime.now(UTC)) for sender, found in zip(senders, due, strict=True)]
+    due = [sender._next(f"127.0.0.1:{listener.port}", datetime.now(UTC)) for sender in senders]
+    taken = [sender._put_off(found, datetime.now(UTC)) for sender, found in zip(senders, due, strict=True)]
     assert taken == [True, False]
 
 
