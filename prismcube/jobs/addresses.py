@@ -81,6 +81,8 @@ class Addresses:
             raise NotAllowed("is no address of the web") from error
         if scheme not in PORTS or not host or parts.username is not None or not url.isprintable() or " " in url:
             raise NotAllowed("must be http://host/... or https://host/..., without a user and without blanks")
+        if port == 0:
+            raise NotAllowed("has the port 0, at which nobody can listen")
         port = port or PORTS[scheme]
         try:
             found = self._resolve(host, port)
@@ -109,6 +111,14 @@ class Addresses:
         address = ipaddress.ip_address(text.partition("%")[0])
         own = getattr(address, "ipv4_mapped", None) or address  # an IPv6 socket's way to write an IPv4 address
         return any(own in network for network in self._networks) or is_public_address(text)
+
+
+def site_of(url: str) -> str:
+    """Whom a URL leads to, `host:port` or `host` as it stands there: nobody is asked for its address."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def parse_allowed(text: str) -> Network | Pattern:

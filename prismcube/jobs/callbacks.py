@@ -1,9 +1,10 @@
 """Calls clients back when their jobs come to a new state (OGC 18-062r2, requirements class callback).
 
-    moves.tell ── row of job_callback ── send_due (about once a second) ── a thread each: POST ─┬ 2xx: the row goes
-                                                                                                └ else: later again
+    moves.tell ── row of job_callback ── send_due (about once a second) ── a sender each site: POST ─┬ 2xx: the row goes
+                                                                                                     └ else: later again
 A row that is sent is put off first: whoever sends it, nobody else does so at the same time, and a crash between the
-POST and the removal of its row leads to a second POST, not to none.
+POST and the removal of its row leads to a second POST, not to none. A site has one sender at a time, for a short turn:
+those that don't answer hold up nobody else.
 """
 
 from __future__ import annotations
@@ -13,23 +14,22 @@ import json
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from prismcube.catalogue.job_tables import job_callback
 from prismcube.errors import CatalogueUnavailable, NotFound
 from prismcube.jobs import moves
 from prismcube.jobs.addresses import Addresses, NotAllowed, Target
-from prismcube.jobs.documents import failure, status_info
 from prismcube.jobs.entities import Job, WholeJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles, shown
-from prismcube.model.machine import Status
 from prismcube.model.work import LogLevel
 
 LOG = logging.getLogger("prismcube.jobs")
@@ -40,14 +40,27 @@ FIRST_WAIT, FACTOR = 20.0, 4.0
 LONGEST_WAIT = 6 * 3600.0
 TIMEOUT = 10.0
 """Seconds that one attempt may take."""
-SENDERS = 4
-"""At once."""
+SENDERS = 8
+"""At once, each at another site."""
+TURN = 1.0
+"""Seconds after which a site that takes all that is due waits for its next turn, as others may."""
+REMEMBERED = 3600.0
+"""Seconds after which it is forgotten that a site took nothing."""
 
-DUE = (
-    select(job_callback)
+SITES = (
+    select(job_callback.c.site)
     .where(job_callback.c.due <= bindparam("now", type_=job_callback.c.due.type))
-    .order_by(job_callback.c.due)
-    .limit(bindparam("limit"))
+    .group_by(job_callback.c.site)
+    .order_by(func.min(job_callback.c.due))
+)
+NEXT = (
+    select(job_callback)
+    .where(
+        job_callback.c.site == bindparam("site"),
+        job_callback.c.due <= bindparam("now", type_=job_callback.c.due.type),
+    )
+    .order_by(job_callback.c.due, job_callback.c.id)
+    .limit(1)
 )
 PUT_OFF = (
     update(job_callback)
@@ -69,6 +82,35 @@ Post = Callable[[Target, bytes], None]
 """Sends a JSON document; raises Refused."""
 
 
+class Sites:
+    """Which sites have a sender, and which took nothing the last time. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._served: set[str] = set()
+        self._refused: dict[str, float] = {}
+
+    def in_turn(self, due: Sequence[str]) -> list[str]:
+        """Those without a sender, in this order, but those that took nothing come last: that longest ago first."""
+        with self._lock:
+            free = [site for site in due if site not in self._served]
+            return sorted(free, key=lambda site: self._refused.get(site, 0.0))
+
+    def begin(self, site: str) -> None:
+        with self._lock:
+            self._served.add(site)
+
+    def end(self, site: str, *, took: bool) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._served.discard(site)
+            self._refused.pop(site, None)
+            if not took:
+                self._refused[site] = now  # at the end: they stand in the order of their times
+            while self._refused and now - next(iter(self._refused.values())) > REMEMBERED:
+                del self._refused[next(iter(self._refused))]
+
+
 class Callbacks:
     """Sends what is due; of one orchestrator."""
 
@@ -79,27 +121,50 @@ class Callbacks:
         self._send = send or post
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
         self._free = threading.Semaphore(SENDERS)
+        self._sites = Sites()
+        self._closing = threading.Event()
 
     def close(self) -> None:
         """Wait for what is under way, a few seconds at most."""
+        self._closing.set()
         self._senders.shutdown(cancel_futures=True)
 
     def send_due(self, *, now: datetime | None = None) -> int:
-        """Hand to threads what is due, as many as there are; how many. Returns at once."""
+        """Give a sender to each site that something is due for, while there are any; to how many. Returns at once."""
         begun = 0
-        for row in self._due(now or datetime.now(UTC)):
+        for site in self._sites.in_turn(self._due(now or datetime.now(UTC))):
             if not self._free.acquire(blocking=False):
                 break
-            if not self._put_off(row, now or datetime.now(UTC)):
-                self._free.release()
-                continue
-            self._senders.submit(self._deliver, row)
+            self._sites.begin(site)
+            self._senders.submit(self._serve, site, now)
             begun += 1
         return begun
 
-    def _due(self, now: datetime) -> list[Any]:
+    def _due(self, now: datetime) -> list[str]:
+        """The sites that something is due for, those that have waited longest first."""
         with self._ledger.read() as connection:
-            return [*connection.execute(DUE, {"now": now, "limit": SENDERS})]
+            return [*connection.scalars(SITES, {"now": now})]
+
+    def _serve(self, site: str, now: datetime | None) -> None:
+        """Send to a site what is due, as long as it takes it; a turn at most."""
+        until, took = time.monotonic() + TURN, True
+        try:
+            while row := self._next(site, now or datetime.now(UTC)):
+                if self._put_off(row, now or datetime.now(UTC)):
+                    took = self._attempt(row)
+                if not took or self._closing.is_set() or time.monotonic() >= until:
+                    break
+        except (CatalogueUnavailable, NotFound) as error:  # its row is still there, or its job is gone
+            LOG.warning("callbacks to %s: %s", site, error)
+        except Exception:  # a defect of ours; in a thread nobody would hear of it
+            LOG.exception("callbacks to %s", site)
+        finally:
+            self._sites.end(site, took=took)
+            self._free.release()
+
+    def _next(self, site: str, now: datetime) -> Any:
+        with self._ledger.read() as connection:
+            return connection.execute(NEXT, {"site": site, "now": now}).one_or_none()
 
     def _put_off(self, row: Any, now: datetime) -> bool:
         values = {
@@ -111,30 +176,22 @@ class Callbacks:
         with self._ledger.write() as connection:
             return bool(connection.execute(PUT_OFF, values).rowcount)
 
-    def _deliver(self, row: Any) -> None:
-        try:
-            self._attempt(row)
-        except (CatalogueUnavailable, NotFound) as error:  # its row is still there, or its job is gone
-            LOG.warning("callback %s: %s", row.id, error)
-        except Exception:  # a defect of ours; in a thread nobody would hear of it
-            LOG.exception("callback %s", row.id)
-        finally:
-            self._free.release()
-
-    def _attempt(self, row: Any) -> None:
+    def _attempt(self, row: Any) -> bool:
+        """True when it was taken."""
         one = self._ledger.whole(row.job_id)
         refused = self._refused(row, one)
         if refused is not None:
             self._failed(row, one, str(refused), is_last=refused.for_good or row.attempt + 1 >= ATTEMPTS)
-            return
+            return False
         with self._ledger.write() as connection:
             connection.execute(GONE, {"one": row.id})
+        return True
 
     def _refused(self, row: Any, one: WholeJob) -> Refused | None:
         """Send it; why it has not come, if so."""
         try:
             target = self._addresses.target(row.url)
-            self._send(target, json.dumps(self._content(one, Status(row.event))).encode())
+            self._send(target, json.dumps(self._content(row, one)).encode())
         except NotAllowed as error:
             return Refused(str(error))
         except Refused as error:
@@ -153,15 +210,13 @@ class Callbacks:
             if is_last:
                 connection.execute(GONE, {"one": row.id})
 
-    def _content(self, one: WholeJob, event: Status) -> Mapping[str, Any]:
-        """Results of a job that went well; its status else, with what went wrong."""
-        base = str(one.request.get("base", ""))
-        if event is Status.SUCCESSFUL:
-            asked = one.request.get("outputs")
-            wanted = {name: value for name, value in one.results.items() if asked is None or name in asked}
-            return shown(wanted, one.id, self._files, base=base)
-        status = status_info(one, self._ledger.machine(one), base=base)
-        return {**status, **({"exception": failure(one)} if event is not Status.RUNNING else {})}
+    def _content(self, row: Any, one: WholeJob) -> Mapping[str, Any]:
+        """What was noted when it came to pass; for a job that went well its results, which are not noted twice."""
+        if row.content is not None:
+            return row.content  # type: ignore[no-any-return]  # a row's values have no types
+        asked = one.request.get("outputs")
+        wanted = {name: value for name, value in one.results.items() if asked is None or name in asked}
+        return shown(wanted, one.id, self._files, base=str(one.request.get("base", "")))
 
 
 def wait_after(attempt: int) -> float:

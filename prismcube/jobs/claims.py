@@ -19,11 +19,12 @@ from prismcube.catalogue.job_tables import task
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Past, Verdict, judge, moved
-from prismcube.jobs.definitions import known_machine
+from prismcube.jobs.definitions import known_machine, machine_of
 from prismcube.jobs.entities import Order, Outcome
 from prismcube.jobs.leader import bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
-from prismcube.model.machine import GIVEN_UP, Event, Machine, Status
+from prismcube.jobs.rows import job_of
+from prismcube.model.machine import GIVEN_UP, Machine, Status
 from prismcube.model.task_states import TaskEvent, TaskState, after
 from prismcube.model.work import LogLevel
 
@@ -143,7 +144,8 @@ class Claims:
                 continue
             deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
             moves.change(connection, row.id, now, status=Status.RUNNING.value, started=now, deadline=deadline)
-            moves.tell(connection, row, Status.RUNNING, now)
+            machine = machine_of(self._definitions, job_of(row))
+            moves.tell(connection, row.id, machine, Status.RUNNING, now)
 
     def _record(
         self,
@@ -254,15 +256,15 @@ class Claims:
         machine = known_machine(self._definitions, row.process, row.stage)
         if row.stopping or machine is None:
             return
-        target = machine.after(row.stage, Event.FAILED)
+        target = machine.rest_after(row.stage)
         if target is None:
             return
         late = row.deadline is not None and row.deadline <= now
         reason = (
             f"its {row.seconds:g} s are over" if late else f"its tasks have read more than {row.most_bytes:,} bytes"
         )
-        message = f"stopped: {reason}; what is done stays, and a retry goes on"
-        moves.stop(connection, row, target, now, status=Status.FAILED, message=message)
+        message = f"{reason}: it is stopped; what is done stays, and a retry goes on"
+        moves.stop(connection, row, target, now, message=message)  # failed when it rests: then it can be retried
 
 
 def _left_bytes(row: Any) -> int | None:

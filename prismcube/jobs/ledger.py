@@ -277,7 +277,7 @@ class Ledger:
         with self._locked(id) as (connection, row, machine):
             stage = machine.stage(row.stage)
             target = machine.after(row.stage, Event.RETRY)
-            if target is None and not (force and stage.task and not row.stopping):
+            if target is None and not (force and stage.task):
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: there is nothing to retry")
             target = target or stage
             for statement in (sql.RETRY_IN_TURN, sql.RETRY, *((sql.FORCE,) if force else ())):
@@ -306,7 +306,7 @@ class Ledger:
         To cancel twice is to cancel once. Raises NotFound, Conflict when the job has ended.
         """
         now = now or datetime.now(UTC)
-        with self._locked(id) as (connection, row, machine):
+        with self._locked(id, stopping=True) as (connection, row, machine):
             target = machine.after(row.stage, Event.CANCEL)
             is_unknown = target == GIVEN_UP
             if row.status == Status.DISMISSED.value and not (is_unknown and row.stopping != GIVEN_UP.name):
@@ -322,20 +322,25 @@ class Ledger:
         Raises NotFound, Conflict while something of it may still run, or is to be taken back.
         """
         with self._locked(id) as (connection, row, machine):
-            if not Status(row.status).is_final or row.work or machine.after(row.stage, Event.CANCEL):
-                raise Conflict("job", id, "has not ended; cancel it first, so that what it has begun is taken back")
+            has_cancel = machine.after(row.stage, Event.CANCEL) is not None
+            if not Status(row.status).is_final or row.work or has_cancel:
+                first = "cancel it first, so that what it has begun is taken back" if has_cancel else "wait for it"
+                raise Conflict("job", id, f"has not ended; {first}")
             connection.execute(delete(job).where(job.c.id == id))
             return job_of(row)
 
-    def ended(self, before: datetime, *, limit: int = 100) -> list[Job]:
-        """Jobs that ended before this time, the oldest first. Those that rest until a person comes are none of them."""
+    def ended(self, before: datetime, *, after: Key | None = None, limit: int = 100) -> list[Job]:
+        """A page of jobs that ended before this time, the oldest first; none that rest until a person comes."""
         old = select(job).where(
             job.c.status.in_([Status.SUCCESSFUL.value, Status.DISMISSED.value]),
             job.c.work == "",
             job.c.finished < before,
         )
+        if after is not None:
+            created, id = after
+            old = old.where(or_(job.c.created > created, and_(job.c.created == created, job.c.id > id)))
         with self._session.read() as connection:
-            return [job_of(row) for row in connection.execute(old.order_by(job.c.created).limit(limit))]
+            return [job_of(row) for row in connection.execute(old.order_by(job.c.created, job.c.id).limit(limit))]
 
     def backlog(self) -> dict[str, int]:
         """How many tasks of each kind could be claimed at once, or are running: what workers are scaled by."""
@@ -350,11 +355,14 @@ class Ledger:
         return {status: found.get(status, 0) for status in Status}
 
     @contextmanager
-    def _locked(self, id: str) -> Iterator[tuple[Connection, Any, Machine]]:
+    def _locked(self, id: str, *, stopping: bool = False) -> Iterator[tuple[Connection, Any, Machine]]:
+        """A job that nobody else changes; one that is being stopped only where that is said."""
         with self._session.write() as connection:
             row = moves.lock(connection, [id]).get(id)
             if row is None:
                 raise NotFound("job", id)
+            if row.stopping and not stopping:
+                raise Conflict("job", id, "is being stopped; wait until nothing of it runs any more")
             yield connection, row, self.machine(job_of(row))
 
     def _machine_for(self, process: str) -> Machine:

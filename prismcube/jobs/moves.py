@@ -18,6 +18,9 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from prismcube.catalogue.dialects import POSTGRESQL
 from prismcube.catalogue.job_tables import job, job_callback, job_document, job_log, task
+from prismcube.jobs.addresses import site_of
+from prismcube.jobs.documents import failure, status_info
+from prismcube.jobs.rows import job_of
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
 from prismcube.model.task_states import TaskState, beginning
 from prismcube.model.work import LogLevel
@@ -134,7 +137,7 @@ def enter(
             _work(connection, row, stage, now, tasks=sum(states.values()), open=open_, failed=bad, status=status)
             return
         stage, anew = machine.stage(stage.moves[Event.FAILED if bad else Event.DONE]), True
-    _rest(connection, row, stage, now, message or stage.meaning)
+    _rest(connection, row, machine, stage, now, message or stage.meaning)
 
 
 def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *, message: str = "") -> None:
@@ -145,24 +148,37 @@ def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *,
     enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=told, anew=True)
 
 
-def stop(connection: Connection, row: Any, target: Stage, now: datetime, *, status: Status, message: str) -> None:
+def stop(
+    connection: Connection, row: Any, target: Stage, now: datetime, *, message: str, status: Status | None = None
+) -> None:
     """Let nothing more of a job be claimed; the orchestrator moves it on as soon as nothing of it runs.
 
-    From now on it tells `status`, also while it is taken back.
+    With `status` it tells that from now on, also while it is taken back; else what it has told, until it is there.
     """
     stopping = {"stopping": target.name, "work": STOPPING, "paused": False}
-    change(connection, row.id, now, status=status.value, message=message, **stopping)
+    told = row.status if status is None else status.value
+    change(connection, row.id, now, status=told, message=message, **stopping)
     log(connection, row.id, now, message, stage=row.stage, level=LogLevel.WARNING)
     notify(connection)
 
 
-def tell(connection: Connection, row: Any, status: Status, now: datetime) -> None:
-    """Note whom to call back because a job has come to this status."""
-    request = connection.scalars(REQUEST, {"job": row.id}).one_or_none() or {}
+def tell(connection: Connection, id: str, machine: Machine, status: Status, now: datetime) -> None:
+    """Note whom to call back because a job has come to this status, and what to tell: it may go on before that is sent.
+
+    Results may be large, and stay as they are until the job ends well once more: they are read when they are sent.
+    """
+    request = connection.scalars(REQUEST, {"job": id}).one_or_none() or {}
     url = (request.get("subscriber") or {}).get(_CALLBACKS.get(status, ""))
-    if url:
-        callback = {"job_id": row.id, "event": status.value, "url": url, "attempt": 0, "due": now}
-        connection.execute(NEW_CALLBACK, callback)
+    if not url:
+        return
+    content = None
+    if status is not Status.SUCCESSFUL:
+        one = job_of(lock(connection, [id])[id])
+        content = status_info(one, machine, base=str(request.get("base", "")))
+        if status is not Status.RUNNING:
+            content["exception"] = failure(one)
+    callback = {"job_id": id, "event": status.value, "url": url, "attempt": 0, "due": now}
+    connection.execute(NEW_CALLBACK, {**callback, "site": site_of(url), "content": content})
 
 
 def _work(
@@ -197,7 +213,7 @@ def _work(
     notify(connection)
 
 
-def _rest(connection: Connection, row: Any, stage: Stage, now: datetime, message: str) -> None:
+def _rest(connection: Connection, row: Any, machine: Machine, stage: Stage, now: datetime, message: str) -> None:
     """The job is in a stage without tasks: at its end, or until a person moves it."""
     change(
         connection,
@@ -215,7 +231,7 @@ def _rest(connection: Connection, row: Any, stage: Stage, now: datetime, message
     )
     level = LogLevel.ERROR if stage.status is Status.FAILED else LogLevel.INFO
     log(connection, row.id, now, message, stage=stage.name, level=level)
-    tell(connection, row, stage.status, now)
+    tell(connection, row.id, machine, stage.status, now)
     notify(connection)
 
 

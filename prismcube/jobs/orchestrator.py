@@ -91,6 +91,11 @@ class Orchestrator:
         self._kinds: dict[tuple[int, int], str] = {}
         self._ended: list[Outcome] = []
 
+    @property
+    def leads(self) -> bool:
+        """It may change what is in the ledger, and is not to end."""
+        return self._leads and not self._stop.is_set()
+
     def stop(self) -> None:
         """Let `run` come to its end; from any thread, or from a handler of signals."""
         self._stop.set()

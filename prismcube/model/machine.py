@@ -118,6 +118,15 @@ class Machine:
         target = self.stage(name).moves.get(event)
         return None if target is None else self.stage(target)
 
+    def rest_after(self, name: str) -> Stage | None:
+        """Where a job rests that is stopped there: past the work that would follow a failure; None: nowhere."""
+        found = self.after(name, Event.FAILED)
+        for _ in self.stages:  # not more often: a machine may lead round in a circle
+            if found is None or not found.task:
+                return found
+            found = self.after(found.name, Event.FAILED)
+        return None
+
     def ends_with(self, task: str) -> bool:
         """True for the kind of the one task that a job which goes well does last: its outputs are the job's."""
         return any(

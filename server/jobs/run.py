@@ -6,9 +6,10 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from config.pool import PoolKind
@@ -20,6 +21,7 @@ from prismcube.jobs.addresses import Addresses
 from prismcube.jobs.callbacks import Callbacks
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.engines.local import LocalEngine
+from prismcube.jobs.entities import Job
 from prismcube.jobs.leader import LEASE_SECONDS
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
@@ -35,6 +37,9 @@ LOG = logging.getLogger("prismcube.jobs")
 
 PRUNE_SECONDS = 600
 """Between two removals of old jobs."""
+
+PRUNE_PAGE = 100
+"""Jobs that are found by one query."""
 
 
 def run_jobs(
@@ -55,7 +60,9 @@ def run_jobs(
     callbacks = Callbacks(ledger, files, Addresses(settings.jobs.callbacks))
     engine = make_engine(settings)
     pool = make_pool(settings, engine, ledger)
-    housekeeping = Housekeeping(ledger, files, callbacks, keep=timedelta(days=settings.jobs.keep_days))
+    housekeeping = Housekeeping(
+        ledger, files, callbacks, keep=timedelta(days=settings.jobs.keep_days), leads=lambda: orchestrator.leads
+    )
     orchestrator = Orchestrator(
         ledger,
         engine,
@@ -151,11 +158,21 @@ def _each_second(housekeeping: Housekeeping, pool: WorkerPool | None) -> None:
 class Housekeeping:
     """What the orchestrator does beside leading: clients are called back, old jobs go with their results."""
 
-    def __init__(self, ledger: Ledger, files: ResultFiles, callbacks: Callbacks, *, keep: timedelta) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: ResultFiles,
+        callbacks: Callbacks,
+        *,
+        keep: timedelta,
+        leads: Callable[[], bool],
+    ) -> None:
+        """`leads` is asked before each removal: old jobs may be many, and another may lead before they are gone."""
         self._ledger = ledger
         self._files = files
         self._callbacks = callbacks
         self._keep = keep
+        self._leads = leads
         self._pruned = float("-inf")
         self._pruning = threading.Thread(target=self._prune)
 
@@ -171,7 +188,7 @@ class Housekeeping:
     def _prune(self) -> None:
         gone = 0
         try:
-            for one in self._ledger.ended(datetime.now(UTC) - self._keep):
+            for one in takewhile(lambda _: self._leads(), self._old()):
                 try:
                     self._files.remove(one.id)  # before the row: who is killed between them finds the job once more
                     self._ledger.delete(one.id)
@@ -182,6 +199,13 @@ class Housekeeping:
             LOG.warning("old jobs stay for now: %s", error)
         if gone:
             LOG.info("%d jobs that ended more than %d days ago are removed", gone, self._keep.days)
+
+    def _old(self) -> Iterator[Job]:
+        """Page after page, each after the last job of the one before: so none that has to stay is met again."""
+        before, last = datetime.now(UTC) - self._keep, None
+        while page := self._ledger.ended(before, after=last, limit=PRUNE_PAGE):
+            yield from page
+            last = self._ledger.key(page[-1])
 
 
 def _stop(orchestrator: Orchestrator) -> None:

@@ -300,6 +300,8 @@ def test_a_job_stops_at_its_time(jobs):
     job = jobs.submit({"pause": LONG}, **{OWN: {"seconds": 1}})
     ended = jobs.wait(job)
     assert (ended["status"], "its 1 s are over" in ended["message"]) == ("failed", True)
+    assert jobs.client.post(f"/jobs/{job}/retry").status_code == 200  # at once
+    jobs.client.delete(f"/jobs/{job}")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 
 from prismcube.catalogue import Catalogue, current_revision, is_current, migrate
 from prismcube.catalogue.engine import PooledSession, create_engine
+from prismcube.catalogue.job_tables import job_callback
 from prismcube.catalogue.migrations import _config, newest_revision
 from prismcube.catalogue.tables import metadata
 from prismcube.errors import CatalogueUnavailable, ConfigurationError
@@ -33,7 +34,7 @@ def test_migrating_twice_changes_nothing(empty_url: str) -> None:
     migrate(empty_url)
     catalogue = Catalogue(empty_url)
     assert catalogue.ready()
-    assert current_revision(catalogue.engine) == newest_revision() == "0010"
+    assert current_revision(catalogue.engine) == newest_revision() == "0011"
     catalogue.close()
 
 
@@ -117,6 +118,30 @@ def test_collections_span_what_they_did(archive: Any, make: Any) -> None:
     assert [one.part for one in catalogue.datasets.list()] == [None, None]
     after = catalogue.collections.rebuild("c").extent
     assert after.native.bounds.contains(grid.bounds)
+
+
+def test_callbacks_that_wait_tell_what_is_known(url: str) -> None:
+    """0011 keeps what is told; of those before it only what had come to pass."""
+    ledger = Ledger(create_engine(url), {"simple": Definition(machine=simple_machine("one", meaning="It works."))})
+    one, _ = ledger.submit(NewJob(process="simple"))
+    config = _config()
+    events = ("running", "failed", "successful")
+    row = {"job_id": one.id, "url": "http://a.example/", "attempt": 0, "due": one.created}
+    with PooledSession(ledger.engine).write() as connection:
+        connection.execute(job_callback.insert(), [{**row, "event": name} for name in events])
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0010")
+        command.upgrade(config, "head")
+        found = connection.execute(sa.select(job_callback.c.event, job_callback.c.content)).all()
+    known = {"type": "process", "jobID": one.id}
+    assert {row.event: row.content for row in found} == {
+        "running": {**known, "status": "running"},
+        "failed": {
+            **known, "status": "failed", "exception": {"type": "about:blank", "title": "The job is failed"}
+        },
+        "successful": None,
+    }  # fmt: skip
+    ledger.engine.dispose()
 
 
 def test_downgrade_leaves_nothing(url: str) -> None:

@@ -216,8 +216,8 @@ def test_two_senders_send_once(ledger: Ledger, driver: Any, listener: Listener, 
     senders = [callbacks(Addresses(["127.0.0.1"])) for _ in range(2)]
     submitted(driver, listener.url)
     driver.claim("one")
-    due = [sender._due(datetime.now(UTC)) for sender in senders]
-    taken = [sender._put_off(found[0], datetime.now(UTC)) for sender, found in zip(senders, due, strict=True)]
+    due = [sender._next(f"127.0.0.1:{listener.port}", datetime.now(UTC)) for sender in senders]
+    taken = [sender._put_off(found, datetime.now(UTC)) for sender, found in zip(senders, due, strict=True)]
     assert taken == [True, False]
 
 
@@ -384,7 +384,7 @@ def test_listed_ones_are_allowed(allowed: list[str], url: str, may: bool) -> Non
     "url",
     [
         "ftp://a.example/", "http://", "http://u:p@a.example/", "http://a.example:99999/", "file:///etc/passwd", "x",
-        "http://a.example/a b", "http://a.example/\u2028", f"http://{'ü' * 64}.example/",
+        "http://a.example/a b", "http://a.example/\u2028", f"http://{'ü' * 64}.example/", "http://a.example:0/",
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_the_web_is_refused(url: str) -> None:

@@ -527,7 +527,7 @@ def test_a_stage_that_a_process_has_no_more_stops_nothing_else(driver: Driver) -
         moves.change(connection, one.id, datetime.now(UTC), stage="former", deadline=datetime.now(UTC))
     driver.claim("one")
     driver.claims.tend()
-    assert driver.ledger.get(other.id).status is Status.FAILED
+    assert driver.ledger.get(other.id).stopping == "failed"
     driver.ledger.cancel(one.id)
     driver.claims.tend()
     assert driver.ledger.get(one.id).stage == "given-up"
