@@ -61,7 +61,7 @@ def test_instances_and_areas_of_the_examples_are_those_of_the_demo(demo):
     assert 0 < delete_datasets.estimate(demo.tools, uri).details["datasets"] < 100
 
 
-@pytest.mark.parametrize("more", loading.INDEX.inputs.keys() - {"files", "mapping"})
+@pytest.mark.parametrize("more", sorted(loading.INDEX.inputs.keys() - {"files", "mapping"}))
 def test_the_example_of_index_runs_on_files_named_so(sqlite_bench, demo_data, more):
     for name in ("S2_20150801.tif", "S2_20150811.tif"):
         shutil.copy(demo_data / ROMANIA / name, sqlite_bench.sources)
@@ -73,7 +73,7 @@ def test_the_example_of_index_runs_on_files_named_so(sqlite_bench, demo_data, mo
     assert records == ([] if more == "simulate" else wanted)
 
 
-@pytest.mark.parametrize("more", loading.REGISTER.inputs.keys() - {"sources", "mapping"})
+@pytest.mark.parametrize("more", sorted(loading.REGISTER.inputs.keys() - {"sources", "mapping"}))
 def test_the_example_of_register_runs_on_an_item_of_such_assets(sqlite_bench, demo_data, more):
     item = {
         "type": "Feature",
