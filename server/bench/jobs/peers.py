@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -37,15 +38,18 @@ class Peers:
 
     def cube(self, grid: Grid) -> Any:
         """By odc-stac with two threads, (date, row, column)."""
-        made = load(
-            self._items,
-            bands=[BAND],
-            geobox=GeoBox(grid.shape, grid.transform, grid.crs),
-            resampling="bilinear",
-            groupby="time",
-            pool=2,
-            stac_cfg=TYPES,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of how it calls shapely and affine
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            made = load(
+                self._items,
+                bands=[BAND],
+                geobox=GeoBox(grid.shape, grid.transform, grid.crs),
+                resampling="bilinear",
+                groupby="time",
+                pool=2,
+                stac_cfg=TYPES,
+            )
         return made[BAND].values
 
     def point(self, grid: Grid) -> Any:

@@ -126,10 +126,8 @@ def test_a_turn_comes_to_its_end(
     monkeypatch.setattr(module, "SENDERS", 1)
     one = sender()
     subscribed(driver, "a.example", "b.example", "a.example")
-    for number, host in enumerate(["a.example", "b.example", "a.example"], 1):
-        wait(lambda: one.send_due() == 1)
-        wait(lambda: len(hosts.called) >= number)  # noqa: B023
-        assert (hosts.called[number - 1 :], left(ledger)) == ([host], 3 - number)
+    wait(lambda: [one.send_due(), left(ledger)][1] == 0)
+    assert hosts.called == ["a.example", "b.example", "a.example"]  # and not a's both in one turn
 
 
 def test_sites_that_took_nothing_come_last(
@@ -140,10 +138,8 @@ def test_sites_that_took_nothing_come_last(
     one = sender()
     subscribed(driver, *["bad-1.example", "bad-2.example"] * 3)
     subscribed(driver, "good.example")
-    for number in range(1, 5):
-        wait(lambda: one.send_due() == 1)
-        wait(lambda: len(hosts.called) == number)  # noqa: B023
-    assert hosts.called == ["bad-1.example", "bad-2.example", "good.example", "bad-1.example"]
+    wait(lambda: [one.send_due(), len(hosts.called)][1] >= 4)
+    assert hosts.called[:4] == ["bad-1.example", "bad-2.example", "good.example", "bad-1.example"]
 
 
 def test_sites_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
