@@ -51,7 +51,7 @@ class Claims:
         """At most so many tasks of a kind, which are running from now on: jobs by priority and age, tasks by id."""
         now = now or datetime.now(UTC)
         with self._leading() as connection:
-            rows = connection.execute(sql.CLAIMABLE, {"kind": kind, "limit": limit}).all()
+            rows = connection.execute(sql.CLAIMABLE[connection.dialect.name], {"kind": kind, "limit": limit}).all()
             if not rows:
                 return []
             connection.execute(sql.CLAIM, {"ids": _list([id for id, *_ in rows]), "me": self.me, "now": now})

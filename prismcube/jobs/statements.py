@@ -5,9 +5,25 @@ The state that a statement gives to tasks is the one to which an event leads by 
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Text, Update, and_, bindparam, case, delete, func, literal_column, select, update
+from typing import Any
 
-from prismcube.catalogue.dialects import Condition
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    true,
+    update,
+)
+
+from prismcube.catalogue.dialects import POSTGRESQL, SQLITE, Condition
 from prismcube.catalogue.job_tables import edge, job, job_document, task
 from prismcube.jobs import moves
 from prismcube.model.machine import Status
@@ -19,23 +35,30 @@ IS_READY, IS_RUNNING, IS_DELAYED = (
 )
 """In words, not as parameters: so that SQLite looks into the index of that state."""
 
-CLAIMABLE = (
-    select(
-        task.c.id,
-        task.c.attempt,
-        task.c.job_id,
-        task.c.stage,
-        task.c.name,
-        task.c.payload,
+_CLAIMED = (task.c.id, task.c.attempt, task.c.job_id, task.c.stage, task.c.name, task.c.payload)
+_OF_JOB = and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, IS_READY)
+_BY_RANK = (job.c.rank, job.c.created, job.c.id)
+
+
+def _claimable_on_sqlite() -> Select[Any]:
+    """The tasks of a job come in the order of the index, that of their ids; to ask for it would have SQLite sort all
+    that are ready, for each claim of some hundred."""
+    found = select(*_CLAIMED).select_from(job).join(task, _OF_JOB)
+    return found.where(job.c.work == bindparam("kind")).order_by(*_BY_RANK).limit(bindparam("limit"))
+
+
+def _claimable_on_postgresql() -> Select[Any]:
+    """Of each job the first ones, by the index: a plain join comes in any order, and all of it would be sorted."""
+    first = (
+        select(*_CLAIMED).where(_OF_JOB).order_by(task.c.id).limit(bindparam("limit")).correlate(job).lateral("first")
     )
-    .select_from(job)
-    .join(task, and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, IS_READY))
-    .where(job.c.work == bindparam("kind"))
-    .order_by(job.c.rank, job.c.created, job.c.id)
-    .limit(bindparam("limit"))
-)
-"""The tasks of a job come in the order of the index, that of their ids; to ask for it would have SQLite sort all that
-are ready, for each claim of some hundred."""
+    found = select(*first.c).select_from(job).join(first, true())
+    found = found.where(job.c.work == bindparam("kind")).order_by(*_BY_RANK, first.c.id)
+    return found.limit(bindparam("limit"))
+
+
+CLAIMABLE = {SQLITE: _claimable_on_sqlite(), POSTGRESQL: _claimable_on_postgresql()}
+"""By database: tasks that are ready, of jobs by rank and age, and by id."""
 
 
 class _listed(Condition):

@@ -72,8 +72,9 @@ def figures(
 
         def wait_for(share: float) -> None:
             watch.until_ended(share * tasks)
-            if ledger.get(id).finished is not None:
-                raise NotMeasured("the job had ended before all could be killed; it needs more tasks")
+            if (job := ledger.get(id)).finished is not None:
+                told = f"the job was {job.status} before all could be killed ({job.message}); it needs more tasks"
+                raise NotMeasured(told)
 
         wait_for(WORKER_AT)
         worker, worker_seconds = _kill_worker(watch, dask=dask)

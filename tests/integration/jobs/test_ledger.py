@@ -74,6 +74,23 @@ def test_stages_follow_each_other(driver: Driver) -> None:
     assert driver.ledger.get(one.id).status is Status.SUCCESSFUL
 
 
+def test_what_is_done_again_comes_before_what_was_never_begun(driver: Driver) -> None:
+    """Tasks of a job by id, whatever became of them before."""
+    fanned_out(driver, *(NewTask(name=f"t{n}") for n in range(2_000)))
+    first = driver.claim("fan.work", 10)
+    for order in (first[7], first[2]):
+        driver.end(order, End.LOST)
+    for order in first[3:5]:
+        driver.end(order)
+    again = driver.claim("fan.work", 4)
+    assert [(order.task, order.attempt) for order in again] == [
+        (first[2].task, 2),
+        (first[7].task, 2),
+        (first[9].task + 1, 1),
+        (first[9].task + 2, 1),
+    ]
+
+
 def test_stage_without_tasks_is_passed(driver: Driver) -> None:
     assert fanned_out(driver).stage == "publish"
 
