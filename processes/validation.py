@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ FORMATS = FormatChecker()
 
 DEEPEST = 100
 """Levels of an input."""
+
+LARGEST = sys.float_info.max
+"""Of the numbers that readers of JSON know."""
 
 SHOWN = 100
 """Characters of a wrong value that an error repeats."""
@@ -87,7 +91,8 @@ def check_limit(process: Process, inputs: Inputs, most_bytes: int | None) -> Non
 def _check_texts(place: str, value: Any) -> None:
     """Refuse what the ledger can't keep, or hand on.
 
-    PostgreSQL takes no NUL, in JSON neither; and inputs are pickled and written as JSON on their way to tasks, which
+    PostgreSQL takes no NUL, in JSON neither; a number beyond all floating ones could be written, and not be read again;
+    and inputs are pickled and written as JSON on their way to tasks, which
     neither can do at any depth.
     """
     rest = [(value, 1)]
@@ -97,6 +102,8 @@ def _check_texts(place: str, value: Any) -> None:
             raise InvalidInput(place, f"is nested more than {DEEPEST} levels deep")
         if isinstance(one, str):
             check_text(place, one, longest=len(one))
+        elif isinstance(one, int | float) and not -LARGEST <= one <= LARGEST:  # nor is NaN between them
+            raise InvalidInput(place, "has a number that JSON has no place for")
         elif isinstance(one, Mapping):
             rest += [(name, depth) for name in one]
             rest += [(below, depth + 1) for below in one.values()]

@@ -180,6 +180,12 @@ class Ledger:
             raise Conflict("idempotency key", wanted.key, f"was used for another request, of job {row.id}")
         return job_of(row)
 
+    def of_key(self, owner: str, key: str) -> WholeJob | None:
+        """The job that the owner submitted with this idempotency key, if any."""
+        with self._session.read() as connection:
+            id = connection.scalar(select(job.c.id).where(job.c.owner == owner, job.c.key == key))
+            return None if id is None else _whole(connection, id)
+
     def get(self, id: str) -> Job:
         """Raises NotFound."""
         with self._session.read() as connection:

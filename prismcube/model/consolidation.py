@@ -197,12 +197,18 @@ class ConsolidationParams:
     @property
     def loss(self) -> str:
         """The options, as `NAME=VALUE`, by which numbers don't come back as they were; empty when all of them do."""
+        return " ".join(filter(None, (self._loss(""), self._loss(OVERVIEW))))
+
+    def _loss(self, suffix: str) -> str:
+        """Of the pixels, or of the overviews."""
         options = self.options()
-        if options["COMPRESS"] == "JPEG":
-            return f"JPEG_QUALITY={options.get('JPEG_QUALITY', JPEG_QUALITY)}"
-        error = float(options.get("MAX_Z_ERROR", 0))
+        if options["COMPRESS" + suffix] == "JPEG":
+            quality = options.get("JPEG_QUALITY" + suffix, JPEG_QUALITY)
+            colours = options.get("PHOTOMETRIC" + suffix, "MINISBLACK")
+            return f"JPEG_QUALITY{suffix}={quality} PHOTOMETRIC{suffix}={colours}"
+        error = float(options.get("MAX_Z_ERROR" + suffix, 0))
         exact = 0.0 if self.format.is_floating else LOSSLESS_LERC
-        return f"MAX_Z_ERROR={error!r}" if error > exact else ""
+        return f"MAX_Z_ERROR{suffix}={error!r}" if error > exact else ""
 
     def options(self) -> dict[str, str]:
         """All creation options of a file, and of its overviews: those have the file's own unless they are given."""

@@ -87,7 +87,7 @@ def submit(
 
     with _opened(config, home) as (tools, ledger):
         chosen = process_of(process)
-        given = checked_inputs(chosen, _parsed(inputs), follow=References(Addresses()).value)
+        given = checked_inputs(chosen, _parsed(inputs), follow=References(Addresses()).following())
         check_limit(chosen, given, most_bytes)
         if estimate:
             print(json.dumps(chosen.estimate(tools, given).to_json(), indent=2))

@@ -62,7 +62,7 @@ class Desk:
     def checked(self, id: str, inputs: object) -> Mapping[str, Any]:
         from processes.validation import checked_inputs
 
-        return checked_inputs(self.get(id), inputs, follow=self._references.value)
+        return checked_inputs(self.get(id), inputs, follow=self._references.following())
 
     def check_limit(self, id: str, inputs: Mapping[str, Any], most_bytes: int | None) -> None:
         from processes.validation import check_limit

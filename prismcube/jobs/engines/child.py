@@ -8,8 +8,8 @@ moment, or half of what it said, and with a lock that is never given back.
     parent  Child() ....... order .................... order
     child   loads, b"" ......... works, outcome ............ is killed: end of the pipe
 
-While it loads and works it gives a sign of life now and then (`Beats`). One that has given none for two minutes hangs,
-or somebody has stopped it; it is killed, since a task that never ends is worse than one that is done again.
+While it loads and works it gives a sign of life now and then (`Beats`). One that has given none for two minutes hangs
+as a whole, or somebody has stopped it; it is killed, since a task that never ends is worse than one that is done again.
 
 It watches its parent and ends with it, so that nobody goes on working for one that is gone.
 """

@@ -7,12 +7,14 @@ Nothing is stored before everything has been checked.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from prismcube.errors import InvalidInput
+from prismcube.errors import Conflict, InvalidInput
 from prismcube.jobs.documents import address_of, status_info
 from prismcube.jobs.entities import Job, NewJob
 from providers.ogc.answer import JSON, Answer, Context, Keep, Pending, Request
@@ -60,12 +62,19 @@ def _submitted(context: Context, request: Request, process: str) -> tuple[Proces
     """Also whether the job is one to be waited for."""
     processes, one, asked = _asked(context, request, process)
     key = _key(request.idempotency_key)
+    kept = asked.kept(base=request.base)
+    if given := _digest_of_links(one, asked, kept):
+        kept["given"] = given
+        if key and (earlier := processes.ledger.of_key(context.access.name, key)):
+            if earlier.request.get("given") != given:
+                raise Conflict("idempotency key", key, f"was used for another request, of job {earlier.id}")
+            return processes, earlier, one.synchronous
     inputs = processes.checked(one.id, asked.inputs)
     processes.check_limit(one.id, inputs, asked.most_bytes)
     wanted = NewJob(
         process=one.id,
         inputs=inputs,
-        request=asked.kept(base=request.base),
+        request=kept,
         owner=context.access.name,
         key=key,
         priority=asked.priority,
@@ -79,6 +88,18 @@ def _submitted(context: Context, request: Request, process: str) -> tuple[Proces
         is_small = is_small and processes.is_small(one.id, inputs)
     job, _ = processes.ledger.submit(wanted)
     return processes, job, is_small
+
+
+def _digest_of_links(one: Process, asked: Execution, kept: Mapping[str, Any]) -> str:
+    """Of a request with links, by which it is known again: what they lead to may be something else by then, or gone.
+
+    Empty for one that has none.
+    """
+    written = orjson.dumps(asked.inputs, option=orjson.OPT_SORT_KEYS)
+    if b'"href"' not in written:
+        return ""
+    rest = [one.id, kept, asked.priority, asked.level, asked.most_bytes, asked.seconds]
+    return hashlib.sha256(written + orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _asked(context: Context, request: Request, process: str) -> tuple[Processes, Process, Execution]:

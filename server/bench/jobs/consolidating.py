@@ -243,7 +243,7 @@ def _consolidated(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> t
     """Seconds from the submission to the end, and the job."""
     begun = time.monotonic()
     wanted = {"collection": COLLECTION, "layout": LAYOUT, "consolidation": SETTINGS}
-    inputs = checked_inputs(consolidate.PROCESS, wanted, follow=References(Addresses()).value)
+    inputs = checked_inputs(consolidate.PROCESS, wanted, follow=References(Addresses()).following())
     consolidate.PROCESS.check(make_tools(settings, catalogue, ledger), inputs)
     id = ledger.submit(NewJob(process=consolidate.PROCESS.id, inputs=inputs))[0].id
     _ended(ledger, id)

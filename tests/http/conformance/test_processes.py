@@ -295,6 +295,11 @@ def test_inputs_by_reference_are_fetched(execute, site):
     }
     answer = execute(inputs, response="document", outputs={"geometryOutput": {}, "stringOutput": {}})
     assert answer.json() == {"geometryOutput": {"value": point, "mediaType": "application/json"}, "stringOutput": "ö"}
+    key = {"Idempotency-Key": "by-reference", "Prefer": "respond-async"}
+    first = execute(inputs, headers=key)
+    (folder / "text.txt").unlink()  # the same request is the same job, whatever has become of what its links led to
+    assert execute(inputs, headers=key).headers["location"] == first.headers["location"]
+    assert execute(inputs | {"stringInput": {"href": f"{address}/point.json"}}, headers=key).status_code == 409
     for href, told in [(f"{address}/none", "404"), ("http://10.0.0.1/a", "not public")]:
         answer = execute({"stringInput": {"href": href}})
         assert answer.status_code == 400

@@ -258,8 +258,17 @@ JPEG = {"compression": "custom", "format": {"dtype": "uint8", "minimum": 0, "max
             JPEG | {"creation_options": {"COMPRESS": "JPEG"}},
             JPEG | {"creation_options": {"COMPRESS": "JPEG", "JPEG_QUALITY": "90"}},
         ),
+        (
+            "uint16",
+            LOSSY | {"compression": "custom", "creation_options": {"COMPRESS": "LERC", "MAX_Z_ERROR": "1"}},
+            LOSSY
+            | {
+                "compression": "custom",
+                "creation_options": {"COMPRESS": "LERC", "MAX_Z_ERROR": "1", "MAX_Z_ERROR_OVERVIEW": "4"},
+            },
+        ),
     ],
-    ids=["smaller error", "larger error", "lossy", "quality"],
+    ids=["smaller error", "larger error", "lossy", "quality", "overviews"],
 )
 def test_another_loss_is_another_compression(sqlite_bench, pixels, dtype, first, second):
     bench = sqlite_bench

@@ -21,6 +21,8 @@ PAGES: dict[str, tuple[int, str, bytes]] = {
     "/bytes": (200, "image/png", b"\x89PNG"),
     "/untyped": (200, "", b'{"a": 1}'),
     "/bad": (200, "application/json", b"{"),
+    "/huge": (200, "application/json", b"[" + b"9" * 4_000 + b"]"),
+    "/nan": (200, "application/json", b"NaN"),
     "/deep": (200, "application/json", b"[" * 100_000),
     "/latin": (200, "text/plain", b"\xf6"),
     "/gone": (404, "text/plain", b""),
@@ -95,10 +97,12 @@ def test_values_are_of_their_media_type(site: str, follow: References) -> None:
     [
         ("bad", "no application/json"),
         ("deep", "no application/json"),
+        ("huge", "no application/json"),
+        ("nan", "no application/json"),
         ("latin", "no text/plain"),
         ("gone", "status 404"),
         ("moved", "status 302"),  # which would lead past the check of the address
-        ("endless", "more than"),
+        ("endless", "bytes"),
         ("slow", "no answer"),
     ],
 )
@@ -117,3 +121,22 @@ def test_what_is_no_public_address_is_not_asked(site: str, href: str) -> None:
     with pytest.raises(NotFetched, match="not public"):
         References(Addresses()).value({"href": f"{site}/text"})
     assert Handler.seen == []
+
+
+def test_links_of_a_request_have_limits_together(
+    site: str, follow: References, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = follow.following()
+    for _ in range(references.MOST_LINKS):
+        one({"href": f"{site}/text"})
+    with pytest.raises(NotFetched, match="20 links"):
+        one({"href": f"{site}/text"})
+    assert len(Handler.seen) == references.MOST_LINKS
+    monkeypatch.setattr(references, "MOST_BYTES", 5)
+    one = follow.following()
+    assert [one({"href": f"{site}/text"}) for _ in range(2)] == ["ö", "ö"]
+    with pytest.raises(NotFetched, match="5 bytes"):
+        one({"href": f"{site}/text"})
+    monkeypatch.setattr(references, "SECONDS", 0.0)
+    with pytest.raises(NotFetched, match="may take 0 s"):
+        follow.following()({"href": f"{site}/text"})

@@ -51,6 +51,15 @@ def test_what_is_nested_too_deeply_is_refused(depth: int) -> None:
     assert checked_inputs(PROCESS, {"complexObjectInput": nested(DEEPEST - 1)})
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), [1, 10**4000]])
+def test_numbers_that_could_not_be_read_again_are_refused(value: Any) -> None:
+    """They would stop whoever claims tasks. Those of requests are refused where these are parsed."""
+    for name, given in (("arrayInput", [1, value, 2]), ("complexObjectInput", {"property3": value})):
+        with pytest.raises(InvalidInput, match=rf"inputs\.{name}: has a number"):
+            checked_inputs(PROCESS, {name: given})
+    assert checked_inputs(PROCESS, {"complexObjectInput": {"property3": 10**300}})
+
+
 @pytest.mark.parametrize("value", ["a\0b", {"a\0": 1}, {"a": [{"b": "\0"}]}, "\ud800"])
 def test_what_no_database_keeps_is_refused(value: Any) -> None:
     """By the command line too, which has no HTTP in between."""
