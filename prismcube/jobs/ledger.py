@@ -283,7 +283,7 @@ class Ledger:
         with self._locked(id) as (connection, row, machine):
             stage = machine.stage(row.stage)
             target = machine.after(row.stage, Event.RETRY)
-            if target is None and not (force and stage.task):
+            if target is None and not (force and stage.task and not row.paused):
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: there is nothing to retry")
             target = target or stage
             for statement in (sql.RETRY_IN_TURN, sql.RETRY, *((sql.FORCE,) if force else ())):

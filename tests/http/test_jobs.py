@@ -253,6 +253,7 @@ def test_a_job_waits_for_continue(jobs):
     assert (status["status"], status[OWN]["paused"]) == ("accepted", True)
     assert "continue" in links(status)
     assert "force-retry" not in links(status)
+    assert jobs.client.post(f"/jobs/{job}/retry?force=true").status_code == 409
     assert jobs.client.post(f"/jobs/{job}/continue").json()[OWN]["paused"] is False
     assert jobs.wait(job)["status"] == "successful"
     assert jobs.client.post(f"/jobs/{job}/continue").status_code == 409
