@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from prismcube.consolidation.export import (
+    DEFAULT_FORMAT,
     FORMATS,
     ExportOrder,
     Folder,
@@ -90,7 +91,7 @@ _INPUTS = {
     "format": Input(
         title="Format",
         description="Of the file.",
-        schema={"enum": sorted(FORMATS), "default": "netcdf"},
+        schema={"enum": sorted(FORMATS), "default": DEFAULT_FORMAT},
         example="zarr",
     ),
 }
@@ -141,11 +142,6 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
         written_bytes=plan.output_bytes,
         details=details,
     )
-
-
-def size(tools: Tools, inputs: Inputs) -> int:
-    plan = plan_export(tools.catalogue, ExportOrder.from_inputs(inputs), memory=tools.memory).plan
-    return plan.read_bytes + plan.output_bytes
 
 
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
@@ -211,6 +207,6 @@ PROCESS = Process(
     estimate=estimate,
     check=check,
     synchronous=True,
-    size=size,
+    waits_if_small=True,
     reads=reads_always,
 )

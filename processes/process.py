@@ -130,8 +130,8 @@ class Process:
     """
     synchronous: bool = False
     """True: it may be waited for; else there are jobs only."""
-    size: Callable[[Tools, Inputs], int] | None = None
-    """Of one that may be waited for only while it is small: bytes that a job reads and writes. Raises as `check`."""
+    waits_if_small: bool = False
+    """True: it is waited for only when what it reads and writes, by its estimate, is within the bytes of an answer."""
     changes_data: bool = True
     """False: it touches neither the catalogue nor files, so that whoever may submit anything may submit it."""
     version: str = "1.0.0"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from prismcube.catalogue.datasets import Remapping
 from prismcube.consolidation.ranges import from_ranges
 from prismcube.consolidation.selection import Selection, choose
 from prismcube.errors import InvalidInput
@@ -82,20 +79,19 @@ def _wanted(tools: Tools, inputs: Inputs) -> tuple[int, DataFormat, ValueMapping
     return instance, format_from_json(inputs["format"]), mapping, records
 
 
-def _simulated(tools: Tools, inputs: Inputs) -> Sequence[Remapping]:
-    instance, format, mapping, records = _wanted(tools, inputs)
-    return tools.catalogue.datasets.update_mapping(instance, format, mapping, records=records, simulate=True)
-
-
 def check(tools: Tools, inputs: Inputs) -> None:
     """Names, that the mapping is one and files have such numbers; and that no job holds a dataset that would change."""
     instance, format, mapping, records = _wanted(tools, inputs)
-    if any(one.changes for one in _simulated(tools, inputs)) and not inputs.get("simulate"):
-        check_unlocked(tools, tools.catalogue.datasets.remapped(instance, format, mapping, records=records))
+    datasets = tools.catalogue.datasets
+    datasets.update_mapping(instance, format, mapping, records=records, simulate=True)
+    if not inputs.get("simulate"):
+        check_unlocked(tools, datasets.remapped(instance, format, mapping, records=records))
 
 
 def estimate(tools: Tools, inputs: Inputs) -> Estimate:
-    details = {"datasets": sum(one.number for one in _simulated(tools, inputs) if one.changes)}
+    instance, format, mapping, records = _wanted(tools, inputs)
+    told = tools.catalogue.datasets.update_mapping(instance, format, mapping, records=records, simulate=True)
+    details = {"datasets": sum(one.number for one in told if one.changes)}
     return Estimate(tasks=1, files=0, read_bytes=0, written_bytes=0, details=details)
 
 

@@ -45,7 +45,7 @@ def checked_inputs(process: Process, given: object, *, follow: Follow) -> Inputs
         if name not in process.inputs:
             raise UnknownParameter(f"inputs.{str(name)[:SHOWN]}", known=list(process.inputs))
     for name, value in given.items():
-        _check_texts(f"inputs.{name}", value)
+        _check_values(f"inputs.{name}", value)
     found: dict[str, Any] = {}
     for name, one in process.inputs.items():
         if name in given:
@@ -74,7 +74,7 @@ def _followed(place: str, one: Input, value: Any, follow: Follow) -> Any:
     except NotFetched as error:
         site = str(value["href"]).partition("?")[0][:SHOWN]  # a query may hold a secret
         raise InvalidInput(place, f"can't be fetched from {site}: {error}") from error
-    _check_texts(place, fetched)
+    _check_values(place, fetched)
     return fetched
 
 
@@ -88,7 +88,7 @@ def check_limit(process: Process, inputs: Inputs, most_bytes: int | None) -> Non
         raise InvalidInput(f"{OURS}.mostBytes", reason)
 
 
-def _check_texts(place: str, value: Any) -> None:
+def _check_values(place: str, value: Any) -> None:
     """Refuse what the ledger can't keep, or hand on.
 
     PostgreSQL takes no NUL, in JSON neither; a number beyond all floating ones could be written, and not be read again;

@@ -79,6 +79,7 @@ class Format:
         return importlib.import_module(f"prismcube.encode.{self.encoder}")
 
 
+DEFAULT_FORMAT = "netcdf"
 FORMATS: Mapping[str, Format] = {name: Format(name) for name in ("netcdf", "cog", "zarr")}
 
 
@@ -121,7 +122,7 @@ class ExportOrder:
             mosaic=inputs.get("mosaic") or "last",
             resampling=inputs.get("resampling"),
             mask=inputs.get("mask"),
-            format=inputs.get("format") or "netcdf",
+            format=inputs.get("format") or DEFAULT_FORMAT,
         )
 
 
@@ -184,6 +185,15 @@ def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Exp
     format = FORMATS[order.format]
     format.check(plan.header)
     return Export(plan, tuple(_parts(plan, _rows(plan, format.block_rows, memory))))
+
+
+def is_exportable(plan: CubePlan, *, memory: int) -> bool:
+    """True when parts of the cube fit into so many bytes, in the format that is written unless another is asked for."""
+    try:
+        _rows(plan, FORMATS[DEFAULT_FORMAT].block_rows, memory)
+    except BudgetExceeded:
+        return False
+    return True
 
 
 def _rows(plan: CubePlan, block: int, memory: int) -> int:

@@ -38,10 +38,6 @@ class References:
         self._addresses = addresses
         self._get = get or fetch
 
-    def value(self, link: Mapping[str, Any]) -> Any:
-        """As `following`, of a single link."""
-        return self.following()(link)
-
     def following(self) -> Callable[[Mapping[str, Any]], Any]:
         """What follows the links of one request, within its limits.
 

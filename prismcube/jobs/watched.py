@@ -78,7 +78,7 @@ class Watched:
             return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, env=environment)  # noqa: S603  # our own program
         with self._signs.begin() as pipe:
             command = [*self._command, str(pipe)]
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[pipe])  # noqa: S603
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[pipe])  # noqa: S603  # our own program
 
     def stop(self) -> None:
         """Ask it to end, and see that it does."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prismcube.cube.budget import step_bytes
 from prismcube.cube.plan import CubePlan
 from prismcube.errors import BudgetExceeded
 from providers.ogc.answer import Context, Request
 
 EXPORT = "export-cube"
-
-BLOCK_ROWS = 512
-"""Of the files that it makes, unless another format is asked for."""
 
 
 @contextmanager
@@ -25,7 +21,8 @@ def naming_job(context: Context, request: Request, plan: CubePlan) -> Iterator[N
     try:
         yield
     except BudgetExceeded as error:
-        share = min(1.0, BLOCK_ROWS / plan.grid.height)
-        if context.processes is None or share * step_bytes(plan) > context.processes.memory:
+        from prismcube.consolidation.export import is_exportable  # seldom needed
+
+        if context.processes is None or not is_exportable(plan, memory=context.processes.memory):
             raise
         raise error.also_by(EXPORT, f"{request.base}/processes/{EXPORT}") from None

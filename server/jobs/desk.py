@@ -78,11 +78,14 @@ class Desk:
             return self.get(id).estimate(replace(self._tools, stop=stop), inputs).to_json()
 
     def is_small(self, id: str, inputs: Mapping[str, Any]) -> bool:
-        size = self.get(id).size
-        if size is None:
+        one = self.get(id)
+        if not one.waits_if_small:
             return True
-        with _naming_inputs(self.get(id)):
-            return size(self._tools, inputs) <= self._settings.limits.answer_bytes
+        with _naming_inputs(one):
+            found = one.estimate(self._tools, inputs)
+        if found.read_bytes is None or found.written_bytes is None:
+            return False
+        return found.read_bytes + found.written_bytes <= self._settings.limits.answer_bytes
 
     def why_not_called(self, url: str) -> str:
         return self._addresses.why_not(url)

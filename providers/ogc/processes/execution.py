@@ -44,10 +44,9 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
 
     Raises NotFound, Forbidden, Unauthorized, InvalidInput naming the member or input, Conflict.
     """
-    with context.parsing(len(request.body)):
-        processes, job, is_small = _submitted(context, request, process)
     preference = Preference.parse(request.prefer)
-    seconds = preference.seconds(synchronous=is_small, most=processes.wait_seconds)
+    with context.parsing(len(request.body)):
+        processes, job, seconds = _submitted(context, request, process, preference)
     applied = _Applied(preference, seconds)
     if not seconds:
         return _accepted(processes, job, request, applied)
@@ -58,9 +57,12 @@ def execute(context: Context, request: Request, process: str) -> Answer | Pendin
     )
 
 
-def _submitted(context: Context, request: Request, process: str) -> tuple[Processes, Job, bool]:
-    """Also whether the job is one to be waited for."""
+def _submitted(
+    context: Context, request: Request, process: str, preference: Preference
+) -> tuple[Processes, Job, float]:
+    """Also for how many seconds to wait for the job."""
     processes, one, asked = _asked(context, request, process)
+    seconds = preference.seconds(synchronous=one.synchronous, most=processes.wait_seconds)
     key = _key(request.idempotency_key)
     kept = asked.kept(base=request.base)
     if given := _digest_of_links(one, asked, kept):
@@ -68,7 +70,7 @@ def _submitted(context: Context, request: Request, process: str) -> tuple[Proces
         if key and (earlier := processes.ledger.of_key(context.access.name, key)):
             if earlier.request.get("given") != given:
                 raise Conflict("idempotency key", key, f"was used for another request, of job {earlier.id}")
-            return processes, earlier, one.synchronous
+            return processes, earlier, seconds
     inputs = processes.checked(one.id, asked.inputs)
     processes.check_limit(one.id, inputs, asked.most_bytes)
     wanted = NewJob(
@@ -82,12 +84,12 @@ def _submitted(context: Context, request: Request, process: str) -> tuple[Proces
         most_bytes=asked.most_bytes,
         seconds=asked.seconds,
     )
-    is_small = one.synchronous
     if processes.ledger.submitted_before(wanted) is None:
         processes.check(one.id, inputs)
-        is_small = is_small and processes.is_small(one.id, inputs)
+        if seconds and not processes.is_small(one.id, inputs):
+            seconds = 0
     job, _ = processes.ledger.submit(wanted)
-    return processes, job, is_small
+    return processes, job, seconds
 
 
 def _digest_of_links(one: Process, asked: Execution, kept: Mapping[str, Any]) -> str:

@@ -84,11 +84,13 @@ def follow(site: str) -> References:
 
 
 def test_values_are_of_their_media_type(site: str, follow: References) -> None:
-    assert follow.value({"href": f"{site}/point?a=b"}) == {"type": "Point", "coordinates": [1, 2]}
-    assert follow.value({"href": f"{site}/text"}) == "ö"
-    assert base64.b64decode(follow.value({"href": f"{site}/bytes"})) == b"\x89PNG"
-    assert follow.value({"href": f"{site}/untyped", "type": "application/json"}) == {"a": 1}
-    assert follow.value({"href": f"{site}/point", "type": "text/plain"}).startswith("{")  # the link's own comes first
+    assert follow.following()({"href": f"{site}/point?a=b"}) == {"type": "Point", "coordinates": [1, 2]}
+    assert follow.following()({"href": f"{site}/text"}) == "ö"
+    assert base64.b64decode(follow.following()({"href": f"{site}/bytes"})) == b"\x89PNG"
+    assert follow.following()({"href": f"{site}/untyped", "type": "application/json"}) == {"a": 1}
+    assert follow.following()({"href": f"{site}/point", "type": "text/plain"}).startswith(
+        "{"
+    )  # the link's own comes first
     assert {one["Host"] for one in Handler.seen} == {site.removeprefix("http://")}
 
 
@@ -111,15 +113,15 @@ def test_what_can_not_be_taken_is_told(
 ) -> None:
     monkeypatch.setattr(references, "SECONDS", 2.0)
     with pytest.raises(NotFetched, match=told):
-        follow.value({"href": f"{site}/{path}"})
+        follow.following()({"href": f"{site}/{path}"})
 
 
 @pytest.mark.parametrize("href", ["file:///etc/passwd", "ftp://a/b", "http://user@localhost/", "", "http://[::1]/"])
 def test_what_is_no_public_address_is_not_asked(site: str, href: str) -> None:
     with pytest.raises(NotFetched):
-        References(Addresses()).value({"href": href})
+        References(Addresses()).following()({"href": href})
     with pytest.raises(NotFetched, match="not public"):
-        References(Addresses()).value({"href": f"{site}/text"})
+        References(Addresses()).following()({"href": f"{site}/text"})
     assert Handler.seen == []
 
 
