@@ -33,6 +33,15 @@ KERNELS = Path(os.environ["NUMBA_CACHE_DIR"])  # as tests/conftest.py has said
 START_SECONDS = 600  # a bound for hanging, not a measure: shared machines are slow
 
 
+def wait_for(what: Callable[[], Any]) -> Any:
+    """What it gives, once that is something."""
+    deadline = time.monotonic() + START_SECONDS
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
 @dataclass(frozen=True)
 class Demo:
     """The server of `prismcube demo`."""

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.http.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 180
@@ -64,14 +66,6 @@ def job_process(pid: int) -> int | None:
         if b"--with-parent" in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
     return None
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + LONG
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 CONSOLIDATE = ("job", "submit", "consolidate", '{"collection": "s2-romania", "layout": "series"}')
