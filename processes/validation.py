@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,20 +11,13 @@ from jsonschema.exceptions import best_match
 from prismcube.errors import InvalidInput, UnknownParameter
 from prismcube.jobs.documents import OURS
 from prismcube.jobs.references import NotFetched
-from prismcube.model.text import check_text
+from prismcube.model.values import check_value
 from processes.process import Input, Inputs, Process, reads_nothing
 
 FORMATS = FormatChecker()
 
-DEEPEST = 100
-"""Levels of an input."""
-
-LARGEST = sys.float_info.max
-"""Of the numbers that readers of JSON know."""
-
 SHOWN = 100
 """Characters of a wrong value that an error repeats."""
-
 
 LINK = frozenset({"href", "rel", "type", "hreflang", "title", "length"})
 """Members of a link (schema link.yaml); an object with `href` and none but these is one."""
@@ -45,7 +37,7 @@ def checked_inputs(process: Process, given: object, *, follow: Follow) -> Inputs
         if name not in process.inputs:
             raise UnknownParameter(f"inputs.{str(name)[:SHOWN]}", known=list(process.inputs))
     for name, value in given.items():
-        _check_values(f"inputs.{name}", value)
+        check_value(f"inputs.{name}", value)
     found: dict[str, Any] = {}
     for name, one in process.inputs.items():
         if name in given:
@@ -74,7 +66,7 @@ def _followed(place: str, one: Input, value: Any, follow: Follow) -> Any:
     except NotFetched as error:
         site = str(value["href"]).partition("?")[0][:SHOWN]  # a query may hold a secret
         raise InvalidInput(place, f"can't be fetched from {site}: {error}") from error
-    _check_values(place, fetched)
+    check_value(place, fetched)
     return fetched
 
 
@@ -86,29 +78,6 @@ def check_limit(process: Process, inputs: Inputs, most_bytes: int | None) -> Non
             f"{process.id} reads no pixels{how}, so there are no bytes to be limited; leave it out, or give seconds"
         )
         raise InvalidInput(f"{OURS}.mostBytes", reason)
-
-
-def _check_values(place: str, value: Any) -> None:
-    """Refuse what the ledger can't keep, or hand on.
-
-    PostgreSQL takes no NUL, in JSON neither; a number beyond all floating ones could be written, and not be read again;
-    and inputs are pickled and written as JSON on their way to tasks, which
-    neither can do at any depth.
-    """
-    rest = [(value, 1)]
-    while rest:
-        one, depth = rest.pop()
-        if depth > DEEPEST:
-            raise InvalidInput(place, f"is nested more than {DEEPEST} levels deep")
-        if isinstance(one, str):
-            check_text(place, one, longest=len(one))
-        elif isinstance(one, int | float) and not -LARGEST <= one <= LARGEST:  # nor is NaN between them
-            raise InvalidInput(place, "has a number that JSON has no place for")
-        elif isinstance(one, Mapping):
-            rest += [(name, depth) for name in one]
-            rest += [(below, depth + 1) for below in one.values()]
-        elif isinstance(one, list):
-            rest += [(below, depth + 1) for below in one]
 
 
 def _place(name: str, error: ValidationError) -> str:

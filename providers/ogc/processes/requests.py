@@ -11,6 +11,7 @@ import orjson
 from prismcube.errors import InvalidInput, UnknownParameter
 from prismcube.jobs.documents import OURS
 from prismcube.model.machine import Level
+from prismcube.model.values import check_value
 from providers.errors import UnsupportedMediaType
 from providers.ogc.answer import JSON, Request
 from providers.ogc.offer import Process
@@ -63,8 +64,11 @@ def parse(request: Request, process: Process) -> Execution:
     body = _object(request)
     own = _mapping(body, OURS)
     _known(own, OWN, f"{OURS}.")
+    inputs = _mapping(body, "inputs")
+    for name, value in inputs.items():
+        check_value(f"inputs.{name[:60]}", value)
     return Execution(
-        inputs=_unwrapped(_mapping(body, "inputs"), process),
+        inputs=_unwrapped(inputs, process),
         outputs=_outputs(body, process),
         response=_choice(body, "response", RESPONSES),
         subscriber=_subscriber(body),

@@ -8,9 +8,9 @@ import pytest
 
 from prismcube.errors import InvalidInput
 from prismcube.jobs.references import NotFetched
+from prismcube.model.values import DEEPEST
 from processes.echo import PROCESS
 from processes.process import Inputs
-from processes.validation import DEEPEST
 from processes.validation import checked_inputs as checked
 
 
