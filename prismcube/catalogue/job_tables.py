@@ -145,6 +145,7 @@ job_callback = Table(  # a row for each address that is still to be told
     Column("due", UTCDateTime, nullable=False, index=True),
     Column("site", Text, nullable=False, server_default=text("''")),  # of the URL: one sender at a time goes there
     Column("content", Json),  # to be sent: what was true then, whatever has become of the job; NULL: its results
+    Index("ix_job_callback_site", "site", "due", "id"),
     sqlite_autoincrement=True,
 )
 

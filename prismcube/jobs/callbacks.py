@@ -27,7 +27,6 @@ from prismcube.catalogue.job_tables import job_callback
 from prismcube.errors import CatalogueUnavailable, NotFound
 from prismcube.jobs import moves
 from prismcube.jobs.addresses import Addresses, NotAllowed, Target
-from prismcube.jobs.entities import Job, WholeJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.results import ResultFiles, shown
 from prismcube.model.work import LogLevel
@@ -178,42 +177,45 @@ class Callbacks:
 
     def _attempt(self, row: Any) -> bool:
         """True when it was taken."""
-        one = self._ledger.whole(row.job_id)
-        refused = self._refused(row, one)
+        refused = self._refused(row)
         if refused is not None:
-            self._failed(row, one, str(refused), is_last=refused.for_good or row.attempt + 1 >= ATTEMPTS)
+            self._failed(row, str(refused), is_last=refused.for_good or row.attempt + 1 >= ATTEMPTS)
             return False
         with self._ledger.write() as connection:
             connection.execute(GONE, {"one": row.id})
         return True
 
-    def _refused(self, row: Any, one: WholeJob) -> Refused | None:
+    def _refused(self, row: Any) -> Refused | None:
         """Send it; why it has not come, if so."""
         try:
             target = self._addresses.target(row.url)
-            self._send(target, json.dumps(self._content(row, one)).encode())
+            self._send(target, json.dumps(self._content(row)).encode())
         except NotAllowed as error:
             return Refused(str(error))
         except Refused as error:
             return error
+        except (CatalogueUnavailable, NotFound):  # that is no answer of theirs
+            raise
         except Exception as error:  # a defect of ours; it must not be tried for ever
             LOG.exception("callback %s", row.id)
             return Refused(f"it can't be sent ({type(error).__name__}); the server's log says why")
         return None
 
-    def _failed(self, row: Any, one: Job, reason: str, *, is_last: bool) -> None:
+    def _failed(self, row: Any, reason: str, *, is_last: bool) -> None:
+        stage = self._ledger.get(row.job_id).stage
         level = LogLevel.ERROR if is_last else LogLevel.WARNING
         end = "it is given up" if is_last else "it is tried again later"
         told = f"callback {_site(row.url)} ({row.event}), attempt {row.attempt + 1}: {reason}; {end}"
         with self._ledger.write() as connection:
-            moves.log(connection, one.id, datetime.now(UTC), told, stage=one.stage, level=level)
+            moves.log(connection, row.job_id, datetime.now(UTC), told, stage=stage, level=level)
             if is_last:
                 connection.execute(GONE, {"one": row.id})
 
-    def _content(self, row: Any, one: WholeJob) -> Mapping[str, Any]:
+    def _content(self, row: Any) -> Mapping[str, Any]:
         """What was noted when it came to pass; for a job that went well its results, which are not noted twice."""
         if row.content is not None:
             return row.content  # type: ignore[no-any-return]  # a row's values have no types
+        one = self._ledger.whole(row.job_id)
         asked = one.request.get("outputs")
         wanted = {name: value for name, value in one.results.items() if asked is None or name in asked}
         return shown(wanted, one.id, self._files, base=str(one.request.get("base", "")))

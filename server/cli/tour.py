@@ -60,7 +60,9 @@ class Series:
 
 def show(url: str, console: Console) -> None:
     """Ask, consolidate, ask again, and tell. Raises httpx.HTTPError."""
-    with httpx.Client(base_url=url, timeout=TIMEOUT) as client:
+    # A connection each, tried again: a worker that is replaced takes kept ones with it.
+    transport = httpx.HTTPTransport(retries=3, limits=httpx.Limits(max_keepalive_connections=0))
+    with httpx.Client(base_url=url, timeout=TIMEOUT, transport=transport) as client:
         while client.get("/readyz").status_code != httpx.codes.OK:  # until then GDAL reads, and times would tell of it
             time.sleep(LOOK_SECONDS)
         stored = client.get(f"/catalogue/layouts?name={LAYOUT['name']}").raise_for_status().json()

@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from config.settings import Settings, load
 from ingester.index import Options
 from prismcube.errors import PrismcubeError
 from prismcube.model.grid import CRS84, Grid, parse_crs
@@ -18,12 +17,15 @@ from server import operations
 from server.bench.cube.cell import BAND, NAME, cell_grid, record_name
 from server.bench.cube.cell import COLLECTION as CELL_COLLECTION
 from server.bench.cube.scenes import BANDS, NODATA, ZONES, SceneFile, Size, scene_files, scene_grid
-
-CONFIGURATION = Path(__file__).resolve().parents[3] / "pygeoapi-config.yml"
-"""That of the program: what is configured here is no matter."""
+from server.bench.home import settings_of
 
 COLLECTION = "bench"
 """All images; `bench-32` and `bench-31` are those of one zone."""
+
+
+def instance(band: str) -> str:
+    """Whose datasets all images of a band are."""
+    return f"bench-{band}/made"
 
 
 def location(base: str, one: SceneFile) -> str:
@@ -92,12 +94,6 @@ def described(
     }
 
 
-def settings_of(home: Path) -> Settings:
-    """Settings of a home folder with a catalogue in it, whatever files and the environment say of another."""
-    overrides = {"prismcube.home": str(home), "prismcube.catalogue.url": f"sqlite:///{home}/catalogue.sqlite"}
-    return load(CONFIGURATION, overrides=overrides)
-
-
 def cell_items(size: Size, base: str) -> list[dict[str, Any]]:
     """One item a date of the consolidated file."""
     grid, times = cell_grid(size), dict.fromkeys(one.time for one in scene_files(size))
@@ -139,7 +135,7 @@ def catalogue(home: Path, size: Size, base: str, *, consolidated: bool = False, 
 
 
 def _mapping() -> dict[str, Any]:
-    fields = {band: {"instance": f"bench-{band}/made"} for band in BANDS}
+    fields = {band: {"instance": instance(band)} for band in BANDS}
     collections: dict[str, Any] = {COLLECTION: {"fields": fields}}
     for crs in ZONES:
         collections[zone_collection(crs)] = {"fields": fields, "record_tags": {"zone": crs[-2:]}}
@@ -147,7 +143,7 @@ def _mapping() -> dict[str, Any]:
 
 
 def _cell_mapping() -> dict[str, Any]:
-    fields = {BAND: {"instance": f"bench-{BAND}/made"}}
+    fields = {BAND: {"instance": instance(BAND)}}
     return _mapped([BAND], {CELL_COLLECTION: {"fields": fields}}, subdir="GTIFF_DIR:{properties.page}")
 
 
@@ -162,7 +158,7 @@ def _mapped(bands: Sequence[str], collections: dict[str, Any], *, subdir: str = 
                 "record": "{properties.scene}",
                 "tags": {"zone": "{properties.zone}"},
                 "assets": [
-                    {"key": band, "subdir": subdir, "datasets": [{"instance": f"bench-{band}/made", "bands": [1]}]}
+                    {"key": band, "subdir": subdir, "datasets": [{"instance": instance(band), "bands": [1]}]}
                     for band in bands
                 ],
             }

@@ -1,40 +1,38 @@
-"""Makes the consolidated file once: warped by the judge, date by date, and written by our own writer.
+"""Makes the consolidated file once, as a user does: images are registered, and a job consolidates them.
 
-consolidate(folder, size, planes) ─ a draft a date ─ write_mucog
+All of them: one cell of the layout is that of the cases, whose file is kept.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from prismcube.model.formats import DataFormat
-from prismcube.raster.geokeys import georeference
-from prismcube.tiff.draft import writing_draft
-from prismcube.tiff.image import Image
-from prismcube.tiff.mucog import write_mucog
-from server.bench.cube.cases import Part
-from server.bench.cube.cell import BAND, COLLECTION, NAME, cell_block, cell_grid, record_name
-from server.bench.cube.engines import Cube
-from server.bench.cube.scenes import NODATA, SceneFile, Size, scene_files
-from server.bench.progress import Progress
+import rasterio
 
-VERSION = 1
+from prismcube.catalogue import Catalogue
+from prismcube.errors import PrismcubeError
+from prismcube.model.grid import Grid
+from prismcube.storage.uri import canonical_uri
+from server.bench.consolidation import LOSSLESS, consolidated, executing, put_layout
+from server.bench.cube.archive import catalogue, instance
+from server.bench.cube.cell import BAND, NAME, cell_block, cell_grid
+from server.bench.cube.scenes import Size
+from server.bench.home import settings_of
+from server.bench.progress import Progress
+from server.jobs.runtime import open_ledger
+
+VERSION = 2
 """Of what is made here: files of another are made anew."""
 
+LAYOUT = "bench-cell"
 
-def consolidate(
-    folder: Path,
-    size: Size,
-    planes: Callable[[Part], Cube],
-    *,
-    progress: Progress,
-) -> Path:
+
+def consolidate(folder: Path, size: Size, *, progress: Progress) -> Path:
     """The file below the folder of the images; kept when it is there and of the same images.
 
-    `planes` makes the pixels of a date.
+    Raises PrismcubeError when the job fails.
     """
     path = folder / NAME
     recipe = json.dumps({"version": VERSION, "images": (folder / "recipe.json").read_text(), "large": size.large})
@@ -42,36 +40,33 @@ def consolidate(
     if path.exists() and told.exists() and told.read_text() == recipe:
         return path
     path.parent.mkdir(exist_ok=True)
-    by_date: dict[int, list[SceneFile]] = {}
-    for one in scene_files(size):
-        if one.band == BAND:
-            by_date.setdefault(one.date, []).append(one)
-    what = f"consolidated dates, kept in {path.parent}"
-    progress(what, len(by_date), 0)
+    what = f"consolidated file, kept in {path.parent}"
+    progress(what, 1, 0)
     with tempfile.TemporaryDirectory(dir=path.parent) as inside:
-        drafts = []
-        for date, files in by_date.items():
-            part = Part(
-                collection=COLLECTION, files=tuple(files), bands=(BAND,), grid=cell_grid(size), resampling="bilinear"
-            )
-            drafts.append(Path(inside) / f"{date}.draft")
-            with writing_draft(drafts[-1], _image(size, files[0])) as draft:
-                draft.write(planes(part)[0, 0])
-            progress(what, None, 1)
-        write_mucog(path, drafts)
+        _made(Path(inside) / "home", folder, size).replace(path)
     told.write_text(recipe)
+    progress(what, None, 1)
     return path
 
 
-def _image(size: Size, one: SceneFile) -> Image:
-    grid, block = cell_grid(size), cell_block(size)
-    return Image(
-        height=grid.height,
-        width=grid.width,
-        format=DataFormat(dtype="uint16", nodata=NODATA),
-        block_height=block,
-        block_width=block,
-        georeference=georeference(grid.crs, grid.transform),
-        name=record_name(one.time),
-        time=one.time,
-    )
+def _made(home: Path, folder: Path, size: Size) -> Path:
+    """By a job of a new home folder, which the file lies in."""
+    catalogue(home, size, str(folder))
+    settings = settings_of(home)
+    put_layout(settings, LAYOUT, cell_grid(size), dates=size.dates, block=cell_block(size))
+    wanted = {"instances": [instance(BAND)], "layout": LAYOUT, "consolidation": LOSSLESS}
+    with executing(settings, home):
+        ours = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
+        try:
+            consolidated(settings, ours, open_ledger(settings, ours), wanted)
+        finally:
+            ours.close()
+    files = [path for path in Path(settings.managed).rglob("*.tif") if _is_cell(path, cell_grid(size))]
+    if len(files) != 1:
+        raise PrismcubeError(f"a cell was consolidated to {len(files)} files")
+    return files[0]
+
+
+def _is_cell(path: Path, cell: Grid) -> bool:
+    with rasterio.open(path) as file:
+        return bool(file.crs == cell.crs and file.transform.almost_equals(cell.transform))

@@ -63,8 +63,8 @@ def measure(wanted: Wanted, *, progress: Progress) -> Report:
     with ExitStack() as stack:
         bench = _Bench(wanted, folder, Path(stack.enter_context(_temporary())), start, stack)
         results = []
-        for case in (one for one in chosen if one.is_consolidated):
-            bench.consolidate(case, progress=progress)
+        if any(one.is_consolidated for one in chosen):
+            consolidate(folder, size, progress=progress)
         for case in chosen:
             progress(case.title, len(bench.engines(case)) * (1 + bench.runs), 0)
             results.append(bench.result(case, partial(progress, case.title, None)))
@@ -95,11 +95,6 @@ class _Bench:
     def engines(self, case: Case) -> list[str]:
         """Those that run in a case."""
         return [name for name in self._wanted.engines if name == OURS or not case.peers or name in case.peers]
-
-    def consolidate(self, case: Case, *, progress: Progress) -> None:
-        """Make the consolidated file where it is missing; by the judge."""
-        local = Setup(size=self._wanted.size, case=case, base=str(self._folder), home=self._temporary)
-        consolidate(self._folder, self._wanted.size, make_judge(local).run, progress=progress)
 
     def result(self, case: Case, tick: Callable[[int], None]) -> CaseResult:
         setup = self._setup(case)

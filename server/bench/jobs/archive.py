@@ -23,13 +23,12 @@ from config.settings import Settings
 from ingester.index import Options
 from prismcube.errors import PrismcubeError
 from prismcube.model.grid import Grid, transformer
-from prismcube.model.layout import Layout, RegularGrid
 from server import operations
+from server.bench.consolidation import put_layout
 from server.bench.cube import scenes
-from server.bench.cube.archive import settings_of
+from server.bench.home import settings_of
 from server.bench.jobs.sizes import Size
 from server.bench.progress import Progress
-from server.opening import opened
 
 BAND, COLLECTION, LAYOUT, INSTANCE = "B04", "bench", "bench-cell", "bench-B04/made"
 
@@ -119,20 +118,7 @@ def new_home(home: Path, archive: Archive) -> Settings:
     if summary.failed:
         raise PrismcubeError(f"{summary.failed} images were not indexed")
     cell = archive.cell
-    grid = RegularGrid(
-        crs=cell.crs,
-        resolution=scenes.PIXEL,
-        cell_width=cell.width,
-        cell_height=cell.height,
-        origin_x=cell.transform.c,
-        origin_y=cell.transform.f,
-        columns=1,
-        rows=1,
-    )
-    with opened(settings) as catalogue:
-        block = min(CELL_BLOCK, cell.width)
-        layout = Layout(name=LAYOUT, grid=grid, max_records=archive.size.dates, block_width=block, block_height=block)
-        catalogue.layouts.put(layout)
+    put_layout(settings, LAYOUT, cell, dates=archive.size.dates, block=min(CELL_BLOCK, cell.width), cells=1)
     return settings
 
 

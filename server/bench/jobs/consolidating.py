@@ -7,15 +7,11 @@ so is where pixels are valid. A smaller cube and a pixel are timed before and af
 from __future__ import annotations
 
 import os
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,50 +19,39 @@ from typing import Any
 import numpy as np
 import psutil
 
-from config.settings import ENV_PREFIX, Settings
+from config.settings import Settings
 from prismcube.catalogue import Catalogue
 from prismcube.cube.engine import engine, execute
 from prismcube.cube.plan import CubePlan
 from prismcube.errors import PrismcubeError
-from prismcube.jobs.addresses import Addresses
-from prismcube.jobs.entities import NewJob
-from prismcube.jobs.leader import leader
 from prismcube.jobs.ledger import Ledger
-from prismcube.jobs.references import References
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.grid import Grid
-from prismcube.model.machine import Status
 from prismcube.model.period import Period
 from prismcube.storage.uri import canonical_uri
-from processes import consolidate
-from processes.validation import checked_inputs
 from providers.ogc.answer import Context
 from providers.ogc.selection import Selection, select
 from server import kernels
 from server.asgi import make_context
-from server.bench.cube.archive import CONFIGURATION
+from server.bench.consolidation import LOSSLESS, consolidated, executing
 from server.bench.cube.scenes import NODATA
 from server.bench.figures import Figure
 from server.bench.jobs.archive import BAND, COLLECTION, LAYOUT, Archive, new_home
-from server.bench.jobs.line import PATIENCE, wait_until
 from server.bench.jobs.peers import Peers
 from server.bench.memory import memory
-from server.jobs.runtime import make_tools, open_ledger
+from server.jobs.runtime import open_ledger
 from server.metrics import Metrics
 
 MOST_SECONDS = 9.0
 """From submission to end: the bar, at the full size; the original took 31.5 s on a like machine."""
 ORIGINAL_SECONDS = 31.5
 
-SETTINGS = {"compression": "lossless", "resampling": "bilinear"}
-"""Of the consolidation: zstd 1, predictor 2."""
-
 READS = 5
 """Of the smaller cube, and of a pixel; the median counts."""
 
 TIMES_RASTERIO = 10.0
 """The engine's bar for a pixel of a consolidated file, at the full size. That for cubes (docs/adr/0008) is for images
-that overlap and lie in two zones, which `bench cube` has; those here cost the other less."""
+that overlap and lie in two zones: `bench cube` has them, and reads the file that such a job makes of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,13 +140,14 @@ def _run(archive: Archive, home: Path) -> Run:
     cell = archive.cell
     side = archive.size.window
     middle = cell.shifted((cell.height - side) // 2, (cell.width - side) // 2, height=side, width=side)
-    with tempfile.TemporaryDirectory(dir=home) as inside, _executing(settings, home) as worker:
+    with tempfile.TemporaryDirectory(dir=home) as inside, executing(settings, home) as worker:
         before, pixel = Readers(settings, archive), middle.shifted(side // 2, side // 2, height=1, width=1)
         was = before.cube(cell, Path(inside) / "before")
         seconds_before = [statistics.median(before.seconds(one) for _ in range(READS)) for one in (middle, pixel)]
         catalogue = Catalogue(settings.catalogue_url, managed=canonical_uri(settings.managed))
         ledger = open_ledger(settings, catalogue)
-        taken, id = _consolidated(settings, catalogue, ledger)
+        wanted = {"collection": COLLECTION, "layout": LAYOUT, "consolidation": LOSSLESS}
+        taken, id = consolidated(settings, catalogue, ledger, wanted)
         stages = _stages(ledger, id)
         written = int(ledger.whole(id).results["bytes"])
         catalogue.close()
@@ -195,66 +181,6 @@ def _beside(ours: Readers, grid: Grid, before: float, peer: Callable[[Grid], Any
         peer=statistics.median(theirs),
         differences=int((found != ours.values(grid)).sum()),
     )
-
-
-@contextmanager
-def _executing(settings: Settings, home: Path) -> Iterator[int]:
-    """`prismcube worker` for a home folder; its process id, when it leads and its processes are ready."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
-    words = ["worker", "--config", str(CONFIGURATION), "--home", str(home)]
-    catalogue = Catalogue(settings.catalogue_url)
-    ledger = open_ledger(settings, catalogue)
-    log = home / "worker.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603  our own program
-            [sys.executable, "-m", "server.cli", *words],
-            env={**environment, f"{ENV_PREFIX}CATALOGUE__URL": settings.catalogue_url},
-            cwd=CONFIGURATION.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-        )
-        try:
-            wait_until(
-                lambda: process.poll() is not None or _leads(ledger), "no orchestrator began to lead", every=0.05
-            )
-            if process.poll() is not None:
-                raise PrismcubeError(f"the worker has ended: {log.read_text()[-500:]}")
-            warm = ledger.submit(NewJob(process="tidy", inputs={"simulate": True}))[0].id
-            _ended(ledger, warm)
-            yield process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            catalogue.close()
-
-
-def _leads(ledger: Ledger) -> bool:
-    with ledger.read() as connection:
-        found = leader(connection)
-    return found is not None and found[1] > 0
-
-
-def _consolidated(settings: Settings, catalogue: Catalogue, ledger: Ledger) -> tuple[float, str]:
-    """Seconds from the submission to the end, and the job."""
-    begun = time.monotonic()
-    wanted = {"collection": COLLECTION, "layout": LAYOUT, "consolidation": SETTINGS}
-    inputs = checked_inputs(consolidate.PROCESS, wanted, follow=References(Addresses()).following())
-    consolidate.PROCESS.check(make_tools(settings, catalogue, ledger), inputs)
-    id = ledger.submit(NewJob(process=consolidate.PROCESS.id, inputs=inputs))[0].id
-    _ended(ledger, id)
-    return time.monotonic() - begun, id
-
-
-def _ended(ledger: Ledger, id: str) -> None:
-    wait_until(lambda: ledger.get(id).finished is not None, "a job did not end", every=0.01, seconds=10 * PATIENCE)
-    job = ledger.get(id)
-    if job.status is not Status.SUCCESSFUL:
-        raise PrismcubeError(f"the job {job.process} is {job.status} in the stage {job.stage!r}: {job.message}")
 
 
 def _stages(ledger: Ledger, id: str) -> dict[str, float]:

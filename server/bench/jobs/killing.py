@@ -21,8 +21,9 @@ from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
 from prismcube.model.task_states import TaskState
 from server.bench.figures import Figure
-from server.bench.jobs.line import PATIENCE, NotMeasured, running, wait_until
+from server.bench.jobs.line import running
 from server.bench.jobs.tasks import LINES, MANY, Sign, effect_of, lines
+from server.bench.waiting import PATIENCE, NotMeasured, wait_until
 
 MOST_SECONDS = 10.0
 """Until work goes on: the bar."""

@@ -11,8 +11,9 @@ from prismcube.jobs.entities import NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
 from server.bench.figures import Figure, calls_figure
-from server.bench.jobs.line import NotMeasured, running, wait_until
+from server.bench.jobs.line import running
 from server.bench.jobs.tasks import NOTHING
+from server.bench.waiting import NotMeasured, wait_until
 
 MOST_MS = 500.0
 """The bar."""

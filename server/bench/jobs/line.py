@@ -13,13 +13,11 @@ import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from prismcube.errors import PrismcubeError
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.engines.local import LocalEngine
 from prismcube.jobs.leader import leader
@@ -30,23 +28,16 @@ from prismcube.jobs.pool import LocalWorkers, WorkerPool
 from prismcube.jobs.scaling import Scaling
 from prismcube.jobs.watched import Watched
 from server.bench.jobs.tasks import open_ledger, runtime
+from server.bench.waiting import wait_until
 
 LOOK_SECONDS = 1.0
 """Between two looks of `serve` at the process that executes jobs."""
-
-PATIENCE = 120.0
-"""Seconds for anything that this bench waits for, beside the work itself."""
-
 
 QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 """Workers that end are what is measured."""
 
 HERE = "-"
 """In place of a scheduler's address."""
-
-
-class NotMeasured(PrismcubeError):
-    """What was to be measured did not happen, or not in time; says what."""
 
 
 class Line:
@@ -103,16 +94,6 @@ def running(url: str, scratch: Path, *, processes: int, dask: bool = False) -> I
     finally:
         line.close()
         ledger.engine.dispose()
-
-
-def wait_until(is_so: Callable[[], bool], told: str, *, every: float = 0.005, seconds: float = PATIENCE) -> float:
-    """How long it took. Raises NotMeasured."""
-    begun = time.monotonic()
-    while not is_so():
-        if time.monotonic() - begun > seconds:
-            raise NotMeasured(f"{told} within {seconds:g} s")
-        time.sleep(every)
-    return time.monotonic() - begun
 
 
 def main(url: str, scratch: str, processes: str, scheduler: str, parent: str) -> None:

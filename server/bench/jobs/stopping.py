@@ -12,8 +12,9 @@ from prismcube.jobs.entities import NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
 from server.bench.figures import Figure, calls_figure
-from server.bench.jobs.line import PATIENCE, NotMeasured, running, wait_until
+from server.bench.jobs.line import running
 from server.bench.jobs.tasks import DEAF
+from server.bench.waiting import PATIENCE, NotMeasured, wait_until
 
 MOST_MS = 5_000.0
 """The bar."""

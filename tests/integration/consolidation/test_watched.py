@@ -77,8 +77,8 @@ def test_a_job_that_reads_too_much_is_stopped_and_keeps_what_it_has(archive: Arc
         assert (job.stage, job.status) == ("consolidate-failed", Status.FAILED)
         assert "read more than 1,000 bytes" in job.message
         assert job.bytes > 1000
-        assert len(archive.bench.files()) == sum(task.stage == "consolidate" and task.state is TaskState.DONE
-                                              for task in archive.ledger.tasks(id))  # fmt: skip
+        done = sum(task.stage == "consolidate" and task.state is TaskState.DONE for task in archive.ledger.tasks(id))
+        assert 1 <= done <= len(archive.bench.files()) <= 2  # one may have been stopped just after its file
         same_cubes(before, archive.bench.cube(GRID))
         assert stops <= 2, "each retry does a task at least, and there are two"
         archive.ledger.retry(id)

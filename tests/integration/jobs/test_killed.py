@@ -84,14 +84,13 @@ class Company:
 
     def kill_one(self, chance: random.Random) -> int:
         """Kill a process that executes tasks, or dask's worker whose child it is; its id."""
-        if self.cluster is None:
-            victim = chance.choice(self.workers()).pid
-            kill(victim)
-            return victim
         while True:
-            at_work = sorted(pid for _, pid in begun(self.effects) if not is_gone(pid))
+            at_work = sorted({pid for _, pid in begun(self.effects) if not is_gone(pid)})
             victim = chance.choice(at_work) if at_work else 0
             try:
+                if self.cluster is None:
+                    kill(victim)
+                    return victim
                 worker = self.cluster.worker_of(victim)
             except (psutil.NoSuchProcess, StopIteration):
                 continue

@@ -33,11 +33,13 @@ FILL = (
 def upgrade() -> None:
     op.add_column("job_callback", sa.Column("site", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.add_column("job_callback", sa.Column("content", JSON))
+    op.create_index("ix_job_callback_site", "job_callback", ["site", "due", "id"])
     on_postgresql = op.get_bind().dialect.name == "postgresql"
     for statement in FILL:
         op.execute(statement.replace("json_object", "jsonb_build_object") if on_postgresql else statement)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_job_callback_site", "job_callback")
     op.drop_column("job_callback", "content")
     op.drop_column("job_callback", "site")

@@ -13,9 +13,9 @@ from prismcube.model.cube import SliceStatus
 from prismcube.model.period import Period
 from providers.ogc.selection import Selection, select
 from server.asgi import make_context
-from server.bench.cube.archive import settings_of
 from server.bench.cube.cases import Part
 from server.bench.cube.engines import Cube, Engine, Setup
+from server.bench.home import settings_of
 from server.heap import bound_heap
 from server.metrics import Metrics
 
