@@ -11,6 +11,7 @@ These are environment variables.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -39,6 +40,8 @@ pytest.register_assert_rewrite("killing")  # whose asserts tell as much then as 
 # Shared machines stand still for a while now and then, which is no failure of an example.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+gc.set_threshold(50_000, 20, 50)  # thousands of tests are kept till the end; to go through them often takes a minute
 
 ROOT = Path(__file__).resolve().parent.parent
 # What one process of a run, or a program that it starts, has compiled serves all others, and the next run.

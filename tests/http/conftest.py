@@ -26,6 +26,7 @@ import yaml
 
 from prismcube.catalogue import Catalogue
 from prismcube.model.access import Scope
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = Path(os.environ["NUMBA_CACHE_DIR"])  # as tests/conftest.py has said
@@ -261,9 +262,8 @@ class Guarded(Demo):
 
     def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """A command on the same catalogue."""
-        command = [sys.executable, "-m", "server.cli", *arguments, "--home", str(self.home)]
         environment = {**os.environ, "PRISMCUBE_CONFIG": str(self.home / "config.yml")}
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+        ended = commands.run(*arguments, "--home", self.home, env=environment)
         assert ended.returncode == status, ended.stderr
         return ended
 
@@ -300,8 +300,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     }
     path = home / "config.yml"
     path.write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "server.cli", "demo", "--prepare-only", "--home", str(home)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    commands.run("demo", "--prepare-only", "--home", home).check_returncode()
     catalogue = Catalogue(f"sqlite:///{home}/catalogue.sqlite")
     keys = {
         name: catalogue.keys.create(name, scopes=[Scope(scope)], groups=groups)[1]

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from server.problems import STATUS
+from tests import commands
 
 S2 = "/collections/s2-romania"
 
@@ -12,19 +13,13 @@ S2 = "/collections/s2-romania"
 @pytest.fixture
 def fragile(demo, start, tmp_path, demo_data):
     """A server over a copy of the archive that a test may break."""
-    import subprocess
-    import sys
-
     folder = tmp_path / "archive"
     folder.mkdir()
     for path in sorted((demo_data / "s2-romania-2015-2021").glob("S2_2016*.tif"))[:3]:
         shutil.copy(path, folder)
     root = demo_data.parents[1]
-    subprocess.run(
-        [sys.executable, "-m", "server.cli", "index", "--home", tmp_path / "home", "--mapping",
-         root / "examples" / "s2-romania.yml", "--brief", folder],
-        check=True, cwd=root, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    mapping = root / "examples" / "s2-romania.yml"
+    commands.run("index", "--home", tmp_path / "home", "--mapping", mapping, "--brief", folder).check_returncode()
     with start(tmp_path / "home", "serve", "--workers", "1") as server:
         yield server, folder
 

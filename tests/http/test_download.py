@@ -23,6 +23,7 @@ from rio_cogeo import cog_validate
 
 from prismcube.cube.plan_document import parse_plan
 from prismcube.cube.vetting import vetted
+from tests import commands
 from tests.http.conftest import ROOT, Demo, Tiff, running
 from tests.web import Web
 
@@ -66,11 +67,9 @@ def refusal(server: Demo, plan: Any, status: int, **headers: str) -> str:
 
 def run_plan(*arguments: str, status: int = 0, given: bytes = b"", **environment: str) -> str:
     """What `prismcube run-plan` tells."""
-    command = [sys.executable, "-m", "server.cli", "run-plan", *arguments]
-    known = {**os.environ, "COLUMNS": "400", **environment}
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, input=given, env=known, check=False)
-    assert ended.returncode == status, ended.stderr.decode()
-    return (ended.stdout + ended.stderr).decode()
+    ended = commands.run("run-plan", *arguments, given=given, env={**os.environ, "COLUMNS": "400", **environment})
+    assert ended.returncode == status, ended.stderr
+    return ended.stdout + ended.stderr
 
 
 def same(one: Tiff, other: Tiff) -> bool:

@@ -6,9 +6,6 @@ pygeoapi escapes `<` and `>` in all JSON that it writes, as if it were a page.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +24,8 @@ from providers.ogc.processes import descriptions
 from server.cli.tour import LAYOUT
 from server.jobs.registry import PROCESSES
 from server.plugins import Place
-from tests.http.stock import ROOT, SERVER, Stock, ended, run, started, working
+from tests import commands
+from tests.http.stock import SERVER, Stock, ended, run, started, working
 
 DATES = ("20150801", "20150811", "20150831")
 
@@ -37,9 +35,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, demo_data: Path) -> Path:
     """Of a catalogue with three dates of the demo, and the layout of its tour."""
     home = tmp_path_factory.mktemp("home")
     files = [demo_data / "s2-romania-2015-2021" / f"S2_{date}.tif" for date in DATES]
-    verb = ["index", "--home", home, "--mapping", demo_data.parent / "s2-romania.yml", *files]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-m", "server.cli", *verb], cwd=ROOT, env=environment, check=True)
+    mapping = demo_data.parent / "s2-romania.yml"
+    commands.run("index", "--home", home, "--mapping", mapping, *files).check_returncode()
     with_layout = Catalogue(f"sqlite:///{home}/catalogue.sqlite")
     with_layout.layouts.put(Layout(**{**LAYOUT, "grid": grid_from_json(LAYOUT["grid"])}))
     with_layout.close()

@@ -1,8 +1,5 @@
 """Files that do not lie north-up: indexed with their true outline, read by GDAL, judged by numpy and by gdalwarp."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import rasterio
@@ -12,6 +9,7 @@ from pyproj import Transformer
 from shapely.geometry import Polygon, shape
 
 from prismcube.cube.levels import kernel_scale
+from tests import commands
 
 COLLECTION = "/collections/turned"
 CRS = "EPSG:32632"
@@ -66,14 +64,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def indexed(folder, tmp_path_factory, pytestconfig):
+def indexed(folder, tmp_path_factory):
     """The home of a catalogue with the files, and what the command printed."""
     home = tmp_path_factory.mktemp("turned-home")
     (home / "turned.yml").write_text(yaml.safe_dump(MAPPING))
-    command = [sys.executable, "-m", "server.cli", "index", "--home", home, "--mapping", home / "turned.yml"]
-    ended = subprocess.run(
-        [*command, "--verbose", folder], cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True
-    )
+    ended = commands.run("index", "--home", home, "--mapping", home / "turned.yml", "--verbose", folder)
+    ended.check_returncode()
     return home, ended.stdout
 
 

@@ -27,9 +27,9 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, unsupport
 
 from prismcube.model.layout import MUCOG
 
-CASES = 10
+CASES = 7
 """Of each kind for each operation."""
-WRITING_CASES = 5
+WRITING_CASES = 4
 """The same for operations that write: there are many, and each case needs entities of its own."""
 SUCCEED = 0.3
 """Part of the requests of an operation, at least."""

@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -18,6 +16,7 @@ import pytest
 import rasterio
 import yaml
 
+from tests import commands
 from tests.http.conftest import Tiff
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,8 +64,7 @@ def large(tmp_path_factory, start):
                 for band in range(len(bands)):
                     file.write(pixels(day, band, side), band + 1)
         (home / f"{name}.yml").write_text(yaml.safe_dump(mapping(name, bands)))
-        command = [sys.executable, "-m", "server.cli", "index", "--home", str(home), "--mapping"]
-        subprocess.run([*command, str(home / f"{name}.yml"), str(folder)], cwd=ROOT, check=True, capture_output=True)
+        commands.run("index", "--home", home, "--mapping", home / f"{name}.yml", folder).check_returncode()
     with start(home, "serve", "--workers", "1") as server:
         yield server
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -12,6 +10,7 @@ import pytest
 from prismcube.model.entities import Record
 from server.bench import catalogue as bench
 from server.bench import data, figures, plans
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = data.Size(datasets=1_000, records=200, repeats=3, seconds=1)
@@ -20,11 +19,7 @@ TINY = data.Size(datasets=1_000, records=200, repeats=3, seconds=1)
 def prismcube(*words):
     """(exit code, everything it printed)"""
     env = {name: value for name, value in os.environ.items() if name != "PRISMCUBE_BENCH_POSTGRES"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "server.cli", *map(str, words)],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-        env={**env, "COLUMNS": "250", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    ended = commands.run(*words, env={**env, "COLUMNS": "250"})
     return ended.returncode, ended.stdout + ended.stderr
 
 

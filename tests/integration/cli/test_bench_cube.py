@@ -1,8 +1,6 @@
 """`prismcube bench cube`: its pixels are right and everything in it runs. Nothing here looks at a time."""
 
 import json
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from server.bench.cube.placing import placed
 from server.bench.cube.report import CaseResult, Measured
 from server.bench.cube.slow_server import Counts, slow_server
 from server.cli.benching import DATA
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = scenes.Size(
@@ -192,8 +191,7 @@ def test_differences_count_values_and_masks():
 
 def prismcube(*words):
     """(exit code, everything it printed)"""
-    command = [sys.executable, "-m", "server.cli", "bench", "cube", *map(str, words)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    ended = commands.run("bench", "cube", *words)
     return ended.returncode, ended.stdout + ended.stderr
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from server.bench.jobs import archive, bare, killing, latency, measure, stopping
 from server.bench.jobs.consolidating import Planes
 from server.bench.jobs.sizes import SIZES
 from server.bench.jobs.tasks import Sign
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = replace(
@@ -30,7 +29,7 @@ TINY = replace(
     ledger_tasks=1_200,
     million_tasks=2_500,
     submissions=1,
-    kill_tasks=300,
+    kill_tasks=200,
     pixels=256,
     dates=3,
     window=64,
@@ -174,10 +173,7 @@ def test_pixels_that_differ_are_counted() -> None:
 def prismcube(*words: object) -> tuple[int, str]:
     """(exit code, everything it printed)"""
     environment = {name: value for name, value in os.environ.items() if name != "PRISMCUBE_BENCH_POSTGRES"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "server.cli", "bench", "jobs", *map(str, words)],
-        capture_output=True, text=True, check=False, cwd=ROOT, env={**environment, "COLUMNS": "200"},
-    )  # fmt: skip
+    ended = commands.run("bench", "jobs", *words, env={**environment, "COLUMNS": "200"})
     return ended.returncode, ended.stdout + ended.stderr
 
 

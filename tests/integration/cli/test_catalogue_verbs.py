@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from server.cli import app
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 SQUARE = {"type": "Polygon", "coordinates": [[[10, 50], [11, 50], [11, 51], [10, 51], [10, 50]]]}
@@ -120,8 +120,7 @@ def test_tidying_up(tell, type_in):
 
 def test_kinds_and_schemas():
     def words(*some):
-        command = [sys.executable, "-m", "server.cli", "catalogue", *some]
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        return commands.run("catalogue", *some).stdout
 
     assert "consolidation-params" in words("kinds")
     assert json.loads(words("schema", "variables"))["required"] == ["name", "bands", "format"]

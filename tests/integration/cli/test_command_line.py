@@ -3,12 +3,12 @@
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import rasterio
+
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 S2 = ROOT / "examples" / "s2-romania.yml"
@@ -16,13 +16,7 @@ S2 = ROOT / "examples" / "s2-romania.yml"
 
 def prismcube(*words, env=None, cwd=ROOT):
     """(exit code, everything it printed)"""
-    import os
-
-    ended = subprocess.run(
-        [sys.executable, "-m", "server.cli", *map(str, words)],
-        capture_output=True, text=True, check=False, cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **(env or {})},
-    )  # fmt: skip
+    ended = commands.run(*words, cwd=cwd, env={**os.environ, "COLUMNS": "200", **(env or {})})
     return ended.returncode, ended.stdout + ended.stderr
 
 
