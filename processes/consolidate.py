@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
-from prismcube.consolidation.planning import InstancePlan, Order, Planner, Target, check_active, record_of
-from prismcube.consolidation.publishing import Publisher, WrittenFile, publish, roll_back_files
+from prismcube.consolidation.planning import InstancePlan, Order, Planner, Target, check_unchanged, record_of
+from prismcube.consolidation.publishing import Publisher, WrittenFile, check_files, publish, roll_back_files
 from prismcube.consolidation.ranges import from_ranges, to_ranges
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.cube.observer import ReadBytes
-from prismcube.errors import InvalidInput
+from prismcube.errors import Conflict, InvalidInput, NotFound
 from prismcube.model.consolidation import Compression, ConsolidationParams, StorageClass
 from prismcube.model.entities import RESAMPLINGS, Record
 from prismcube.model.layout import Layout
@@ -135,7 +136,7 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
         for one in planner.cells():
             theirs = sorted({id for slab in one.plan.slabs for id in slab.datasets})
             tools.catalogue.datasets.lock(theirs, work.job)
-            check_active(tools.catalogue, theirs)
+            check_unchanged(tools.catalogue, [one.datasets[id] for id in theirs])
             kept.update(one.plan.kept)
             old.update(one.plan.replaced)
             _check_apart(one, old, kept)
@@ -175,6 +176,16 @@ def _bytes_of(one: InstancePlan, slab: Slab) -> int:
 def _layout(prepared: JSON) -> Stored[Layout]:
     document = prepared["layout"]
     return Stored(document["id"], Layout.from_json(document["document"]))
+
+
+def _check_layout(tools: Tools, planned: Stored[Layout]) -> None:
+    """From now on it stays as it is, since files are written in it. Raises Conflict when it is another one, or gone."""
+    try:
+        now = tools.catalogue.layouts.get_by_id(planned.id)
+    except NotFound as error:
+        raise Conflict("layout", planned.value.name, "was removed meanwhile; cancel this job") from error
+    if replace(now.value, name=planned.value.name) != planned.value:
+        raise Conflict("layout", planned.value.name, "was changed meanwhile; change it back, or cancel this job")
 
 
 def _target(tools: Tools, prepared: JSON, id: int) -> Target:
@@ -220,6 +231,7 @@ def index(tools: Tools, work: Work, payload: JSON) -> JSON:
     """New files and datasets become rows, which readers don't see."""
     count = size = dates = 0
     prepared, collapse = prepared_of(work), _collapse(work)
+    _check_layout(tools, _layout(prepared))
     total = int(prepared["files"]) or 1
     publisher = Publisher(
         catalogue=tools.catalogue,
@@ -229,17 +241,14 @@ def index(tools: Tools, work: Work, payload: JSON) -> JSON:
         collapse=collapse,
     )
 
-    def written() -> Iterator[WrittenFile]:
-        return map(WrittenFile.from_json, work.previous("consolidate"))
-
     def counted() -> Iterator[WrittenFile]:
         nonlocal size, dates
-        for one in written():
+        for one in _written(work):
             size, dates = size + one.size, dates + len(one.dates)
             yield one
 
     if collapse is not None:
-        publisher.make_record(collapse, written())
+        publisher.make_record(collapse, _written(work))
     for number in publisher.index(counted()):
         count += number
         work.progress(min(count / total, 1.0), f"{count} files")
@@ -249,8 +258,13 @@ def index(tools: Tools, work: Work, payload: JSON) -> JSON:
 def swap(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Readers get the new datasets in place of the old ones."""
     old = from_ranges("old", prepared_of(work)["old"])
-    publish(tools.catalogue, old, job=work.job)
+    check_files(_written(work))
+    publish(tools.catalogue, old, job=work.job, collapse=_collapse(work))
     return {}
+
+
+def _written(work: Work) -> Iterator[WrittenFile]:
+    return map(WrittenFile.from_json, work.previous("consolidate"))
 
 
 def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
@@ -260,6 +274,8 @@ def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
     """
     prepared = prepared_of(work)
     old, managed = from_ranges("old", prepared["old"]), from_ranges("managed", prepared["managed"])
+    if tools.catalogue.datasets.list(DatasetFilter(job=work.job), limit=1):  # else others may have gone on with them
+        check_files(_written(work))
     tools.catalogue.datasets.unlock(work.job)
     deletion = None
     if managed:

@@ -73,7 +73,7 @@ class Estimate:
 
     tasks: int
     files: int | None
-    """That are written or removed; where none are, those that are opened, at most."""
+    """At most, that are written or removed; where none are, those that are opened."""
     read_bytes: int | None
     """Of what tasks tell in `read_bytes`, at most; 0 where no pixels are read."""
     written_bytes: int

@@ -336,15 +336,18 @@ def same_mapping(one: ValueMapping, other: ValueMapping) -> bool:
     return one == other or (one.is_identity and other.is_identity)
 
 
-def check_active(catalogue: Catalogue, ids: Iterable[int]) -> None:
-    """To be called with datasets locked that were found before: another job may have replaced them between.
+def check_unchanged(catalogue: Catalogue, known: Iterable[Dataset]) -> None:
+    """To be called with datasets locked that were found before: another job may have changed them between.
 
-    Raises Conflict for one that is not active any more, NotFound for one that is gone.
+    Raises Conflict for one that is not active any more or has changed, NotFound for one that is gone.
     """
-    for some in batched(ids, BATCH):
-        for one in catalogue.datasets.get_many(some):
+    for some in batched(known, BATCH):
+        before = {one.id: one for one in some}
+        for one in catalogue.datasets.get_many([id for id in before if id is not None]):
             if one.status is not DatasetStatus.ACTIVE:
                 raise Conflict("dataset", one.id, f"became {one.status.value} meanwhile; a retry plans anew")
+            if one != before[one.id]:
+                raise Conflict("dataset", one.id, "was changed meanwhile; a retry plans anew")
 
 
 def _has_alpha(header: Header | None) -> bool:

@@ -31,7 +31,7 @@ from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.valid import footprint_of
 from prismcube.consolidation.written import Written
-from prismcube.errors import PrismcubeError, SourceError
+from prismcube.errors import Conflict, PrismcubeError, SourceError
 from prismcube.model.entities import AOI, Container, Dataset, DatasetStatus, Record
 from prismcube.model.globe import polygons
 from prismcube.model.layout import Layout
@@ -195,18 +195,56 @@ def _headers_of(file: WrittenFile) -> list[Header]:
     return found
 
 
-def publish(catalogue: Catalogue, old: Sequence[int], *, job: str) -> int:
+def check_files(files: Iterable[WrittenFile]) -> None:
+    """Files lie where they were written: a job may have waited for days since, and what they replace goes soon.
+
+    Raises SourceError for the first one that is gone or another one.
+    """
+    with ThreadPoolExecutor(READERS, thread_name_prefix="files") as pool:
+        for some in batched((one for one in files if one.dates), BATCH):
+            for one, etag in zip(some, pool.map(_etag_of, some), strict=True):
+                if etag != one.etag:
+                    reason = "is not the file that was written" if etag else "is gone"
+                    raise SourceError(without_secret(one.slab.uri), f"{reason}; what it replaces stays")
+
+
+def _etag_of(file: WrittenFile) -> str:
+    """Empty when it is not there."""
+    try:
+        return store.stat(file.slab.uri).etag
+    except Missing:
+        return ""
+
+
+def publish(catalogue: Catalogue, old: Sequence[int], *, job: str, collapse: Record | None = None) -> int:
     """Readers get the new datasets of a job in place of `old`; how many there are. A second time does nothing.
 
-    All stay locked: until nobody can take it back. Raises Conflict when another job holds one of them.
+    All stay locked: until nobody can take it back. Raises Conflict when another job holds one of them, or has given
+    such datasets to the record `collapse` meanwhile, which these would be laid over.
     """
     with catalogue.transaction() as unit:
+        if collapse is not None:
+            _check_alone(unit, collapse, job)
         new = [one.id or 0 for one in pages(unit, DatasetFilter(job=job, status=DatasetStatus.INACTIVE))]
         parts = batched([*new, *old], BATCH * 10)
         held = any(holder == job for some in parts for holder in unit.datasets.locks(some).values())
         if held:  # else it is done, and others may work with them
             unit.datasets.swap({DatasetStatus.ACTIVE: new, DatasetStatus.TO_DELETE: old}, job=job)
     return len(new)
+
+
+def _check_alone(unit: UnitOfWork, collapse: Record, job: str) -> None:
+    """Only this job's datasets of its instances are, or will be, of the record."""
+    record = unit.records.find(collapse)
+    if record is None:  # nothing was valid
+        return
+    instances = {one.instance_id for one in pages(unit, DatasetFilter(job=job))}
+    if not instances:  # all is done, and unlocked
+        return
+    wanted = DatasetFilter(records=(record.id or 0,), instances=tuple(instances), status=DatasetStatus.ACTIVE)
+    ids = [one.id or 0 for one in pages(unit, wanted)]
+    if any(unit.datasets.locks(some).get(id) != job for some in batched(ids, BATCH * 10) for id in some):
+        raise Conflict("record", record.name, "has such datasets of another job meanwhile; cancel this one")
 
 
 def roll_back_files(

@@ -9,6 +9,7 @@ finished leaves nothing under its name; one that is written again replaces the s
 
 from __future__ import annotations
 
+import re
 import resource
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +47,7 @@ from prismcube.model.grouping import Group
 from prismcube.model.layout import Layout
 from prismcube.raster import alpha as alpha_item
 from prismcube.raster.geokeys import can_name, georeference
-from prismcube.storage.store import upload
+from prismcube.storage.store import stat, upload
 from prismcube.storage.uri import gdal_path, is_remote, without_secret
 from prismcube.tiff.assemble import assemble
 from prismcube.tiff.draft import writing_draft
@@ -277,10 +278,9 @@ class _Job:
         """A date of which a file could not be read is not written: it would be there, and silently have a hole."""
         if one.status not in (SliceStatus.FAILED, SliceStatus.PARTIAL):
             return
-        steps = [step for layer in plan.slices[one.index].layers for step in layer.steps]
-        named = [step.uri for step in steps if step.uri.rpartition("/")[2] in one.message]
-        uri = without_secret((named or [steps[0].uri])[0])
-        raise SourceError(uri, f"could not be consolidated: {one.message}")
+        uris = [step.uri for layer in plan.slices[one.index].layers for step in layer.steps]
+        named = " or ".join(map(without_secret, _culprits(uris, one.message)))
+        raise SourceError(named, f"could not be consolidated: {one.message}")
 
     def _write(self, draft: Draft, one: Slice, *, as_stored: bool) -> None:
         to, mapping = self.writer.target.stored, self.writer.target.mapping
@@ -370,6 +370,26 @@ def _check_files(wanted: Collection[object]) -> None:
     if most != resource.RLIM_INFINITY and len(wanted) > most - OTHER_FILES:
         reason = f"a file of so many dates needs {len(wanted):,} files open at once, and the system allows {most:,}"
         raise InvalidInput("layout", f"{reason}; take a layout of fewer records a file")
+
+
+def _culprits(uris: Sequence[str], message: str) -> list[str]:
+    """Those of files that a message is about, which has their names alone; where several fit, those that are gone."""
+    named = [uri for uri in dict.fromkeys(uris) if _is_named(uri.rpartition("/")[2], message)]
+    if len(named) > 1:
+        named = [uri for uri in named if not _is_there(uri)] or named
+    return named or list(uris[:1])
+
+
+def _is_named(name: str, message: str) -> bool:
+    return re.search(rf"(?<![^\s;:,]){re.escape(name)} could not be read", message) is not None
+
+
+def _is_there(uri: str) -> bool:
+    try:
+        stat(uri)
+    except SourceError:
+        return False
+    return True
 
 
 def _memory(plan: CubePlan) -> int:

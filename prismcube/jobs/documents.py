@@ -78,8 +78,10 @@ def verbs(job: Job, machine: Machine) -> list[tuple[str, str, str]]:
         found.append(("continue", "continue", "Let it go on"))
     if works and job.status is Status.RUNNING and not job.paused and not job.stopping:
         found.append(("force-retry", "retry?force=true", "Begin anew what has not ended, wherever it runs"))
-    if machine.after(job.stage, Event.CANCEL) and job.status is not Status.DISMISSED and not job.stopping:
-        found.append(("cancel", "cancel", "Stop it, and take back what it has begun"))
+    rest = machine.after(job.stage, Event.CANCEL)
+    if rest and job.status is not Status.DISMISSED and not job.stopping:
+        title = "Stop it, and take back what it has begun" if rest.task else "Stop it; what it has done stays"
+        found.append(("cancel", "cancel", title))
     return found
 
 

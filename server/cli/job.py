@@ -201,7 +201,7 @@ def resume(job: JobArgument, config: ConfigOption = None, home: HomeOption = Non
 
 @jobs.command("cancel")
 def cancel(job: JobArgument, config: ConfigOption = None, home: HomeOption = None) -> None:
-    """Stop a job and take back what it has begun.
+    """Stop a job and take back what it has begun, where its process can.
 
     Example: prismcube job cancel 0b7c6a2e-...
     """

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from affine import Affine
 
 from ingester.validation import header_of
+from prismcube.catalogue.datasets import Datasets
 from prismcube.errors import Conflict, SourceError
 from prismcube.model.entities import DatasetStatus
+from prismcube.model.formats import ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.machine import Event
+from processes import delete_datasets
 
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
 STAGES = ("prepare", "consolidate", "index", "swap", "clean")
@@ -152,6 +157,20 @@ def test_a_corrupt_source_fails_its_tasks(three):
     assert three.datasets(DatasetStatus.INACTIVE) == []
 
 
+def test_of_files_of_one_name_the_one_that_is_gone_is_named(three, tmp_path):
+    """One folder a scene, with files of the same names, is how many archives lie."""
+    there, gone = (tmp_path / name / "000.tif" for name in ("there", "gone"))
+    for path in (there, gone):
+        path.parent.mkdir()
+        shutil.copy(three.sources / "000.tif", path)
+        three.store(path, variable="v", record="R0", day=0)
+    gone.unlink()
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run()
+    assert job.stage.name == "consolidate-failed"
+    assert str(gone) in job.error
+    assert str(there) not in job.error
+
+
 def test_an_unwritable_target_fails_and_is_named(three):
     three.managed.mkdir()
     (three.managed / "consolidated").write_text("a file where a folder should be")
@@ -284,3 +303,83 @@ def test_another_loss_is_another_compression(sqlite_bench, pixels, dtype, first,
         layout = "cells"
     written, settled = (True, False), (False, True)
     assert kept == [written, settled, written, settled]
+
+
+@pytest.mark.parametrize("stage", ["swap", "clean"])
+@pytest.mark.parametrize("lost", ["gone", "other"])
+def test_nothing_is_given_up_for_files_that_have_gone_while_the_job_waited(three, same_cubes, stage, lost):
+    """For days, it may be: before the swap readers keep what they had, after it the old files stay."""
+    three.consolidate(instances=["v/i"], layout=three.layout()).run()
+    before, was = three.cube(GRID), set(three.files())
+    job = three.consolidate(instances=["v/i"], layout=three.layout("other", size=32)).run(until=stage)
+    path = min(set(three.files()) - was)
+    away = path.rename(three.folder / "away.tif")
+    if lost == "other":
+        path.write_bytes(b"another")
+    job.run()
+    assert job.stage.name == f"{stage}-failed"
+    assert path.name in job.error
+    assert ("is gone" if lost == "gone" else "is not the file") in job.error
+    if stage == "swap":
+        same_cubes(before, three.cube(GRID))
+    assert list(three.jobs) == ["job-1", job.id]
+    away.rename(path)
+    job.retry()
+    assert job.stage.name == "done", job.error
+    assert three.jobs[job.results["deletion"]].process is delete_datasets.PROCESS
+    same_cubes(before, three.cube(GRID))
+
+
+def test_two_jobs_do_not_collapse_into_one_record(three, same_cubes):
+    """Neither knew of the other when it was planned; their dates would be laid over each other."""
+    collapse, layout = {"name": "mosaic", "time": "2020-12-31"}, three.layout()
+    ids = [one.id for one in three.catalogue.records.list(limit=10)]
+    first, second = (
+        three.consolidate(instances=["v/i"], layout=layout, records=[id], collapse=collapse).run(until="swap")
+        for id in ids[:2]
+    )
+    first.run()
+    assert first.stage.name == "done"
+    before = three.cube(GRID)
+    second.run()
+    assert second.stage.name == "swap-failed"
+    assert "mosaic" in second.error
+    same_cubes(before, three.cube(GRID))
+    second.cancel()
+    assert second.stage.name == "cancelled"
+    same_cubes(before, three.cube(GRID))
+
+
+def test_what_was_changed_while_the_job_planned_is_planned_anew(three, monkeypatch):
+    """A mapping that comes between is not lost: dates were to be copied by the one before."""
+    three.consolidate(instances=["v/i"], layout=three.layout()).run()
+    lock, changed = Datasets.lock, ValueMapping(imin=0, imax=250, emin=0, emax=25, exponent=1)
+
+    def change_and_lock(self, ids, job):
+        monkeypatch.setattr(Datasets, "lock", lock)
+        self.update(replace(self.get_many(ids[:1])[0], mapping=changed))
+        return lock(self, ids, job)
+
+    monkeypatch.setattr(Datasets, "lock", change_and_lock)
+    job = three.consolidate(instances=["v/i"], layout=three.layout("other", size=32)).run()
+    assert job.stage.name == "prepare-failed"
+    assert "was changed meanwhile" in job.error
+    job.retry()
+    assert job.stage.name == "done", job.error
+
+
+def test_a_layout_that_changes_or_goes_meanwhile_is_told(three):
+    """Files are cut as it was; under another one they would be registered as what they are not."""
+    job = three.consolidate(instances=["v/i"], layout=three.layout()).run(until="index")
+    three.layout(max_records=7)
+    job.run()
+    assert (job.stage.name, "was changed meanwhile" in job.error) == ("index-failed", True)
+    three.layout()
+    job.retry()
+    assert job.stage.name == "done", job.error
+    other = three.consolidate(instances=["v/i"], layout=three.layout("other", size=32)).run(until="index")
+    three.catalogue.layouts.delete([three.catalogue.layouts.get("other").id])
+    other.run()
+    assert (other.stage.name, "was removed meanwhile; cancel this job" in other.error) == ("index-failed", True)
+    other.cancel()
+    assert other.stage.name == "cancelled"
