@@ -27,6 +27,7 @@ from prismcube.consolidation.parts import Parts
 from prismcube.consolidation.planning import Target, same_mapping
 from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
+from prismcube.consolidation.unread import problem_of
 from prismcube.consolidation.valid import ValidMap
 from prismcube.consolidation.written import Written
 from prismcube.cube.engine import execute
@@ -35,10 +36,10 @@ from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.cube.states import FileStates
-from prismcube.errors import InvalidInput, SourceError
+from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection as CubeCollection
 from prismcube.model.collection import StoredField
-from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.cube import Slice
 from prismcube.model.entities import Dataset, Record
 from prismcube.model.formats import DataFormat, ValueMapping, cast
 from prismcube.model.grid import Grid
@@ -47,7 +48,7 @@ from prismcube.model.layout import Layout
 from prismcube.raster import alpha as alpha_item
 from prismcube.raster.geokeys import can_name, georeference
 from prismcube.storage.store import upload
-from prismcube.storage.uri import gdal_path, is_remote, without_secret
+from prismcube.storage.uri import gdal_path, is_remote
 from prismcube.tiff.assemble import assemble
 from prismcube.tiff.draft import writing_draft
 from prismcube.tiff.image import Image
@@ -275,12 +276,9 @@ class _Job:
 
     def _check(self, plan: CubePlan, one: Slice) -> None:
         """A date of which a file could not be read is not written: it would be there, and silently have a hole."""
-        if one.status not in (SliceStatus.FAILED, SliceStatus.PARTIAL):
-            return
-        steps = [step for layer in plan.slices[one.index].layers for step in layer.steps]
-        named = [step.uri for step in steps if step.uri.rpartition("/")[2] in one.message]
-        uri = without_secret((named or [steps[0].uri])[0])
-        raise SourceError(uri, f"could not be consolidated: {one.message}")
+        problem = problem_of(plan, one, "could not be consolidated")
+        if problem is not None:
+            raise problem
 
     def _write(self, draft: Draft, one: Slice, *, as_stored: bool) -> None:
         to, mapping = self.writer.target.stored, self.writer.target.mapping
