@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +17,12 @@ from prismcube.consolidation.export import (
     write_plans,
 )
 from prismcube.consolidation.publishing import files_below, remove_files
+from prismcube.consolidation.unread import summary
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.observer import ReadBytes
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machines import EXPORT_CUBE
-from prismcube.model.work import NewTask, Work
+from prismcube.model.work import LogLevel, NewTask, Work
 from processes.process import Estimate, Input, Inputs, Output, Process, reads_always
 from processes.shared import COUNT, JSON, text
 from processes.tools import Tools
@@ -94,6 +96,13 @@ _INPUTS = {
         schema={"enum": sorted(FORMATS), "default": DEFAULT_FORMAT},
         example="zarr",
     ),
+    "incomplete": Input(
+        title="Incomplete",
+        description="True: time steps that can't be read, or not wholly, have what could be read, if anything, and are "
+        "counted in `ends`; else the job fails, naming a file, and a retry goes on when it is back.",
+        schema={"type": "boolean", "default": False},
+        example=True,
+    ),
 }
 
 _OUTPUTS = {
@@ -113,7 +122,8 @@ _OUTPUTS = {
     "steps": Output(title="Time steps", description="Of the cube.", schema=COUNT),
     "ends": Output(
         title="Ends",
-        description="How many time steps could be read (ok, empty), in part (partial), or not (failed).",
+        description="How many time steps could be read (ok, empty), in part (partial), or not (failed); the latter two "
+        "only where `incomplete` was asked for.",
         schema={"type": "object", "additionalProperties": {"type": "integer"}},
     ),
 }
@@ -158,18 +168,22 @@ def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some time steps, or rows of one."""
-    folder, read = Folder.of(tools.catalogue, work.job, work.scratch), ReadBytes()
-    ends = compute_part(folder, int(payload["part"]), progress=work.progress, observer=read)
+    order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job, work.scratch)
+    number, read = int(payload["part"]), ReadBytes()
+    ends = compute_part(folder, number, incomplete=order.incomplete, progress=work.progress, observer=read)
     return {"ends": ends, "read_bytes": read.total}
 
 
 def write(tools: Tools, work: Work, payload: JSON) -> JSON:
-    """One file of all parts, which go then."""
+    """One file of all parts, which go then; the log tells what it lacks."""
     order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job, work.scratch)
     parts = int(next(iter(work.previous("prepare")))["parts"])
     size, ends = write_cube(folder, parts, format=order.format, title=order.collection, progress=work.progress)
+    lacking = summary(ends)
+    if lacking:
+        work.log(lacking, LogLevel.WARNING)
     cube = {"href": folder.href(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
-    return {"cube": cube, "steps": sum(ends.values()), "ends": ends}
+    return {"cube": cube, "steps": len(ends), "ends": Counter(status.value for status, _ in ends)}
 
 
 def clean(tools: Tools, work: Work, payload: JSON) -> JSON:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
@@ -25,6 +24,7 @@ import numpy as np
 import orjson
 
 from prismcube.catalogue import Catalogue
+from prismcube.consolidation.unread import problem_of
 from prismcube.cube.budget import step_bytes
 from prismcube.cube.grids import GridRequest, output_grid
 from prismcube.cube.observer import NOBODY, Observer
@@ -32,13 +32,13 @@ from prismcube.cube.plan import CubePlan
 from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.cube.planner import make_plan
 from prismcube.cube.sources import find_sources
-from prismcube.errors import BudgetExceeded, InvalidInput, OutsideExtent, SourceError
+from prismcube.errors import BudgetExceeded, InvalidInput, NothingRead, OutsideExtent, SourceError
 from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Ends, Slice, SliceStatus
 from prismcube.model.grid import CRS84, Bounds, Grid
 from prismcube.model.period import Period
 from prismcube.storage.store import download, upload
-from prismcube.storage.uri import gdal_path, is_remote, without_secret
+from prismcube.storage.uri import gdal_path, is_remote
 from prismcube.tiff.publish import publishing, writing_to
 
 PART_BYTES = 256 * 2**20
@@ -97,6 +97,8 @@ class ExportOrder:
     resampling: str | None
     mask: str | None
     format: str
+    incomplete: bool
+    """Whether it may lack what can't be read."""
 
     @classmethod
     def from_inputs(cls, inputs: Mapping[str, Any]) -> ExportOrder:
@@ -123,6 +125,7 @@ class ExportOrder:
             resampling=inputs.get("resampling"),
             mask=inputs.get("mask"),
             format=inputs.get("format") or DEFAULT_FORMAT,
+            incomplete=bool(inputs.get("incomplete")),
         )
 
 
@@ -341,12 +344,19 @@ def _part(folder: Folder, number: int) -> tuple[Part, CubePlan]:
 
 
 def compute_part(
-    folder: Folder, number: int, *, progress: Callable[[float, str], None], observer: Observer = NOBODY
+    folder: Folder,
+    number: int,
+    *,
+    incomplete: bool,
+    progress: Callable[[float, str], None],
+    observer: Observer = NOBODY,
 ) -> dict[str, int]:
     """The slices of a part into a file; how many ended in which way.
 
-    `progress` is called before each file, too, from several threads; it raises Cancelled when nobody wants the cube any
-    more. `observer` is told of what is read. Raises SourceError when all slices have failed.
+    `incomplete`: also those that can't be read wholly, with what could be. `progress` is called before each file, too,
+    from several threads; it raises Cancelled when nobody wants the cube any more. `observer` is told of what is read.
+    Raises SourceError for slices that can't be read wholly, unless `incomplete`, naming a file of the first one; the
+    others are computed before, so that it tells how many there are.
     """
     from prismcube.cube.engine import execute  # brings kernels, of which asking for jobs needs none
 
@@ -357,21 +367,28 @@ def compute_part(
         progress(done / count, f"{done} of {count} time steps")
 
     ends: dict[str, int] = {}
-    messages: list[str] = []
+    problems: list[SourceError] = []
     path = folder.prepare(_pixels_of(number))
     with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
         for one in execute(plan, stop=tell, observer=observer):
             ends[one.status.value] = ends.get(one.status.value, 0) + 1
-            messages += [one.message] if one.message else []
+            problem = None if incomplete else problem_of(plan, one, "could not be exported")
+            problems += [problem] if problem else []
             with writing_to(path):
                 _write_slice(stream, one)
             done = one.index + 1
             tell()
-        if ends.keys() == {SliceStatus.FAILED.value}:
-            uri = without_secret(plan.slices[0].layers[0].steps[0].uri)
-            raise SourceError(uri, f"nothing could be read: {messages[0]}")
+        if problems:
+            raise _first_of(problems)
     folder.publish(_pixels_of(number))
     return ends
+
+
+def _first_of(problems: Sequence[SourceError]) -> SourceError:
+    """The first one, which tells how many there are."""
+    first, count = problems[0], len(problems)
+    more = f" ({count:,} time steps of this part can't be read, or not wholly)" if count > 1 else ""
+    return SourceError(first.uri, f"{first.reason}{more}")
 
 
 def _write_slice(stream: Any, one: Slice) -> None:
@@ -403,10 +420,10 @@ def _read_slice(stream: Any, plan: CubePlan, index: int) -> Slice:
 
 def write_cube(
     folder: Folder, parts: int, *, format: str, title: str, progress: Callable[[float, str], None]
-) -> tuple[int, dict[str, int]]:
-    """All parts into one file, which appears whole; its bytes, and how many time steps ended in which way.
+) -> tuple[int, list[tuple[SliceStatus, str]]]:
+    """All parts into one file, which appears whole; its bytes, and how each time step ended, with its message.
 
-    Raises as the encoders do, and SourceError.
+    Raises as the encoders do, SourceError, and NothingRead when not one time step could be read.
     """
     known = [_part(folder, number) for number in range(parts)]
     header = _header(known)
@@ -426,6 +443,7 @@ def write_cube(
         beside.unlink(missing_ok=True)  # of a writer that was killed
     try:
         FORMATS[format].write(beside, header, slices(), title=title)
+        _check_any(ends)
         with writing_to(target):
             beside.replace(target)
             size = target.stat().st_size
@@ -434,7 +452,15 @@ def write_cube(
             beside.unlink()
         raise
     folder.publish(folder.cube(format))
-    return size, Counter(status.value for status, _ in ends.of_steps())
+    return size, ends.of_steps()
+
+
+def _check_any(ends: Ends) -> None:
+    """Raises NothingRead when all time steps have failed."""
+    told = ends.of_steps()
+    if all(status is SliceStatus.FAILED for status, _ in told):
+        advice = "a retry reads nothing anew, so cancel the job, and submit another one when the files are back"
+        raise NothingRead(f"{told[0][1]}; {advice}", steps=len(told))
 
 
 def _header(parts: Sequence[tuple[Part, CubePlan]]) -> CubeHeader:

@@ -9,7 +9,6 @@ finished leaves nothing under its name; one that is written again replaces the s
 
 from __future__ import annotations
 
-import re
 import resource
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from prismcube.consolidation.parts import Parts
 from prismcube.consolidation.planning import Target, same_mapping
 from prismcube.consolidation.settings import OwnWriter, class_name, own_writer
 from prismcube.consolidation.slab import Page, Slab
+from prismcube.consolidation.unread import problem_of
 from prismcube.consolidation.valid import ValidMap
 from prismcube.consolidation.written import Written
 from prismcube.cube.engine import execute
@@ -36,10 +36,10 @@ from prismcube.cube.plan import CubePlan
 from prismcube.cube.planner import Headers, make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.cube.states import FileStates
-from prismcube.errors import InvalidInput, SourceError
+from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection as CubeCollection
 from prismcube.model.collection import StoredField
-from prismcube.model.cube import Slice, SliceStatus
+from prismcube.model.cube import Slice
 from prismcube.model.entities import Dataset, Record
 from prismcube.model.formats import DataFormat, ValueMapping, cast
 from prismcube.model.grid import Grid
@@ -47,8 +47,8 @@ from prismcube.model.grouping import Group
 from prismcube.model.layout import Layout
 from prismcube.raster import alpha as alpha_item
 from prismcube.raster.geokeys import can_name, georeference
-from prismcube.storage.store import stat, upload
-from prismcube.storage.uri import gdal_path, is_remote, without_secret
+from prismcube.storage.store import upload
+from prismcube.storage.uri import gdal_path, is_remote
 from prismcube.tiff.assemble import assemble
 from prismcube.tiff.draft import writing_draft
 from prismcube.tiff.image import Image
@@ -276,11 +276,9 @@ class _Job:
 
     def _check(self, plan: CubePlan, one: Slice) -> None:
         """A date of which a file could not be read is not written: it would be there, and silently have a hole."""
-        if one.status not in (SliceStatus.FAILED, SliceStatus.PARTIAL):
-            return
-        uris = [step.uri for layer in plan.slices[one.index].layers for step in layer.steps]
-        named = " or ".join(map(without_secret, _culprits(uris, one.message)))
-        raise SourceError(named, f"could not be consolidated: {one.message}")
+        problem = problem_of(plan, one, "could not be consolidated")
+        if problem is not None:
+            raise problem
 
     def _write(self, draft: Draft, one: Slice, *, as_stored: bool) -> None:
         to, mapping = self.writer.target.stored, self.writer.target.mapping
@@ -370,26 +368,6 @@ def _check_files(wanted: Collection[object]) -> None:
     if most != resource.RLIM_INFINITY and len(wanted) > most - OTHER_FILES:
         reason = f"a file of so many dates needs {len(wanted):,} files open at once, and the system allows {most:,}"
         raise InvalidInput("layout", f"{reason}; take a layout of fewer records a file")
-
-
-def _culprits(uris: Sequence[str], message: str) -> list[str]:
-    """Those of files that a message is about, which has their names alone; where several fit, those that are gone."""
-    named = [uri for uri in dict.fromkeys(uris) if _is_named(uri.rpartition("/")[2], message)]
-    if len(named) > 1:
-        named = [uri for uri in named if not _is_there(uri)] or named
-    return named or list(uris[:1])
-
-
-def _is_named(name: str, message: str) -> bool:
-    return re.search(rf"(?<![^\s;:,]){re.escape(name)} could not be read", message) is not None
-
-
-def _is_there(uri: str) -> bool:
-    try:
-        stat(uri)
-    except SourceError:
-        return False
-    return True
 
 
 def _memory(plan: CubePlan) -> int:

@@ -22,6 +22,7 @@ from prismcube.model.cube import OutputField, Step
 from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
+from prismcube.storage.uri import gdal_path
 from processes import export_cube
 
 GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
@@ -110,7 +111,8 @@ def test_how_a_step_in_rows_has_ended_is_told_once(five, monkeypatch, format):
     whole = export.plan_export(five.catalogue, order, memory=2**30).plan
     five.tools = replace(five.tools, memory=whole.slice_bytes)
     (five.sources / "001.tif").unlink()
-    job = five.job(export_cube.PROCESS, collection="c", group="all", mosaic="max", format=format).run()
+    inputs = {"group": "all", "mosaic": "max", "format": format, "incomplete": True}
+    job = five.job(export_cube.PROCESS, collection="c", **inputs).run()
     assert len(job.tasks["compute"]) > 1
     assert (job.results["ends"], job.results["steps"]) == ({"partial": 1}, 1)
     if format == "cog":
@@ -278,24 +280,76 @@ def test_cancel_leaves_nothing(five, stage):
     assert not (five.managed / "results" / job.id).exists()
 
 
-def test_a_part_of_which_nothing_can_be_read_fails_and_can_be_retried(five):
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no TIFF at all")])
+@pytest.mark.parametrize("group", ["record", "all"])
+def test_a_file_that_can_not_be_read_fails_its_part_until_it_is_back(five, harm, group):
+    """Be it all of its time step, or one of five."""
+    inputs = {"group": group, "mosaic": "max"}
+    whole = five.job(export_cube.PROCESS, collection="c", **inputs).run().results
+    path = five.sources / "003.tif"
+    data = path.read_bytes()
+    harm(path)
+    job = five.job(export_cube.PROCESS, collection="c", **inputs).run()
+    [broken] = [task for task in job.tasks["compute"] if task.error]
+    assert job.stage.name == "compute-failed"
+    assert type(broken.error) is SourceError  # which is not tried again by itself
+    assert job.error.startswith(f"{path.as_uri()}: could not be exported: 003.tif could not be read")
+    assert "of this part" not in job.error
+    assert not [path for path in five.files() if job.id in str(path) and path.name == "cube.nc"]
+    path.write_bytes(data)
+    job.retry()
+    assert job.stage.name == "done", job.error
+    assert [task.attempts for task in job.tasks["compute"]] == [1 + (task is broken) for task in job.tasks["compute"]]
+    assert job.results["ends"] == whole["ends"]
+    with (
+        xarray.open_dataset(gdal_path(job.results["cube"]["href"]), engine="h5netcdf") as cube,
+        xarray.open_dataset(gdal_path(whole["cube"]["href"]), engine="h5netcdf") as expected,
+    ):
+        xarray.testing.assert_identical(cube, expected)
+
+
+def test_a_part_tells_how_many_of_its_steps_can_not_be_read(five):
     away = [path.rename(five.folder / path.name) for path in sorted(five.sources.iterdir())[:2]]
     job = five.job(export_cube.PROCESS, collection="c").run()
     assert job.stage.name == "compute-failed"
-    assert "000.tif" in job.error
+    assert "000.tif could not be read" in job.error
+    assert job.error.endswith("(2 time steps of this part can't be read, or not wholly)")
     for path in away:
         path.rename(five.sources / path.name)
     job.retry()
     assert job.results["ends"] == {"ok": 5}
 
 
-def test_steps_that_can_not_be_read_are_told(five):
-    (five.sources / "001.tif").unlink()
-    job = five.job(export_cube.PROCESS, collection="c").run()
-    assert job.results["ends"] == {"ok": 4, "failed": 1}
+def test_an_incomplete_cube_lacks_steps_that_can_not_be_read_and_tells_them(five):
+    """Also those of a whole part."""
+    for name in ("000.tif", "001.tif", "003.tif"):
+        (five.sources / name).unlink()
+    job = five.job(export_cube.PROCESS, collection="c", incomplete=True).run()
+    assert job.stage.name == "done", job.error
+    assert (job.results["ends"], job.results["steps"]) == ({"ok": 2, "failed": 3}, 5)
+    [line] = job.messages
+    assert line.startswith("3 of 5 time steps could not be read, or not wholly: 000.tif could not be read")
+    assert "003.tif" in line
     with xarray.open_dataset(five.files()[0], engine="h5netcdf") as cube:
         meanings = cube["status"].attrs["flag_meanings"].split()
-        assert [meanings[one] for one in cube["status"].values] == ["ok", "failed", "ok", "ok", "ok"]
+        ends = [meanings[one] for one in cube["status"].values]
+        assert ends == ["failed", "failed", "ok", "failed", "ok"]
+        assert np.isnan(cube["b"].values[0]).all()
+
+
+def test_an_incomplete_cube_of_all_files_has_nothing_to_tell(five):
+    job = five.job(export_cube.PROCESS, collection="c", incomplete=True).run()
+    assert (job.results["ends"], job.messages) == ({"ok": 5}, [])
+
+
+def test_a_cube_of_which_nothing_can_be_read_is_none(five):
+    for path in five.sources.iterdir():
+        path.unlink()
+    job = five.job(export_cube.PROCESS, collection="c", incomplete=True).run()
+    assert job.stage.name == "write-failed"
+    assert "000.tif could not be read" in job.error
+    assert "submit another one" in job.error
+    assert not [path for path in five.files() if path.name.strip(".").startswith("cube.nc")]
 
 
 def test_what_can_not_be_exported_is_refused(five):
@@ -328,5 +382,5 @@ def test_reading_what_is_gone_makes_no_folder(five, tmp_path):
     five.catalogue.managed = (tmp_path / "ours").as_uri()
     folder = export.Folder.of(five.catalogue, "gone")
     with pytest.raises(SourceError, match="can't be read"):
-        export.compute_part(folder, 0, progress=lambda *_: None)
+        export.compute_part(folder, 0, incomplete=True, progress=lambda *_: None)
     assert not (tmp_path / "ours").exists()
