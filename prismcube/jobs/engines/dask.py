@@ -6,6 +6,9 @@ orchestrator's thread ── submit, cancel, finished ──> a thread with a lo
 The ledger is the queue: dask is given no more than it has threads for, so that it has nothing to plan and little to
 lose. Its scheduler keeps nothing, and when it is restarted, all that was under way is given back at no cost. No attempt
 is begun twice by dask itself, which would do so when a worker dies: the ledger decides that.
+
+A task whose worker dies is lost, which is counted, for it may have killed it. It is not where the worker was to end: it
+has told its scheduler before it went, or the pool that ends it has told us.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -27,7 +30,7 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from prismcube.jobs.engines.child import Runtime
-from prismcube.jobs.engines.dask_worker import carry_out
+from prismcube.jobs.engines.dask_worker import TOLD_TO_END, carry_out
 from prismcube.jobs.entities import End, Order, Outcome
 
 LOG = logging.getLogger("prismcube.jobs")
@@ -315,8 +318,10 @@ class DaskEngine:
             return _ended(order, End.DISTURBED, f"taken from dask: {error.reason}")
         except KilledWorker as error:
             worker = error.last_worker
-            end = End.DISTURBED if worker.name in self._leaving else End.LOST
-            return _ended(order, end, f"its worker {worker.name} ({worker.address}) is gone")
+            expected = worker.name in self._leaving or await _has_taken_leave(client, worker.address, key)
+            word = "was stopped" if expected else "is gone"
+            message = f"its worker {worker.name} ({worker.address}) {word}"
+            return _ended(order, End.DISTURBED if expected else End.LOST, message)
         except Exception as error:  # the worker has other code than we, the order can't be sent, or the like
             LOG.warning("attempt %d of task %d was lost", order.attempt, order.task, exc_info=error)
             return _ended(order, End.LOST, f"{type(error).__name__}: {error}")
@@ -336,6 +341,30 @@ class DaskEngine:
                 held = await asyncio.wait_for(client.processing(), ANSWER_SECONDS)
                 if not any(key in keys for keys in held.values()):
                     await client.cancel([future], force=True)
+
+
+async def _has_taken_leave(client: Any, worker: str, key: str) -> bool:
+    """Whether a worker that has gone with a task had told its scheduler before, which still knows."""
+    try:
+        events = await asyncio.wait_for(client.get_events(worker), ANSWER_SECONDS)
+    except Exception:  # whatever it is: the attempt has ended, and this must be told
+        LOG.warning("dask can't tell how the worker %s has ended", worker, exc_info=True)
+        return False
+    return took_leave((event for _, event in events), key)
+
+
+def took_leave(events: Iterable[Any], key: str) -> bool:
+    """Whether a worker told that it would end before it went with a task, by what happened at its address in turn."""
+    told = False
+    for event in events:
+        match event:
+            case {"action": "add-worker"}:  # another one, at the address of the former
+                told = False
+            case {"action": "closing-worker", "reason": reason}:
+                told = reason == TOLD_TO_END
+            case {"action": "remove-worker", "processing-tasks": keys} if key in keys:
+                return told  # what comes later, such as that the scheduler closes one it has given up, says nothing
+    return False
 
 
 def _key(order: Order) -> str:

@@ -2,17 +2,22 @@
 
 A busy thread of dask can't be stopped, a process can. About once a second the ledger is asked whether the attempt is
 still wanted; so work ends too whose orchestrator or scheduler is gone, and which another one may have begun again.
+
+A worker that is told to end (SIGTERM: Kubernetes takes it away) says so to its scheduler before it goes, for the task
+that it works on has no part in it. `dask worker --no-nanny` would break off without a word, as one that was killed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import pickle
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +40,9 @@ ASK_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 """Between two looks whether this worker is being stopped."""
 
+TOLD_TO_END = "prismcube: told to end"
+"""Why a worker closes, in the events that its scheduler keeps; the engine looks for it."""
+
 NANNY = "the workers of dask must be started with --no-nanny: those of a nanny may have no child processes"
 
 
@@ -43,6 +51,7 @@ def carry_out(order: Order, *, runtime: bytes, url: str) -> Outcome:
     if multiprocessing.current_process().daemon:
         return Outcome(task=order.task, attempt=order.attempt, end=End.DISTURBED, message=NANNY)
     worker = get_worker()
+    worker.loop.add_callback(_take_leave, worker)
     attempt = Attempt(order, _ledger(url), Path())
     try:
         with _children(worker, runtime) as children:
@@ -62,6 +71,30 @@ def carry_out(order: Order, *, runtime: bytes, url: str) -> Outcome:
     if leaves and outcome.end is End.CANCELLED:
         return replace(outcome, end=End.DISTURBED, message="its worker was stopped")
     return outcome
+
+
+def _take_leave(worker: Any) -> None:
+    """Have this worker close when it is told to end; called in its loop, before each order.
+
+    So nothing has to be registered with a scheduler that forgets it, or wait for workers that don't answer.
+    """
+    loop = asyncio.get_running_loop()
+
+    def close(number: int) -> None:
+        loop.remove_signal_handler(number)  # the next one ends it at once
+        closing = loop.create_task(worker.close(reason=TOLD_TO_END))
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+    if worker.status not in (Status.running, Status.paused):
+        return  # it is under way
+    with suppress(ValueError, RuntimeError):  # its loop is not in the main thread: whose process it is decides
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, close, number)
+
+
+_closing: set[asyncio.Task[Any]] = set()
+"""Held here, for a loop does not hold its tasks."""
 
 
 def _is_wanted(attempt: Attempt) -> bool:

@@ -67,6 +67,13 @@ class DaskCluster:
             )
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """In an orderly way, as Kubernetes does: it lived until now, and goes by itself when it is told to."""
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(20) == 0
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """By SIGKILL; it lived until now, and it is this which ended it."""
     assert process.poll() is None

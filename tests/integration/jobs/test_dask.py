@@ -12,11 +12,13 @@ from typing import Any
 import ledger_toys
 import psutil
 import pytest
-from dask_cluster import DaskCluster, kill
+from dask_cluster import DaskCluster, end, kill
 from running import LONG, Running, begun, is_gone, many, wait_for
 
 from prismcube.catalogue import Catalogue, migrate
-from prismcube.jobs.engines.dask import Cluster, DaskEngine
+from prismcube.jobs.decisions import MOST_LOSSES
+from prismcube.jobs.engines.dask import Cluster, DaskEngine, took_leave
+from prismcube.jobs.engines.dask_worker import TOLD_TO_END
 from prismcube.jobs.entities import Job, NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
@@ -106,6 +108,46 @@ def test_killed_worker_costs_its_task_no_attempt(
     assert times_ended(tmp_path)[str(task)] == 1
 
 
+def works_on(cluster: DaskCluster, folder: Path) -> tuple[int, int, Any]:
+    """The task that is under way, its process and its worker."""
+    task, pid = wait_for(lambda: [one for one in begun(folder) if not is_gone(one[1])])[0]
+    return task, pid, cluster.worker_of(pid)
+
+
+def test_workers_that_are_told_to_end_cost_their_task_nothing(
+    ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path
+) -> None:
+    cluster.start()
+    start()
+    job = many(ledger, tmp_path, 1, 3.0)
+    for _ in range(MOST_LOSSES + 1):
+        _, pid, worker = works_on(cluster, tmp_path)
+        cluster.start_worker()  # in its place
+        end(worker)
+        assert is_gone(pid)  # its worker did not leave it behind
+    assert ended(ledger, job).status is Status.SUCCESSFUL
+    (task,) = ledger.tasks(job.id, stage="work")
+    assert (task.state, task.failures, task.losses) == (TaskState.DONE, 0, 0)
+    assert task.attempt == MOST_LOSSES + 2
+    assert times_ended(tmp_path)[str(task.id)] == 1
+
+
+def test_task_whose_workers_are_killed_is_parked(
+    ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path
+) -> None:
+    cluster.start()
+    start()
+    job = many(ledger, tmp_path, 1, LONG)
+    for _ in range(MOST_LOSSES):
+        _, pid, worker = works_on(cluster, tmp_path)
+        cluster.start_worker()
+        kill(worker)
+        wait_for(partial(is_gone, pid))
+    assert f"parked: its process died {MOST_LOSSES} times; " in ended(ledger, job).message
+    (task,) = ledger.tasks(job.id, stage="work")
+    assert (task.state, task.failures, task.losses) == (TaskState.PARKED, 0, MOST_LOSSES)
+
+
 def test_killed_scheduler_loses_nothing(ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path) -> None:
     cluster.start()
     one = start()
@@ -179,3 +221,17 @@ def test_what_a_scheduler_tells() -> None:
     cluster = Cluster.of(identity, {"tcp://a": ["x"]})
     assert (cluster.threads, cluster.resource("process"), cluster.resource("other")) == (4, 2, 0)
     assert [(worker.name, worker.keys) for worker in cluster.workers] == [("a", {"x"}), ("7", set())]
+
+
+def test_who_took_leave() -> None:
+    added = {"action": "add-worker"}
+    told = {"action": "closing-worker", "reason": TOLD_TO_END}
+    failed = {"action": "closing-worker", "reason": "worker-handle-scheduler-connection-broken"}
+    gone = {"action": "remove-worker", "processing-tasks": {"x"}}
+    assert took_leave([added, told, gone], "x")
+    assert took_leave([added, told, gone, added], "x")
+    assert not took_leave([added, told, gone], "another")
+    assert not took_leave([added, failed, gone], "x")
+    assert not took_leave([added, gone, told], "x")
+    assert not took_leave([added, told, {**gone, "processing-tasks": set()}, added, gone], "x")
+    assert not took_leave(["something else", added, gone], "x")
