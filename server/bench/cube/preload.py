@@ -3,7 +3,6 @@
 Nothing here starts a thread: those would be lost in the fork.
 """
 
-import gc
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's library starts one a core when it is imported
@@ -16,5 +15,3 @@ from server.bench.cube.engines import ENGINES
 for about in ENGINES.values():
     with suppress(ImportError):
         import_module(f"server.bench.cube.engines.{about.module}")
-
-gc.freeze()  # who is forked collects its own garbage, and does not go through all that was imported
