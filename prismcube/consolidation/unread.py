@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prismcube.cube.plan import CubePlan
 from prismcube.errors import SourceError
 from prismcube.model.cube import Slice, SliceStatus
-from prismcube.storage.store import stat
+from prismcube.storage.store import exists
 from prismcube.storage.uri import without_secret
 
 UNREAD = frozenset({SliceStatus.FAILED, SliceStatus.PARTIAL})
@@ -33,10 +33,9 @@ def problem_of(plan: CubePlan, one: Slice, what: str) -> SourceError | None:
 
 def _is_there(uri: str) -> bool:
     try:
-        stat(uri)
-    except SourceError:
+        return exists(uri)
+    except SourceError:  # nor can it be read
         return False
-    return True
 
 
 def _is_named(uri: str, message: str) -> bool:
