@@ -274,9 +274,8 @@ def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
     """
     prepared = prepared_of(work)
     old, managed = from_ranges("old", prepared["old"]), from_ranges("managed", prepared["managed"])
-    if tools.catalogue.datasets.list(DatasetFilter(job=work.job), limit=1):  # else others may have gone on with them
-        check_files(_written(work))
-    tools.catalogue.datasets.unlock(work.job)
+    tools.catalogue.datasets.unlock(work.job)  # first: who has lost a file for good can make old datasets active again
+    check_files(_written(work))
     deletion = None
     if managed:
         inputs = {"datasets": prepared["managed"], "status": "to-delete", "grace": tools.grace}

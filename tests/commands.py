@@ -121,7 +121,7 @@ def _obey(order: Mapping[str, Any]) -> NoReturn:
         code = 0
     except SystemExit as error:
         code = error.code or 0
-    except BaseException:
+    except BaseException:  # as Python itself would end: told on standard error, and exit code 1
         sys.excepthook(*sys.exc_info())
     finally:
         atexit._run_exitfuncs()

@@ -18,6 +18,7 @@ from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.catalogue import Catalogue
+from prismcube.catalogue.catalogue import UnitOfWork
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
 from prismcube.consolidation.selection import Chosen, Selection, choose, datasets, record_ids
@@ -160,11 +161,7 @@ class Planner:
     def _check_collapse(self) -> None:
         """Of a record that has such data already they would be laid over the new ones, or the other way round."""
         wanted = self.order.collapse
-        known = None if wanted is None else self._catalogue.records.find(wanted)
-        if known is None:
-            return
-        theirs = DatasetFilter(records=(known.id or 0,), instances=tuple(self.targets), status=DatasetStatus.ACTIVE)
-        if self._catalogue.datasets.list(theirs, limit=1):
+        if wanted is not None and has_data(self._catalogue, wanted, self.targets):
             raise InvalidInput("collapse", "there is such a record with datasets of these instances; name another one")
 
     def cells(self) -> Iterator[InstancePlan]:
@@ -334,6 +331,15 @@ class Planner:
 def same_mapping(one: ValueMapping, other: ValueMapping) -> bool:
     """True when both say the same of every number."""
     return one == other or (one.is_identity and other.is_identity)
+
+
+def has_data(catalogue: Catalogue | UnitOfWork, wanted: Record, instances: Iterable[int]) -> bool:
+    """Whether there is such a record, and readers see datasets of these instances of it."""
+    known = catalogue.records.find(wanted)
+    if known is None:
+        return False
+    theirs = DatasetFilter(records=(known.id or 0,), instances=tuple(instances), status=DatasetStatus.ACTIVE)
+    return bool(catalogue.datasets.list(theirs, limit=1))
 
 
 def check_unchanged(catalogue: Catalogue, known: Iterable[Dataset]) -> None:

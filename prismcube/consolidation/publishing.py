@@ -26,7 +26,7 @@ from prismcube.catalogue import Catalogue, FileEntry, Holding
 from prismcube.catalogue.catalogue import UnitOfWork
 from prismcube.catalogue.datasets import DatasetFilter
 from prismcube.catalogue.documents import Stored
-from prismcube.consolidation.planning import Target
+from prismcube.consolidation.planning import Target, has_data
 from prismcube.consolidation.selection import pages
 from prismcube.consolidation.slab import Slab
 from prismcube.consolidation.valid import footprint_of
@@ -223,28 +223,15 @@ def publish(catalogue: Catalogue, old: Sequence[int], *, job: str, collapse: Rec
     such datasets to the record `collapse` meanwhile, which these would be laid over.
     """
     with catalogue.transaction() as unit:
-        if collapse is not None:
-            _check_alone(unit, collapse, job)
-        new = [one.id or 0 for one in pages(unit, DatasetFilter(job=job, status=DatasetStatus.INACTIVE))]
+        found = [*pages(unit, DatasetFilter(job=job, status=DatasetStatus.INACTIVE))]
+        if collapse is not None and found and has_data(unit, collapse, {one.instance_id for one in found}):
+            raise Conflict("record", collapse.name, "has such datasets of another job meanwhile; cancel this one")
+        new = [one.id or 0 for one in found]
         parts = batched([*new, *old], BATCH * 10)
         held = any(holder == job for some in parts for holder in unit.datasets.locks(some).values())
         if held:  # else it is done, and others may work with them
             unit.datasets.swap({DatasetStatus.ACTIVE: new, DatasetStatus.TO_DELETE: old}, job=job)
     return len(new)
-
-
-def _check_alone(unit: UnitOfWork, collapse: Record, job: str) -> None:
-    """Only this job's datasets of its instances are, or will be, of the record."""
-    record = unit.records.find(collapse)
-    if record is None:  # nothing was valid
-        return
-    instances = {one.instance_id for one in pages(unit, DatasetFilter(job=job))}
-    if not instances:  # all is done, and unlocked
-        return
-    wanted = DatasetFilter(records=(record.id or 0,), instances=tuple(instances), status=DatasetStatus.ACTIVE)
-    ids = [one.id or 0 for one in pages(unit, wanted)]
-    if any(unit.datasets.locks(some).get(id) != job for some in batched(ids, BATCH * 10) for id in some):
-        raise Conflict("record", record.name, "has such datasets of another job meanwhile; cancel this one")
 
 
 def roll_back_files(

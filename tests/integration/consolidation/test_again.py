@@ -322,6 +322,8 @@ def test_nothing_is_given_up_for_files_that_have_gone_while_the_job_waited(three
     assert ("is gone" if lost == "gone" else "is not the file") in job.error
     if stage == "swap":
         same_cubes(before, three.cube(GRID))
+    else:
+        assert three.catalogue.datasets.locks(one.id for one in three.datasets(None)) == {}
     assert list(three.jobs) == ["job-1", job.id]
     away.rename(path)
     job.retry()
