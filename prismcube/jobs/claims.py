@@ -21,7 +21,7 @@ from prismcube.jobs import statements as sql
 from prismcube.jobs.decisions import Past, Verdict, judge, moved
 from prismcube.jobs.definitions import known_machine, machine_of
 from prismcube.jobs.entities import Order, Outcome
-from prismcube.jobs.leader import bury, check, renew, resign
+from prismcube.jobs.leader import LEASE_SECONDS, bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.rows import job_of
 from prismcube.model.machine import GIVEN_UP, Machine, Status
@@ -37,10 +37,11 @@ class Claims:
         self._definitions = ledger.definitions
         self.me = me
 
-    def lead(self, about: Mapping[str, Any]) -> bool:
-        """Take the lead, or keep it; False while another holds it."""
+    def lead(self, about: Mapping[str, Any], *, seconds: float = LEASE_SECONDS) -> bool:
+        """Take the lead, or keep it, for so long; False while another holds it."""
         with self._ledger.write() as connection:
-            return renew(connection, self.me, about) or (bury(connection) and renew(connection, self.me, about))
+            taken = renew(connection, self.me, about, seconds=seconds)
+            return taken or (bury(connection) and renew(connection, self.me, about, seconds=seconds))
 
     def resign(self) -> None:
         """Let another take over at once."""

@@ -10,7 +10,6 @@ from prismcube.errors import PrismcubeError
 from prismcube.jobs.attempt import Attempt
 from prismcube.jobs.claims import Claims
 from prismcube.jobs.entities import End, Job, NewJob, Order, Outcome
-from prismcube.jobs.leader import renew
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import BATCH, RENEW_SECONDS
 from prismcube.model.machine import Status
@@ -101,10 +100,8 @@ def very_many(url: str, database: str, *, tasks: int) -> list[Figure]:
 
 def _begun(ledger: Ledger) -> tuple[Claims, Job, Order]:
     claims = Claims(ledger, "bench")
-    if not claims.lead({}):
+    if not claims.lead({}, seconds=LEASE_SECONDS):
         raise PrismcubeError("another orchestrator leads in this database")
-    with ledger.write() as connection:
-        renew(connection, claims.me, {}, seconds=LEASE_SECONDS)
     job, _ = ledger.submit(NewJob(process=MANY))
     [order] = claims.claim(PREPARE, 1)
     return claims, job, order

@@ -20,6 +20,7 @@ from prismcube.model.machines import DELETE_DATASETS
 sys.path.append(str(Path(__file__).parent))  # processes that execute tasks import `ledger_toys`, as tests do
 
 from noted_moves import ALLOWED, note_moves, noted_moves
+from running import LONG
 from toy_machines import FAN
 
 DEFINITIONS = {
@@ -35,7 +36,7 @@ class Driver:
     def __init__(self, ledger: Ledger, me: str = "me") -> None:
         self.ledger = ledger
         self.claims = Claims(ledger, me)
-        assert self.claims.lead({})
+        assert self.claims.lead({}, seconds=LONG)  # a shared machine stands still for longer than real leases last
 
     def submit(self, process: str = "one", **values: Any) -> Job:
         return self.ledger.submit(NewJob(process=process, **values))[0]

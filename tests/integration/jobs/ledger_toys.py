@@ -34,10 +34,15 @@ def prepare(work: Work) -> Mapping[str, Any]:
 
 
 def note(work: Work) -> Mapping[str, Any]:
-    """Writes begin and end of an attempt to a file, each in one write, and its effect once: a file of its own."""
+    """Writes begin and end of an attempt to a file, each in one write, and its effect once: a file of its own.
+
+    With `waits` it does not end before there is a file `go`.
+    """
     folder = Path(work.inputs["folder"])
     _line(folder, f"begin {work.task} {os.getpid()}")
     time.sleep(float(work.inputs.get("seconds", 0)))
+    while work.inputs.get("waits") and not (folder / "go").exists():
+        time.sleep(0.05)
     aside = work.scratch / "effect"
     aside.write_text(str(work.payload["n"] ** 2))
     aside.replace(folder / f"effect-{work.payload['n']}")

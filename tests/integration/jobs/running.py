@@ -50,8 +50,8 @@ def wait_for(what: Callable[[], Any]) -> Any:
     return found
 
 
-def many(ledger: Ledger, folder: Path, number: int, seconds: float) -> Job:
-    inputs = {"number": number, "seconds": seconds, "folder": str(folder)}
+def many(ledger: Ledger, folder: Path, number: int, seconds: float = 0.0, *, waits: bool = False) -> Job:
+    inputs = {"number": number, "seconds": seconds, "waits": waits, "folder": str(folder)}
     return ledger.submit(NewJob(process="many", inputs=inputs))[0]
 
 

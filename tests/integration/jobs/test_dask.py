@@ -94,11 +94,12 @@ def test_killed_worker_costs_its_task_no_attempt(
 ) -> None:
     cluster.start()
     start()
-    job = many(ledger, tmp_path, 6, 2.0)
+    job = many(ledger, tmp_path, 6, waits=True)
     task, pid = wait_for(lambda: begun(tmp_path))[0]
     worker = cluster.worker_of(pid)
     kill(worker)
     wait_for(lambda: is_gone(pid))  # the child ends with its worker
+    (tmp_path / "go").touch()
     assert ended(ledger, job).status is Status.SUCCESSFUL
     tasks = {one.id: one for one in ledger.tasks(job.id, stage="work")}
     assert {one.id: one.losses for one in tasks.values() if one.losses} == {task: 1}
@@ -119,12 +120,13 @@ def test_workers_that_are_told_to_end_cost_their_task_nothing(
 ) -> None:
     cluster.start()
     start()
-    job = many(ledger, tmp_path, 1, 3.0)
+    job = many(ledger, tmp_path, 1, waits=True)
     for _ in range(MOST_LOSSES + 1):
         _, pid, worker = works_on(cluster, tmp_path)
         cluster.start_worker()  # in its place
         end(worker)
         assert is_gone(pid)  # its worker did not leave it behind
+    (tmp_path / "go").touch()
     assert ended(ledger, job).status is Status.SUCCESSFUL
     (task,) = ledger.tasks(job.id, stage="work")
     assert (task.state, task.failures, task.losses) == (TaskState.DONE, 0, 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running import LONG
 from sqlalchemy import delete, select, text
 
 from prismcube.catalogue import Catalogue
@@ -257,9 +258,9 @@ def test_result_of_another_attempt_does_not_count(driver: Driver, ledger: Ledger
 
 def test_one_leads_at_a_time(ledger: Ledger) -> None:
     first, second = Claims(ledger, "first"), Claims(ledger, "second")
-    assert first.lead({"engine": "local"})
+    assert first.lead({"engine": "local"}, seconds=LONG)
     assert not second.lead({})
-    assert first.lead({})
+    assert first.lead({}, seconds=LONG)
     first.resign()
     assert second.lead({})
     with pytest.raises(NotLeader):
@@ -520,7 +521,7 @@ def test_jobs_whose_process_is_gone_can_be_given_up(driver: Driver, at: str) -> 
     ledger = Ledger(driver.ledger.engine, {})
     claims = Claims(ledger, "other")
     driver.claims.resign()
-    claims.lead({})
+    claims.lead({}, seconds=LONG)
     claims.take_over()
     claims.tend()
     before = ledger.get(one.id)

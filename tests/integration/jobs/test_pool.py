@@ -79,12 +79,13 @@ def test_a_worker_that_is_taken_away_costs_nothing(scheduler: str, tmp_path: Pat
     try:
         with Running(ledger, engine):
             workers.scale(1)
-            job = many(ledger, tmp_path, 1, 3.0)
+            job = many(ledger, tmp_path, 1, waits=True)
             (name,) = workers.pids()
             wait_for(lambda: engine.costs().get(name, 0.0) > 0 and (tmp_path / "log").exists())
             workers.scale(0)
             workers.scale(1)
             assert name not in workers.pids()
+            (tmp_path / "go").touch()
             wait_for(lambda: ledger.get(job.id).finished)
             assert [(task.losses, task.failures) for task in ledger.tasks(job.id, stage="work")] == [(0, 0)]
     finally:

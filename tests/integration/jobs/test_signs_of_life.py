@@ -14,7 +14,7 @@ from typing import Any
 import ledger_toys
 import psutil
 import pytest
-from running import wait_for
+from running import LONG, wait_for
 
 from prismcube.catalogue import Catalogue
 from prismcube.jobs import identity, watched
@@ -128,11 +128,11 @@ def test_a_leader_that_has_died_is_not_waited_for(
     first, second = Claims(ledger, "first"), Claims(ledger, "second")
     process = sleeper()
     about: dict[str, Any] = {"process": identity_of(process)}
-    assert first.lead(about)
+    assert first.lead(about, seconds=LONG)
     assert not second.lead({"process": identity.identity()})
     process.kill()
     process.wait()
-    assert second.lead({"process": identity.identity()})
+    assert second.lead({"process": identity.identity()}, seconds=LONG)
     with pytest.raises(NotLeader):
         first.take_over()
     assert not first.lead(about)
