@@ -154,7 +154,8 @@ def _serve(pipe: Connection, runtime: Runtime, scratch: Path) -> None:
     """All that the process does."""
     os.set_inheritable(pipe.fileno(), False)  # what a task starts may outlive it, and would keep the pipe open
     os.register_at_fork(after_in_child=pipe.close)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which sends it to all; the parent decides
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal, or systemd, sends them to all; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True, name="parent-watch").start()
     beats = Beats(pipe)
     beats.begin()

@@ -48,6 +48,9 @@ def work_on(folder: Path, order: Order, runtime: child.Runtime, scratch: Path) -
             other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
             (folder / "others").write_text(f"{forked} {other.pid}")
             die()
+        case "be told to end":  # as by a terminal or systemd, which tell all processes of a service
+            for number in (signal.SIGINT, signal.SIGTERM):
+                os.kill(os.getpid(), number)
         case "sleep":
             (folder / f"asleep-{order.task}").touch()
             time.sleep(600)

@@ -110,6 +110,11 @@ def test_killed_at_any_instant(make: Make, tmp_path: Path, monkeypatch: pytest.M
     assert not [*tmp_path.glob("scratch/*/*")]
 
 
+def test_it_is_the_parent_that_ends_it(make: Make) -> None:
+    """Who tells all processes of a service to end takes no order away: this would count as a loss."""
+    assert is_done(outcomes(make(1), order(1, "be told to end", text="done"))[1], "done")
+
+
 def test_others_go_on_while_one_is_killed(make: Make, tmp_path: Path) -> None:
     engine = make(2)
     engine.submit(order(1, "sleep"))
