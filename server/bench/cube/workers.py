@@ -28,6 +28,8 @@ PATIENCE = 900.0
 """Seconds for one run."""
 SHORT = 10.0
 """Seconds up to which a first run is repeated for its memory, when what is kept of files is there."""
+BRIEF = 1.0
+"""Seconds up to which a run is repeated at once to be timed: of these, what has cooled while others ran is a half."""
 TINY = 16
 """Pixels a side of the warm-up."""
 
@@ -116,9 +118,12 @@ def _work(name: str, setup: Setup, pipe: Connection) -> None:
         for part in setup.case.parts:
             engine.run(_tiny(part))
         pipe.send(True)
+        last = 0.0
         while True:
             truth = pipe.recv()
-            pipe.send(_timed(engine, setup) if truth is None else _first(engine, setup, truth))
+            found = _timed(engine, setup, warm=last < BRIEF) if truth is None else _first(engine, setup, truth)
+            last = found.seconds
+            pipe.send(found)
     except EOFError:
         return
     except ImportError as error:
@@ -135,9 +140,13 @@ def _tiny(part: Part) -> Part:
     return replace(part, grid=part.grid.shifted(row, col, height=side, width=side))
 
 
-def _timed(engine: Engine, setup: Setup) -> Run:
+def _timed(engine: Engine, setup: Setup, *, warm: bool) -> Run:
+    """Run; `warm`: when it has just been run. A service answers request after request, here engines take turns."""
     engine.forget()
     gc.collect()
+    if warm:
+        _run(engine, setup)
+        engine.forget()
     return _run(engine, setup)[0]
 
 
