@@ -10,12 +10,11 @@ from prismcube.consolidation.export import (
     DEFAULT_FORMAT,
     FORMATS,
     ExportOrder,
-    Folder,
-    compute_part,
+    name_of,
     plan_export,
     write_cube,
-    write_plans,
 )
+from prismcube.consolidation.export_parts import Folder, compute_part, write_plans
 from prismcube.consolidation.publishing import files_below, remove_files
 from prismcube.consolidation.unread import summary
 from prismcube.cube.mosaic import RULES
@@ -157,7 +156,7 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Plans the cube, once for all, and cuts it into parts."""
     export = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
-    read = write_plans(export, Folder.of(tools.catalogue, work.job, work.scratch))
+    read = write_plans(export.plan, export.parts, Folder.of(tools.catalogue, work.job, work.scratch))
 
     def tasks() -> Iterator[NewTask]:
         for number, (part, size) in enumerate(zip(export.parts, read, strict=True)):
@@ -182,7 +181,7 @@ def write(tools: Tools, work: Work, payload: JSON) -> JSON:
     lacking = summary(ends)
     if lacking:
         work.log(lacking, LogLevel.WARNING)
-    cube = {"href": folder.href(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
+    cube = {"href": f"{folder.uri}/{name_of(order.format)}", "type": FORMATS[order.format].media_type, "bytes": size}
     return {"cube": cube, "steps": len(ends), "ends": Counter(status.value for status, _ in ends)}
 
 

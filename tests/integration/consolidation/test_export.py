@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import ZipStore
 
-from prismcube.consolidation import export
+from prismcube.consolidation import export, export_parts
 from prismcube.cube.plan import CubePlan, SlicePlan
 from prismcube.errors import BudgetExceeded, Cancelled, InvalidInput, NotFound, SourceError
 from prismcube.model.collection import Collection, ComputedField, StoredField
@@ -254,7 +254,7 @@ def test_messages_tell_no_secret(five, monkeypatch):
     job = five.job(export_cube.PROCESS, collection="c").run(until="compute")
     for path in five.sources.iterdir():
         path.unlink()
-    part = export._part
+    part = export_parts.read_part
 
     def signed(folder, number):
         cut, plan = part(folder, number)
@@ -264,7 +264,7 @@ def test_messages_tell_no_secret(five, monkeypatch):
         first = replace(first, layers=(replace(layer, steps=(step,)),))
         return cut, replace(plan, slices=(first, *others))
 
-    monkeypatch.setattr(export, "_part", signed)
+    monkeypatch.setattr(export_parts, "read_part", signed)
     job.run()
     assert job.stage.name == "compute-failed"
     assert "127.0.0.1:9/a.tif" in job.error
@@ -380,7 +380,7 @@ def test_an_estimate_computes_nothing(five):
 
 def test_reading_what_is_gone_makes_no_folder(five, tmp_path):
     five.catalogue.managed = (tmp_path / "ours").as_uri()
-    folder = export.Folder.of(five.catalogue, "gone")
+    folder = export_parts.Folder.of(five.catalogue, "gone")
     with pytest.raises(SourceError, match="can't be read"):
-        export.compute_part(folder, 0, incomplete=True, progress=lambda *_: None)
+        export_parts.compute_part(folder, 0, incomplete=True, progress=lambda *_: None)
     assert not (tmp_path / "ours").exists()
