@@ -46,7 +46,8 @@ _INPUTS = {
     ),
     "bbox": Input(
         title="Area",
-        description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers.",
+        description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers. In "
+        "degrees, a west greater than the east means an area across the date line.",
         schema={"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}},
         example=[22.15, 45.203, 22.155, 45.206],
     ),

@@ -29,7 +29,7 @@ from prismcube.cube.sources import find_sources
 from prismcube.errors import BudgetExceeded, InvalidInput, NothingRead, OutsideExtent
 from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Ends, Slice, SliceStatus
-from prismcube.model.grid import CRS84, Bounds, Grid
+from prismcube.model.grid import CRS84, Bounds, Grid, crs_name
 from prismcube.model.period import Period
 from prismcube.tiff.publish import writing_to
 
@@ -100,9 +100,7 @@ class ExportOrder:
     @classmethod
     def from_inputs(cls, inputs: Mapping[str, Any]) -> ExportOrder:
         """Of the inputs of the process. Raises InvalidInput naming one."""
-        bbox = inputs.get("bbox")
-        if bbox is None and inputs.get("bboxCrs"):
-            raise InvalidInput("bboxCrs", "is of a bbox, and none is given")
+        bounds_crs = _bounds_crs(inputs)
         resolution = inputs.get("resolution")
         across, down = resolution if isinstance(resolution, list) else (resolution, resolution)
         return cls(
@@ -110,8 +108,8 @@ class ExportOrder:
             fields=tuple(inputs.get("properties") or ()),
             grid=GridRequest(
                 crs=inputs.get("crs"),
-                bounds=None if bbox is None else Bounds(*map(float, bbox)),
-                bounds_crs=inputs.get("bboxCrs") or CRS84,
+                bounds=_bounds(inputs["bbox"], bounds_crs) if inputs.get("bbox") else None,
+                bounds_crs=bounds_crs,
                 width=inputs.get("width"),
                 height=inputs.get("height"),
                 resolution=None if resolution is None else (across, down),
@@ -124,6 +122,30 @@ class ExportOrder:
             format=inputs.get("format") or DEFAULT_FORMAT,
             incomplete=bool(inputs.get("incomplete")),
         )
+
+
+def _bounds_crs(inputs: Mapping[str, Any]) -> str:
+    """As `crs_name` has it. Raises InvalidInput."""
+    given = inputs.get("bboxCrs")
+    if given and inputs.get("bbox") is None:
+        raise InvalidInput("bboxCrs", "is of a bbox, and none is given")
+    try:
+        return crs_name(given or CRS84)
+    except InvalidInput as error:
+        raise InvalidInput("bboxCrs", error.reason) from error
+
+
+def _bounds(bbox: Sequence[float], crs: str) -> Bounds:
+    """West, south, east and north; in degrees also across the antimeridian, as coverages take it (RFC 7946, 5.2).
+
+    Raises InvalidInput.
+    """
+    west, south, east, north = map(float, bbox)
+    if west <= east or crs not in (CRS84, "EPSG:4326"):
+        return Bounds(west, south, east, north)
+    if west > 180 or east < -180:
+        raise InvalidInput("bbox", f"longitudes lie in -180..180, got {west:g} to {east:g}")
+    return Bounds(west, south, east + 360, north)  # the east is a turn further
 
 
 @dataclass(frozen=True)
@@ -148,13 +170,20 @@ def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Exp
     fields = order.fields or tuple(one.name for one in collection.stored_fields or collection.fields)
     grid = output_grid(collection.extent.native, order.grid)
     if grid is None:
-        raise OutsideExtent("bbox", "touches no data of the collection")
+        raise OutsideExtent("bbox", f"there is nothing to export: it touches no data of {collection.name}")
     plan = _plan(catalogue, collection, fields, grid, order)
     if not plan.slices:
-        raise OutsideExtent("datetime", "there are no data at this place and time")
+        raise OutsideExtent(_narrowest(order), f"there is nothing to export: {collection.name} has no data there")
     format = FORMATS[order.format]
     format.check(plan.header)
     return Export(plan, tuple(_parts(plan, _rows(plan, format.block_rows, memory))))
+
+
+def _narrowest(order: ExportOrder) -> str:
+    """The input that may be to blame where nothing is found."""
+    if order.period != Period():
+        return "datetime"
+    return "collection" if order.grid.bounds is None else "bbox"
 
 
 def is_exportable(plan: CubePlan, *, memory: int) -> bool:
