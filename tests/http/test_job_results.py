@@ -78,6 +78,20 @@ def test_files_go_with_their_job(jobs, with_file):
     assert not file.parent.exists()
 
 
+def test_files_are_found_where_our_folder_was(demo, jobs, with_file, tmp_path):
+    """`catalogue.managed` is another one now."""
+    job, file = with_file
+    was = tmp_path / "results" / job / "cube.tif"
+    was.parent.mkdir(parents=True)
+    was.write_bytes(b"of before")
+    write(demo, job, results={"imagesOutput": {"href": was.as_uri(), "type": "image/tiff"}})
+    link = jobs.get(f"/jobs/{job}/results").json()["imagesOutput"]["href"]
+    assert jobs.client.get(link).content == b"of before"
+    assert jobs.client.delete(f"/jobs/{job}").status_code == 200
+    assert not was.parent.exists()
+    assert not file.parent.exists()
+
+
 def test_files_of_others_are_not_handed_out(demo, jobs, with_file):
     """Whatever the row of a job says."""
     job, _ = with_file
