@@ -1,4 +1,4 @@
-"""What jobs leave: results in rows and in files."""
+"""What jobs leave: results in rows and in files, and what people are told of their end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,47 @@ from sqlalchemy import delete
 from prismcube.catalogue import Catalogue
 from prismcube.catalogue.job_tables import job_document
 from prismcube.errors import SourceError
+from prismcube.jobs.attempt import MESSAGE, execute
+from prismcube.jobs.entities import End
 from prismcube.jobs.results import ResultFiles
+from prismcube.model.machine import Status
+from prismcube.model.work import Work
 
 Driver = Any
 """Claims and ends tasks by hand: see conftest.py."""
+
+
+def test_the_last_task_tells_of_the_end(driver: Driver) -> None:
+    one, other = driver.submit(), driver.submit()
+    first, second = driver.claim("one")
+    driver.end(first, result={"outputs": {"o": 1}}, message="done, but for the oil")
+    driver.end(second, result={"outputs": {"o": 1}})
+    ended = driver.ledger.get(one.id)
+    assert (ended.status, ended.message) == (Status.SUCCESSFUL, "done, but for the oil")
+    assert driver.ledger.log(one.id)[-1].message == "done, but for the oil"
+    meaning = driver.ledger.machine(one).stage("done").meaning
+    assert driver.ledger.get(other.id).message == meaning
+
+
+def test_only_the_end_is_told_so(driver: Driver) -> None:
+    one = driver.submit("fan")
+    (order,) = driver.claim("fan.prepare")
+    driver.end(order, message="no task was needed")
+    there = driver.ledger.get(one.id)
+    assert (there.stage, there.message) == ("publish", driver.ledger.machine(one).stage("publish").meaning)
+    (order,) = driver.claim("fan.publish")
+    driver.end(order, End.FAILED, message="the disk is gone")
+    assert driver.ledger.get(one.id).message == "the disk is gone"
+
+
+def test_what_a_task_tells_is_none_of_its_result(driver: Driver, tmp_path: Path) -> None:
+    def body(work: Work) -> dict[str, Any]:
+        return {"message": "m" * 2 * MESSAGE, "more": 1}
+
+    driver.submit()
+    (order,) = driver.claim("one")
+    outcome = execute(order, driver.ledger, {"one": body}, tmp_path)
+    assert (outcome.end, outcome.result, outcome.message) == (End.DONE, {"more": 1}, "m" * MESSAGE)
 
 
 def test_results_of_a_job(driver: Driver, catalogue: Catalogue) -> None:
