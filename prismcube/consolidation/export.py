@@ -166,7 +166,7 @@ def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Exp
     """
     collection = catalogue.collections.get(order.collection)
     if collection.extent is None:
-        raise OutsideExtent("collection", f"{collection.name} has no data")
+        raise OutsideExtent("collection", f"there is nothing to export: {collection.name} has no data")
     fields = order.fields or tuple(one.name for one in collection.stored_fields or collection.fields)
     grid = output_grid(collection.extent.native, order.grid)
     if grid is None:
@@ -288,7 +288,7 @@ def _check_any(ends: Ends) -> None:
     """Raises NothingRead when all time steps have failed."""
     told = ends.of_steps()
     if all(status is SliceStatus.FAILED for status, _ in told):
-        advice = "a retry reads nothing anew, so cancel the job, and submit another one when the files are back"
+        advice = "retry when the files are back: all of them are read anew then"
         raise NothingRead(f"{told[0][1]}; {advice}", steps=len(told))
 
 

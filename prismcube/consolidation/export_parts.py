@@ -70,7 +70,9 @@ class Folder:
 
     @classmethod
     def of(cls, catalogue: Catalogue, job: str, scratch: Path = Path()) -> Folder:
-        """Raises InvalidInput when no folder's files are ours."""
+        """Of a new job: what is ours may lie elsewhere before it has ended, so that others are told its `uri`.
+
+        Raises InvalidInput when no folder's files are ours."""
         if catalogue.managed is None:
             raise InvalidInput("format", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
         return cls(f"{catalogue.managed.rstrip('/')}/results/{job}", scratch)

@@ -160,3 +160,23 @@ def test_a_job_whose_process_is_gone_is_seen_and_removed(demo, jobs, with_file, 
     assert jobs.client.delete(f"/jobs/{job}").status_code == 200
     assert jobs.get(f"/jobs/{job}").status_code == 404
     assert not file.exists()
+
+
+def test_an_export_tells_that_it_is_empty(jobs):
+    inputs = {"collection": "s2-romania", "properties": ["B4"], "datetime": "2016", "width": 4, "mask": "SCL:0"}
+    done = jobs.wait(jobs.submit(inputs, process="export-cube"))
+    assert (done["status"], done["message"]) == (
+        "successful",
+        "The file is in the storage; the cube is empty: not one of its pixels is valid",
+    )
+    warnings = jobs.get(f"/jobs/{done['jobID']}/logs", level="warning").json()["logs"]
+    assert [one["message"] for one in warnings] == ["the cube is empty: not one of its pixels is valid"]
+    assert jobs.get(f"/jobs/{done['jobID']}/results").json().keys() == {"cube", "steps", "ends"}
+
+
+def test_where_nothing_lies_there_is_no_job(jobs):
+    before = jobs.ids(limit=1)
+    for more, place in (({"bbox": [179, -10, -179, 10]}, "bbox"), ({"datetime": "1999"}, "datetime")):
+        refused = jobs.post({"collection": "s2-romania", **more}, process="export-cube")
+        assert (refused.status_code, refused.json()["parameter"]) == (400, place)
+    assert jobs.ids(limit=1) == before
