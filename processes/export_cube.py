@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prismcube.consolidation.export import (
     DEFAULT_FORMAT,
     FORMATS,
     ExportOrder,
-    Folder,
-    compute_part,
+    name_of,
     plan_export,
     write_cube,
-    write_plans,
 )
+from prismcube.consolidation.export_parts import Folder, compute_part, write_plans
 from prismcube.consolidation.publishing import files_below, remove_files
 from prismcube.consolidation.unread import summary
 from prismcube.cube.mosaic import RULES
 from prismcube.cube.observer import ReadBytes
+from prismcube.model.cube import SliceStatus
 from prismcube.model.entities import RESAMPLINGS
 from prismcube.model.machines import EXPORT_CUBE
 from prismcube.model.work import LogLevel, NewTask, Work
 from processes.process import Estimate, Input, Inputs, Output, Process, reads_always
-from processes.shared import COUNT, JSON, text
+from processes.shared import COUNT, JSON, prepared_of, text
 from processes.tools import Tools
 
 _TEXT = text(500)
@@ -47,7 +47,8 @@ _INPUTS = {
     ),
     "bbox": Input(
         title="Area",
-        description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers.",
+        description="West, south, east, north, in x and y of `bboxCrs`; without it all the collection covers. In "
+        "degrees, a west greater than the east means an area across the date line.",
         schema={"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "number"}},
         example=[22.15, 45.203, 22.155, 45.206],
     ),
@@ -155,20 +156,27 @@ def estimate(tools: Tools, inputs: Inputs) -> Estimate:
 
 
 def prepare(tools: Tools, work: Work, payload: JSON) -> JSON:
-    """Plans the cube, once for all, and cuts it into parts."""
+    """Plans the cube, once for all, and cuts it into parts; where they lie is told to all later tasks."""
     export = plan_export(tools.catalogue, ExportOrder.from_inputs(work.inputs), memory=tools.memory)
-    read = write_plans(export, Folder.of(tools.catalogue, work.job, work.scratch))
+    folder = Folder.of(tools.catalogue, work.job, work.scratch)
+    read = write_plans(export.plan, export.parts, folder)
 
     def tasks() -> Iterator[NewTask]:
         for number, (part, size) in enumerate(zip(export.parts, read, strict=True)):
             yield NewTask(name=part.name, payload={"part": number}, bytes=size)
 
-    return {"parts": work.hand_over("compute", tasks())}
+    return {"parts": work.hand_over("compute", tasks()), "folder": folder.uri}
+
+
+def _folder(tools: Tools, work: Work) -> Folder:
+    """Where the job has begun, wherever our files lie by now. Raises InvalidInput as `Folder.of`."""
+    begun = prepared_of(work).get("folder")
+    return Folder(begun, work.scratch) if begun else Folder.of(tools.catalogue, work.job, work.scratch)
 
 
 def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Some time steps, or rows of one."""
-    order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job, work.scratch)
+    order, folder = ExportOrder.from_inputs(work.inputs), _folder(tools, work)
     number, read = int(payload["part"]), ReadBytes()
     ends = compute_part(folder, number, incomplete=order.incomplete, progress=work.progress, observer=read)
     return {"ends": ends, "read_bytes": read.total}
@@ -176,26 +184,60 @@ def compute(tools: Tools, work: Work, payload: JSON) -> JSON:
 
 def write(tools: Tools, work: Work, payload: JSON) -> JSON:
     """One file of all parts, which go then; the log tells what it lacks."""
-    order, folder = ExportOrder.from_inputs(work.inputs), Folder.of(tools.catalogue, work.job, work.scratch)
-    parts = int(next(iter(work.previous("prepare")))["parts"])
+    order, folder = ExportOrder.from_inputs(work.inputs), _folder(tools, work)
+    parts, read = int(prepared_of(work)["parts"]), ReadBytes()
+    if work.attempt > 1 and not _could_be_read(work):
+        _compute_anew(work, folder, parts, read)
     size, ends = write_cube(folder, parts, format=order.format, title=order.collection, progress=work.progress)
-    lacking = summary(ends)
-    if lacking:
-        work.log(lacking, LogLevel.WARNING)
-    cube = {"href": folder.href(order.format), "type": FORMATS[order.format].media_type, "bytes": size}
-    return {"cube": cube, "steps": len(ends), "ends": Counter(status.value for status, _ in ends)}
+    warnings = [*_warnings(ends)]
+    for line in warnings:
+        work.log(line, LogLevel.WARNING)
+    cube = {
+        "href": f"{folder.uri}/{name_of(order.format)}",
+        "type": FORMATS[order.format].media_type,
+        "bytes": size,
+    }
+    counts = Counter(status.value for status, _ in ends)
+    return {"cube": cube, "steps": len(ends), "ends": counts, "warnings": warnings, "read_bytes": read.total}
+
+
+def _could_be_read(work: Work) -> bool:
+    """Whether at least one time step of some part could be, when the parts were computed."""
+    return any(set(part["ends"]) - {SliceStatus.FAILED.value} for part in work.previous("compute"))
+
+
+def _compute_anew(work: Work, folder: Folder, parts: int, read: ReadBytes) -> None:
+    """All parts, one after the other: their tasks are done, and a job goes back to no stage that has ended well."""
+    for number in range(parts):
+
+        def tell(share: float, message: str, number: int = number) -> None:
+            work.progress((number + share) / parts, f"part {number + 1} of {parts} is read anew: {message}")
+
+        compute_part(folder, number, incomplete=True, progress=tell, observer=read)
+
+
+def _warnings(ends: Sequence[tuple[SliceStatus, str]]) -> Iterator[str]:
+    """What people may take for a mistake unless they are told."""
+    if not {status for status, _ in ends} - {SliceStatus.EMPTY, SliceStatus.FAILED}:
+        yield "the cube is empty: not one of its pixels is valid"
+    if lacking := summary(ends):
+        yield lacking
 
 
 def clean(tools: Tools, work: Work, payload: JSON) -> JSON:
     """The parts are not needed any more."""
-    folder = f"{Folder.of(tools.catalogue, work.job, work.scratch).uri}/parts"
+    folder = f"{_folder(tools, work).uri}/parts"
     remove_files(files_below(folder), folder)
-    return next(iter(work.previous("write")))
+    written = dict(next(iter(work.previous("write"))))
+    written.pop("read_bytes", None)  # they are counted
+    warnings = written.pop("warnings", ())
+    told = "; ".join((EXPORT_CUBE.stage("done").meaning.rstrip("."), *warnings))
+    return {**written, **({"message": told} if warnings else {})}
 
 
 def roll_back(tools: Tools, work: Work, payload: JSON) -> JSON:
     """Nothing of it is left."""
-    folder = Folder.of(tools.catalogue, work.job, work.scratch).uri
+    folder = _folder(tools, work).uri
     files = files_below(folder)
     remove_files(files, folder)
     return {"files": len(files)}

@@ -30,7 +30,10 @@ class Body(Protocol):
     """
 
     def __call__(self, tools: Tools, work: Work, payload: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """What later stages, or the job's outputs, are made of: small JSON."""
+        """What later stages, or the job's outputs, are made of: small JSON.
+
+        Of the last task, `message` is what people are told of the job, where its end has more to tell than it means.
+        """
         ...
 
 

@@ -12,34 +12,26 @@ job's own folder; parts go when the file is there.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import orjson
-
 from prismcube.catalogue import Catalogue
-from prismcube.consolidation.unread import problem_of
+from prismcube.consolidation.export_parts import Folder, Part, read_part, read_slices
 from prismcube.cube.budget import step_bytes
 from prismcube.cube.grids import GridRequest, output_grid
-from prismcube.cube.observer import NOBODY, Observer
 from prismcube.cube.plan import CubePlan
-from prismcube.cube.plan_document import parse_plan, plan_document
 from prismcube.cube.planner import make_plan
 from prismcube.cube.sources import find_sources
-from prismcube.errors import BudgetExceeded, InvalidInput, NothingRead, OutsideExtent, SourceError
+from prismcube.errors import BudgetExceeded, InvalidInput, NothingRead, OutsideExtent
 from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Ends, Slice, SliceStatus
-from prismcube.model.grid import CRS84, Bounds, Grid
+from prismcube.model.grid import CRS84, Bounds, Grid, crs_name
 from prismcube.model.period import Period
-from prismcube.storage.store import download, upload
-from prismcube.storage.uri import gdal_path, is_remote
-from prismcube.tiff.publish import publishing, writing_to
+from prismcube.tiff.publish import writing_to
 
 PART_BYTES = 256 * 2**20
 """Of the pixels of a part, unless a row of the format's blocks has more."""
@@ -83,6 +75,11 @@ DEFAULT_FORMAT = "netcdf"
 FORMATS: Mapping[str, Format] = {name: Format(name) for name in ("netcdf", "cog", "zarr")}
 
 
+def name_of(format: str) -> str:
+    """Of the cube's file, in the job's folder."""
+    return f"cube.{FORMATS[format].extension}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportOrder:
     """The cube that is asked for."""
@@ -103,9 +100,7 @@ class ExportOrder:
     @classmethod
     def from_inputs(cls, inputs: Mapping[str, Any]) -> ExportOrder:
         """Of the inputs of the process. Raises InvalidInput naming one."""
-        bbox = inputs.get("bbox")
-        if bbox is None and inputs.get("bboxCrs"):
-            raise InvalidInput("bboxCrs", "is of a bbox, and none is given")
+        bounds_crs = _bounds_crs(inputs)
         resolution = inputs.get("resolution")
         across, down = resolution if isinstance(resolution, list) else (resolution, resolution)
         return cls(
@@ -113,8 +108,8 @@ class ExportOrder:
             fields=tuple(inputs.get("properties") or ()),
             grid=GridRequest(
                 crs=inputs.get("crs"),
-                bounds=None if bbox is None else Bounds(*map(float, bbox)),
-                bounds_crs=inputs.get("bboxCrs") or CRS84,
+                bounds=_bounds(inputs["bbox"], bounds_crs) if inputs.get("bbox") else None,
+                bounds_crs=bounds_crs,
                 width=inputs.get("width"),
                 height=inputs.get("height"),
                 resolution=None if resolution is None else (across, down),
@@ -129,34 +124,28 @@ class ExportOrder:
         )
 
 
-@dataclass(frozen=True)
-class Part:
-    """What is computed at once: some steps whole, or some rows of one."""
+def _bounds_crs(inputs: Mapping[str, Any]) -> str:
+    """As `crs_name` has it. Raises InvalidInput."""
+    given = inputs.get("bboxCrs")
+    if given and inputs.get("bbox") is None:
+        raise InvalidInput("bboxCrs", "is of a bbox, and none is given")
+    try:
+        return crs_name(given or CRS84)
+    except InvalidInput as error:
+        raise InvalidInput("bboxCrs", error.reason) from error
 
-    first: int
-    """Step."""
-    after: int
-    """The step after the last one."""
-    row: int
-    """The first one."""
-    height: int
-    """Rows."""
 
-    @property
-    def name(self) -> str:
-        """For people, who count from 1."""
-        steps = (
-            f"time step {self.after}"
-            if self.after == self.first + 1
-            else f"time steps {self.first + 1} to {self.after}"
-        )
-        return f"{steps}, from row {self.row + 1}" if self.row else steps
+def _bounds(bbox: Sequence[float], crs: str) -> Bounds:
+    """West, south, east and north; in degrees also across the antimeridian, as coverages take it (RFC 7946, 5.2).
 
-    def of(self, plan: CubePlan) -> CubePlan:
-        """Its plan."""
-        if self.height == plan.grid.height:
-            return replace(plan, slices=plan.slices[self.first : self.after])
-        return plan.piece(self.first, self.row, self.height)
+    Raises InvalidInput.
+    """
+    west, south, east, north = map(float, bbox)
+    if west <= east or crs not in (CRS84, "EPSG:4326"):
+        return Bounds(west, south, east, north)
+    if west > 180 or east < -180:
+        raise InvalidInput("bbox", f"longitudes lie in -180..180, got {west:g} to {east:g}")
+    return Bounds(west, south, east + 360, north)  # the east is a turn further
 
 
 @dataclass(frozen=True)
@@ -177,17 +166,24 @@ def plan_export(catalogue: Catalogue, order: ExportOrder, *, memory: int) -> Exp
     """
     collection = catalogue.collections.get(order.collection)
     if collection.extent is None:
-        raise OutsideExtent("collection", f"{collection.name} has no data")
+        raise OutsideExtent("collection", f"there is nothing to export: {collection.name} has no data")
     fields = order.fields or tuple(one.name for one in collection.stored_fields or collection.fields)
     grid = output_grid(collection.extent.native, order.grid)
     if grid is None:
-        raise OutsideExtent("bbox", "touches no data of the collection")
+        raise OutsideExtent("bbox", f"there is nothing to export: it touches no data of {collection.name}")
     plan = _plan(catalogue, collection, fields, grid, order)
     if not plan.slices:
-        raise OutsideExtent("datetime", "there are no data at this place and time")
+        raise OutsideExtent(_narrowest(order), f"there is nothing to export: {collection.name} has no data there")
     format = FORMATS[order.format]
     format.check(plan.header)
     return Export(plan, tuple(_parts(plan, _rows(plan, format.block_rows, memory))))
+
+
+def _narrowest(order: ExportOrder) -> str:
+    """The input that may be to blame where nothing is found."""
+    if order.period != Period():
+        return "datetime"
+    return "collection" if order.grid.bounds is None else "bbox"
 
 
 def is_exportable(plan: CubePlan, *, memory: int) -> bool:
@@ -251,173 +247,6 @@ def _plan(
     return make_plan(request, found, headers=headers)
 
 
-@dataclass(frozen=True)
-class Folder:
-    """Where a job keeps its parts and puts its file: a local folder, or a bucket by way of one."""
-
-    uri: str
-    scratch: Path
-    """Of the task at hand: for files on their way to and from a bucket."""
-
-    @classmethod
-    def of(cls, catalogue: Catalogue, job: str, scratch: Path = Path()) -> Folder:
-        """Raises InvalidInput when no folder's files are ours."""
-        if catalogue.managed is None:
-            raise InvalidInput("format", "no folder's files are ours yet (setting prismcube.catalogue.managed)")
-        return cls(f"{catalogue.managed.rstrip('/')}/results/{job}", scratch)
-
-    @property
-    def is_remote(self) -> bool:
-        return is_remote(self.uri)
-
-    def local(self, name: str) -> Path:
-        """Where a file is written, and lies once it is `fetched`."""
-        return self.scratch / name if self.is_remote else Path(gdal_path(f"{self.uri}/{name}"))
-
-    def prepare(self, name: str) -> Path:
-        """`local`, in a folder that is there. Raises as `writing_to` does."""
-        path = self.local(name)
-        with writing_to(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def publish(self, name: str) -> None:
-        """Of what lies whole at `local`: put it into the bucket, if that is where it belongs. Raises SourceError."""
-        if self.is_remote:
-            upload(self.local(name), f"{self.uri}/{name}")
-
-    @contextmanager
-    def fetched(self, name: str) -> Iterator[Path]:
-        """A file of the folder, here for as long as the block lasts. Raises SourceError."""
-        if not self.is_remote:
-            yield self.local(name)
-            return
-        path = self.prepare(name)
-        with writing_to(path):
-            download(f"{self.uri}/{name}", path)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-
-    def cube(self, format: str) -> str:
-        """Name of the cube."""
-        return f"cube.{FORMATS[format].extension}"
-
-    def href(self, format: str) -> str:
-        """URI of the cube."""
-        return f"{self.uri}/{self.cube(format)}"
-
-
-def _plan_of(number: int) -> str:
-    return f"parts/{number:06}.json"
-
-
-def _pixels_of(number: int) -> str:
-    return f"parts/{number:06}.npz"
-
-
-def write_plans(export: Export, folder: Folder) -> list[int]:
-    """The plan of each part into a file; bytes that each part reads."""
-    read = []
-    for number, part in enumerate(export.parts):
-        plan = part.of(export.plan)
-        document = {"part": astuple(part), "plan": plan_document(plan)}
-        _put(folder.prepare(_plan_of(number)), orjson.dumps(document))
-        folder.publish(_plan_of(number))
-        read.append(plan.read_bytes)
-    return read
-
-
-def _put(path: Path, data: bytes) -> None:
-    with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream, writing_to(path):
-        stream.write(data)
-
-
-def _part(folder: Folder, number: int) -> tuple[Part, CubePlan]:
-    with folder.fetched(_plan_of(number)) as path:
-        try:
-            document = orjson.loads(path.read_bytes())
-            return Part(*document["part"]), parse_plan(document["plan"])
-        except OSError as error:
-            raise SourceError(str(path), f"the part's plan can't be read: {error.strerror}") from error
-
-
-def compute_part(
-    folder: Folder,
-    number: int,
-    *,
-    incomplete: bool,
-    progress: Callable[[float, str], None],
-    observer: Observer = NOBODY,
-) -> dict[str, int]:
-    """The slices of a part into a file; how many ended in which way.
-
-    `incomplete`: also those that can't be read wholly, with what could be. `progress` is called before each file, too,
-    from several threads; it raises Cancelled when nobody wants the cube any more. `observer` is told of what is read.
-    Raises SourceError for slices that can't be read wholly, unless `incomplete`, naming a file of the first one; the
-    others are computed before, so that it tells how many there are.
-    """
-    from prismcube.cube.engine import execute  # brings kernels, of which asking for jobs needs none
-
-    _, plan = _part(folder, number)
-    count, done = len(plan.slices), 0
-
-    def tell() -> None:
-        progress(done / count, f"{done} of {count} time steps")
-
-    ends: dict[str, int] = {}
-    problems: list[SourceError] = []
-    path = folder.prepare(_pixels_of(number))
-    with publishing(path, sync=False) as file, os.fdopen(os.dup(file), "wb") as stream:
-        for one in execute(plan, stop=tell, observer=observer):
-            ends[one.status.value] = ends.get(one.status.value, 0) + 1
-            problem = None if incomplete else problem_of(plan, one, "could not be exported")
-            problems += [problem] if problem else []
-            with writing_to(path):
-                _write_slice(stream, one)
-            done = one.index + 1
-            tell()
-        if problems:
-            raise _first_of(problems)
-    folder.publish(_pixels_of(number))
-    return ends
-
-
-def _first_of(problems: Sequence[SourceError]) -> SourceError:
-    """The first one, which tells how many there are."""
-    first, count = problems[0], len(problems)
-    more = f" ({count:,} time steps of this part can't be read, or not wholly)" if count > 1 else ""
-    return SourceError(first.uri, f"{first.reason}{more}")
-
-
-def _write_slice(stream: Any, one: Slice) -> None:
-    np.save(stream, np.frombuffer(orjson.dumps([one.status.value, one.message]), dtype=np.uint8))
-    for data, valid in zip(one.data, one.valid, strict=True):
-        np.save(stream, data)
-        np.save(stream, np.packbits(valid))
-
-
-def _read_slices(folder: Folder, number: int, part: Part, plan: CubePlan) -> Iterator[Slice]:
-    with folder.fetched(_pixels_of(number)) as path:
-        try:
-            with path.open("rb") as stream:
-                for index in range(part.first, part.after):
-                    yield replace(_read_slice(stream, plan, index), row=part.row)
-        except (OSError, ValueError, EOFError) as error:
-            raise SourceError(str(path), f"a part of the cube can't be read: {error}") from error
-
-
-def _read_slice(stream: Any, plan: CubePlan, index: int) -> Slice:
-    status, message = orjson.loads(np.load(stream).tobytes())
-    data, valid = [], []
-    for _ in plan.fields:
-        data.append(np.load(stream))
-        bits = np.unpackbits(np.load(stream), count=plan.grid.pixels)
-        valid.append(bits.astype(bool).reshape(plan.grid.shape))
-    return Slice(index, tuple(data), tuple(valid), SliceStatus(status), message)
-
-
 def write_cube(
     folder: Folder, parts: int, *, format: str, title: str, progress: Callable[[float, str], None]
 ) -> tuple[int, list[tuple[SliceStatus, str]]]:
@@ -425,19 +254,19 @@ def write_cube(
 
     Raises as the encoders do, SourceError, and NothingRead when not one time step could be read.
     """
-    known = [_part(folder, number) for number in range(parts)]
+    known = [read_part(folder, number) for number in range(parts)]
     header = _header(known)
     ends = Ends(len(header.steps))
 
     def slices() -> Iterator[Slice]:
         for number, (part, plan) in enumerate(known):
-            for one in _read_slices(folder, number, part, plan):
+            for one in read_slices(folder, number, part, plan):
                 yield one
                 ends.add(one)
                 done = one.index + (part.row + part.height) / header.grid.height
                 progress(done / len(header.steps), f"{int(done)} of {len(header.steps)} time steps")
 
-    target = folder.prepare(folder.cube(format))
+    target = folder.prepare(name_of(format))
     beside = target.with_name(f".{target.name}.part")
     with writing_to(target):
         beside.unlink(missing_ok=True)  # of a writer that was killed
@@ -451,7 +280,7 @@ def write_cube(
         with suppress(OSError):
             beside.unlink()
         raise
-    folder.publish(folder.cube(format))
+    folder.publish(name_of(format))
     return size, ends.of_steps()
 
 
@@ -459,7 +288,7 @@ def _check_any(ends: Ends) -> None:
     """Raises NothingRead when all time steps have failed."""
     told = ends.of_steps()
     if all(status is SliceStatus.FAILED for status, _ in told):
-        advice = "a retry reads nothing anew, so cancel the job, and submit another one when the files are back"
+        advice = "retry when the files are back: all of them are read anew then"
         raise NothingRead(f"{told[0][1]}; {advice}", steps=len(told))
 
 

@@ -103,7 +103,8 @@ def execute(order: Order, ledger: Ledger, bodies: Mapping[str, Body], scratch: P
         return _ended(order, End.TEMPORARY, _told(error))
     finally:
         shutil.rmtree(attempt.folder, ignore_errors=True)
-    return Outcome(task=order.task, attempt=order.attempt, end=End.DONE, result=result)
+    told = str(result.pop("message", ""))[:MESSAGE]
+    return Outcome(task=order.task, attempt=order.attempt, end=End.DONE, result=result, message=told)
 
 
 class Attempt:

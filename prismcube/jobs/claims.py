@@ -175,6 +175,7 @@ class Claims:
             if result := came[one.task].result:
                 read[job_of[one.task]] += int(result.get("read_bytes", 0))
                 results[job_of[one.task]].update(result.get("outputs") or {})
+        told = {job_of[one.task]: came[one.task].message for one in done}
         if others:
             connection.execute(sql.NOT_DONE, [_other_values(one, now) for one in others])
         for one in others:
@@ -195,7 +196,7 @@ class Claims:
             if outputs:
                 before = connection.scalars(sql.RESULTS_OF, {"one": id}).one_or_none() or {}
                 connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**before, **outputs}})
-        self._move_on(connection, [one["one"] for one in counts], now)
+        self._move_on(connection, [one["one"] for one in counts], now, told)
 
     def _log(
         self, connection: Connection, jobs: Mapping[str, Any], rows: Sequence[Any], verdict: Verdict, now: datetime
@@ -224,8 +225,8 @@ class Claims:
             ids = [row.id for row in rows]
         return fallen
 
-    def _move_on(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
-        """Jobs that are locked by this transaction, after their tasks have ended."""
+    def _move_on(self, connection: Connection, ids: Sequence[str], now: datetime, told: Mapping[str, str]) -> None:
+        """Jobs that are locked by this transaction, after their tasks have ended; `told`: what those say, by job."""
         rows = moves.lock(connection, ids)
         self._move_stopped(connection, [id for id, row in rows.items() if row.stopping], now)
         for row in rows.values():
@@ -238,7 +239,7 @@ class Claims:
                 continue
             if row.open > 0:
                 continue
-            message = _why(connection, row) if row.failed else ""
+            message = _why(connection, row) if row.failed else told.get(row.id, "")
             moves.settle(connection, row, machine, now, message=message)
 
     def _move_stopped(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:

@@ -156,3 +156,4 @@ class Outcome:
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of a task that is done: small. Its members `outputs` (the job's results) and `read_bytes` are the ledger's."""
     message: str = ""
+    """Why it did not end well; of a task that did, what people are told of a job that ends with it."""

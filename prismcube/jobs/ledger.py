@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -195,6 +195,11 @@ class Ledger:
         """As `get`, with what may be large. Raises NotFound."""
         with self._session.read() as connection:
             return _whole(connection, id)
+
+    def results(self, id: str) -> Mapping[str, Any]:
+        """A job's outputs by their ids; empty while it has none, and where there is no such job."""
+        with self._session.read() as connection:
+            return connection.scalar(sql.RESULTS_OF, {"one": id}) or {}
 
     def machine(self, one: Job) -> Machine:
         """Of a job, also of one whose process is known no more."""

@@ -141,11 +141,13 @@ def enter(
 
 
 def settle(connection: Connection, row: Any, machine: Machine, now: datetime, *, message: str = "") -> None:
-    """Move a job on whose stage has no open task left; `row` tells how many ended badly."""
-    stage = machine.stage(row.stage)
-    event = Event.FAILED if row.failed else Event.DONE
-    told = message if row.failed else ""
-    enter(connection, row, machine, machine.stage(stage.moves[event]), now, message=told, anew=True)
+    """Move a job on whose stage has no open task left; `row` tells how many ended badly.
+
+    `message`: why it has failed, or what is told of it in place of the meaning of its end.
+    """
+    target = machine.stage(machine.stage(row.stage).moves[Event.FAILED if row.failed else Event.DONE])
+    told = message if row.failed or target.is_end else ""
+    enter(connection, row, machine, target, now, message=told, anew=True)
 
 
 def stop(

@@ -2,7 +2,9 @@
 
     <folder>/<job>/<name>      written by the job's tasks, named in its results as {"href": URI, "type": media type}
 
-Only what lies in a job's own folder is handed out and removed as its result, whatever its row says.
+Only what lies in a folder of that name is handed out and removed as a job's result, whatever its row says. Where that
+folder lies is remembered by the file's URI: what is ours may lie elsewhere by now (`prismcube.catalogue.managed`). No
+client can name such a folder in its inputs, as the id of a job can't be guessed.
 """
 
 from __future__ import annotations
@@ -42,28 +44,48 @@ class ResultFiles:
     def uri(self, job: str, value: object) -> str | None:
         """The file that an output is; None for all that is a value."""
         href = value.get("href") if isinstance(value, Mapping) else None
+        return href if isinstance(href, str) and self._folder_with(job, href) else None
+
+    def _folder_with(self, job: str, href: str) -> str | None:
+        """The job's folder in which a file lies, where that was when it was written; None: it lies in none."""
+        before, found, _ = href.partition(f"/{NAME}/{quote(job, safe='')}/")
+        folder = f"{before}{found}".rstrip("/") if found else self.folder_of(job)
         try:
-            return href if isinstance(href, str) and is_below(href, self.folder_of(job)) else None
+            return folder if is_below(href, folder) else None
         except InvalidInput:  # what a client has made up may look like a URI and be none
             return None
 
-    def remove(self, job: str) -> None:
-        """Delete all files in a job's folder; when some can't be deleted, the others are all the same.
+    def remove(self, job: str, results: Mapping[str, Any]) -> None:
+        """Delete all files in a job's folder, and in those in which its results lie; when some can't be deleted, the
+        others are all the same.
 
         Raises SourceError.
         """
-        folder = self.folder_of(job)
-        if not is_remote(folder):
-            _remove_local(folder)
-            return
+        hrefs = [uri for value in results.values() if (uri := self.uri(job, value))]
+        folders = [folder for uri in hrefs if (folder := self._folder_with(job, uri))]
         problems: list[SourceError] = []
-        for uri in [*store.list_files(f"{folder}/")]:
+        for folder in dict.fromkeys([self.folder_of(job), *folders]):
             try:
-                store.delete(uri)
+                _remove(folder)
             except SourceError as error:
                 problems.append(error)
         if problems:
             raise problems[0]
+
+
+def _remove(folder: str) -> None:
+    """Raises SourceError."""
+    if not is_remote(folder):
+        _remove_local(folder)
+        return
+    problems: list[SourceError] = []
+    for uri in [*store.list_files(f"{folder}/")]:
+        try:
+            store.delete(uri)
+        except SourceError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
 
 
 def _remove_local(folder: str) -> None:

@@ -187,7 +187,11 @@ EXPORT_CUBE = Machine(
         _end("done", "The file is in the storage.", Status.SUCCESSFUL),
         _rest("prepare", "The cube could not be planned; the message says why."),
         _rest("compute", "Some parts could not be computed. A retry computes those only."),
-        _rest("write", "All parts are computed, but the file could not be written."),
+        _rest(
+            "write",
+            "All parts are computed, but the file could not be written. A retry writes it; where nothing could be "
+            "read, it reads all anew.",
+        ),
         _rest("clean", "The file is in the storage, but not all of its parts could be removed."),
         *_rollback("export.rollback", "Its parts and its file are being removed.", "Nothing of it is left."),
     )

@@ -190,7 +190,8 @@ class Housekeeping:
         try:
             for one in takewhile(lambda _: self._leads(), self._old()):
                 try:
-                    self._files.remove(one.id)  # before the row: who is killed between them finds the job once more
+                    # Before the row: who is killed between them finds the job once more.
+                    self._files.remove(one.id, self._ledger.results(one.id))
                     self._ledger.delete(one.id)
                     gone += 1
                 except (SourceError, Conflict, NotFound) as error:

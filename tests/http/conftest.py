@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +28,7 @@ import yaml
 from prismcube.catalogue import Catalogue
 from prismcube.model.access import Scope
 from tests import commands
+from tests.http.job_client import Jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = Path(os.environ["NUMBA_CACHE_DIR"])  # as tests/conftest.py has said
@@ -146,6 +148,13 @@ def executing(tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path]) 
     own = json.dumps([site[0].removeprefix("http://")])
     with running(home, _port(), "demo", JOBS__RUN="true", JOBS__PROCESSES="2", JOBS__CALLBACKS=own) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def jobs(executing: Demo) -> Iterator[Jobs]:
+    """A caller of `executing`."""
+    with closing(Jobs(executing.url)) as one:
+        yield one
 
 
 def _port() -> int:

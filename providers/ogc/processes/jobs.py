@@ -180,9 +180,10 @@ def dismiss(context: Context, request: Request, job: str) -> Answer:
 
 def _remove(processes: Processes, job: Job) -> None:
     """With its results; the ledger comes first, which decides under its lock whether the job has ended."""
+    results = processes.ledger.results(job.id)
     processes.ledger.delete(job.id)
     try:
-        processes.files.remove(job.id)
+        processes.files.remove(job.id, results)
     except SourceError as error:
         LOG.error("results of job %s are left: %s", job.id, error)
 

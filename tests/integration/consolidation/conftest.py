@@ -31,8 +31,9 @@ from prismcube.cube.engine import execute
 from prismcube.cube.planner import make_plan
 from prismcube.cube.request import CubeRequest
 from prismcube.errors import Conflict
-from prismcube.model.collection import Collection, StoredField
+from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.entities import Container, DatasetStatus, Instance, Record, Variable
+from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat, ValueMapping
 from prismcube.model.grid import Grid
 from prismcube.model.grouping import group_records
@@ -213,6 +214,23 @@ def sqlite_bench(tmp_path: Path) -> Iterator[Bench]:
     opened = Catalogue(url)
     yield Bench(opened, tmp_path)
     opened.close()
+
+
+@pytest.fixture
+def five(bench: Bench, pixels: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Five dates in parts of two, as the collection `c`, whose cubes are exported."""
+    from prismcube.consolidation import export
+
+    instance = bench.variable()
+    for day in range(5):
+        bench.add(pixels(100, 150, seed=day, empty=[(slice(0, 40), slice(0, 70))]), day=day)
+    fields = (
+        StoredField(name="b", instance_id=instance, band=0, format=DataFormat(dtype="uint16", nodata=0)),
+        ComputedField(name="twice", expression=Expression("b + b")),
+    )
+    bench.catalogue.collections.put(Collection(name="c", fields=fields))
+    monkeypatch.setattr(export, "PART_BYTES", 2 * 100 * 150 * 2)
+    return bench
 
 
 def same_cubes(before: Any, after: Any) -> None:

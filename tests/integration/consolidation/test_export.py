@@ -14,12 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import ZipStore
 
-from prismcube.consolidation import export
+from prismcube.consolidation import export, export_parts
 from prismcube.cube.plan import CubePlan, SlicePlan
 from prismcube.errors import BudgetExceeded, Cancelled, InvalidInput, NotFound, SourceError
-from prismcube.model.collection import Collection, ComputedField, StoredField
 from prismcube.model.cube import OutputField, Step
-from prismcube.model.expression import Expression
 from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.storage.uri import gdal_path
@@ -29,21 +27,6 @@ GRID = Grid("EPSG:32633", Affine(10, 0, 500_000, 0, -10, 5_000_000), 100, 150)
 FORMAT = DataFormat(dtype="uint16", nodata=0)
 ORDER = export.ExportOrder.from_inputs({"collection": "c"})
 T0 = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def five(bench, pixels, monkeypatch):
-    """Five dates in parts of two."""
-    instance = bench.variable()
-    for day in range(5):
-        bench.add(pixels(100, 150, seed=day, empty=[(slice(0, 40), slice(0, 70))]), day=day)
-    fields = (
-        StoredField(name="b", instance_id=instance, band=0, format=FORMAT),
-        ComputedField(name="twice", expression=Expression("b + b")),
-    )
-    bench.catalogue.collections.put(Collection(name="c", fields=fields))
-    monkeypatch.setattr(export, "PART_BYTES", 2 * 100 * 150 * 2)
-    return bench
 
 
 def opened(path, format):
@@ -254,7 +237,7 @@ def test_messages_tell_no_secret(five, monkeypatch):
     job = five.job(export_cube.PROCESS, collection="c").run(until="compute")
     for path in five.sources.iterdir():
         path.unlink()
-    part = export._part
+    part = export_parts.read_part
 
     def signed(folder, number):
         cut, plan = part(folder, number)
@@ -264,7 +247,7 @@ def test_messages_tell_no_secret(five, monkeypatch):
         first = replace(first, layers=(replace(layer, steps=(step,)),))
         return cut, replace(plan, slices=(first, *others))
 
-    monkeypatch.setattr(export, "_part", signed)
+    monkeypatch.setattr(export_parts, "read_part", signed)
     job.run()
     assert job.stage.name == "compute-failed"
     assert "127.0.0.1:9/a.tif" in job.error
@@ -342,16 +325,6 @@ def test_an_incomplete_cube_of_all_files_has_nothing_to_tell(five):
     assert (job.results["ends"], job.messages) == ({"ok": 5}, [])
 
 
-def test_a_cube_of_which_nothing_can_be_read_is_none(five):
-    for path in five.sources.iterdir():
-        path.unlink()
-    job = five.job(export_cube.PROCESS, collection="c", incomplete=True).run()
-    assert job.stage.name == "write-failed"
-    assert "000.tif could not be read" in job.error
-    assert "submit another one" in job.error
-    assert not [path for path in five.files() if path.name.strip(".").startswith("cube.nc")]
-
-
 def test_what_can_not_be_exported_is_refused(five):
     with pytest.raises(NotFound):
         five.job(export_cube.PROCESS, collection="none")
@@ -380,7 +353,7 @@ def test_an_estimate_computes_nothing(five):
 
 def test_reading_what_is_gone_makes_no_folder(five, tmp_path):
     five.catalogue.managed = (tmp_path / "ours").as_uri()
-    folder = export.Folder.of(five.catalogue, "gone")
+    folder = export_parts.Folder.of(five.catalogue, "gone")
     with pytest.raises(SourceError, match="can't be read"):
-        export.compute_part(folder, 0, incomplete=True, progress=lambda *_: None)
+        export_parts.compute_part(folder, 0, incomplete=True, progress=lambda *_: None)
     assert not (tmp_path / "ours").exists()

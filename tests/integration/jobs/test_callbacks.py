@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import socket
 import ssl
 import threading
@@ -22,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
 from prismcube.catalogue.job_tables import job_callback
-from prismcube.errors import SourceError
 from prismcube.jobs import callbacks as module
 from prismcube.jobs.addresses import Addresses, NotAllowed, Target
 from prismcube.jobs.callbacks import ATTEMPTS, Callbacks, Refused, post, wait_after
@@ -235,31 +233,6 @@ def test_a_defect_of_ours_is_given_up_as_well(ledger: Ledger, driver: Any, callb
         wait(lambda: sum("ZeroDivisionError" in line.message for line in ledger.log(one.id)) > found[0].attempt)
         wait(lambda: found[0].attempt + 1 < ATTEMPTS or not rows(ledger))
     assert sum("ZeroDivisionError" in line.message for line in ledger.log(one.id)) == ATTEMPTS
-
-
-def test_files_of_a_job_go_as_far_as_they_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = ResultFiles(tmp_path.as_uri())
-    files.remove("none")
-    for name in ("a", "b/c", "d"):
-        (tmp_path / "job" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "job" / name).touch()
-    real = os.unlink
-
-    def unlink(path: str, **more: Any) -> None:
-        if path == "a":
-            real(path, **more)
-            raise FileNotFoundError  # another has removed it just now
-        if path == "c":
-            raise PermissionError(13, "Permission denied", path)
-        real(path, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "unlink", unlink)
-        with pytest.raises(SourceError, match="Permission denied"):
-            files.remove("job")
-    assert [one.name for one in (tmp_path / "job").rglob("*")] == ["b", "c"]
-    files.remove("job")
-    assert not (tmp_path / "job").exists()
 
 
 MOST = 500

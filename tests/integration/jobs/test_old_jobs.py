@@ -11,6 +11,7 @@ import pytest
 
 from prismcube.errors import CatalogueUnavailable, SourceError
 from prismcube.jobs import moves
+from prismcube.jobs.entities import End, Outcome
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
 from server.jobs import run as module
@@ -31,7 +32,8 @@ class Files:
         self.stay = stay
         self.asked: list[str] = []
 
-    def remove(self, job: str) -> None:
+    def remove(self, job: str, results: Any) -> None:
+        assert results == {"of": job}
         self.asked.append(job)
         if job in self.stay:
             raise SourceError(job, "can't be removed")
@@ -58,8 +60,11 @@ def old(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """More jobs than stand on two pages, of which some are of the same instant, and one that is not old."""
     monkeypatch.setattr(module, "PRUNE_PAGE", PAGE)
     ids = [driver.submit().id for _ in range(2 * PAGE + 2)]
-    for order in driver.claim("one"):
-        driver.end(order)
+    done = [
+        Outcome(task=order.task, attempt=order.attempt, end=End.DONE, result={"outputs": {"of": order.job}})
+        for order in driver.claim("one")
+    ]
+    driver.claims.finish(done)
     then = datetime.now(UTC) - timedelta(days=2)
     with driver.ledger.write() as connection:
         for number, id in enumerate(ids):
