@@ -16,6 +16,7 @@
     │   └── NotYet              it is too early for a task; it has done nothing, and fails by nothing
     ├── TimeExceeded            the answer takes longer than this server allows
     ├── CatalogueUnavailable    the catalogue's database does not answer
+    ├── UnreadableRow           a row of its tables holds what nobody can read
     └── ConfigurationError      settings or mapping files are wrong; lists every mistake
 
 Errors carry facts as attributes; `server/problems.py` alone turns them into HTTP answers.
@@ -163,6 +164,17 @@ class CatalogueUnavailable(PrismcubeError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the catalogue does not answer: {reason}")
+        self.reason = reason
+
+
+class UnreadableRow(PrismcubeError):
+    """A row of the database holds what nobody can read: it was edited by hand, or is damaged."""
+
+    def __init__(self, table: str, key: object, reason: str) -> None:
+        row = f"a row of the table {table}" if key == "" else f"the row {key!r} of the table {table}"
+        super().__init__(f"{row} can't be read: {reason}; correct it in the database, or remove what it belongs to")
+        self.table = table
+        self.key = key
         self.reason = reason
 
 

@@ -23,6 +23,7 @@ from prismcube.errors import (
     StorageFull,
     TemporaryFailure,
     TimeExceeded,
+    UnreadableRow,
 )
 from providers.errors import (
     Forbidden,
@@ -65,6 +66,7 @@ STATUS: dict[type[PrismcubeError], int] = {
     SourceError: 502,  # the request was right, a file behind us was not
     CatalogueUnavailable: 503,
     ConfigurationError: 503,
+    UnreadableRow: 500,
 }
 """The first type of this table that an error is an instance of decides."""
 

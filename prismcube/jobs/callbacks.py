@@ -24,10 +24,11 @@ import httpx
 from sqlalchemy import bindparam, delete, func, select, update
 
 from prismcube.catalogue.job_tables import job_callback
-from prismcube.errors import CatalogueUnavailable, NotFound
+from prismcube.errors import CatalogueUnavailable, NotFound, UnreadableRow
 from prismcube.jobs import moves
 from prismcube.jobs.addresses import Addresses, NotAllowed, Target
 from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.readable import reading
 from prismcube.jobs.results import ResultFiles, shown
 from prismcube.model.work import LogLevel
 
@@ -52,8 +53,9 @@ SITES = (
     .group_by(job_callback.c.site)
     .order_by(func.min(job_callback.c.due))
 )
+_OURS = ("id", "job_id", "event", "url", "attempt")
 NEXT = (
-    select(job_callback)
+    select(*(job_callback.c[name] for name in _OURS))
     .where(
         job_callback.c.site == bindparam("site"),
         job_callback.c.due <= bindparam("now", type_=job_callback.c.due.type),
@@ -61,6 +63,8 @@ NEXT = (
     .order_by(job_callback.c.due, job_callback.c.id)
     .limit(1)
 )
+"""Without its content: one that can't be read would hold up all others of its site."""
+CONTENT = select(job_callback.c.content).where(job_callback.c.id == bindparam("one"))
 PUT_OFF = (
     update(job_callback)
     .where(job_callback.c.id == bindparam("one"), job_callback.c.attempt == bindparam("seen"))
@@ -192,6 +196,8 @@ class Callbacks:
             self._send(target, json.dumps(self._content(row)).encode())
         except NotAllowed as error:
             return Refused(str(error))
+        except UnreadableRow as error:
+            return Refused(str(error), for_good=True)
         except Refused as error:
             return error
         except (CatalogueUnavailable, NotFound):  # that is no answer of theirs
@@ -213,8 +219,12 @@ class Callbacks:
 
     def _content(self, row: Any) -> Mapping[str, Any]:
         """What was noted when it came to pass; for a job that went well its results, which are not noted twice."""
-        if row.content is not None:
-            return row.content  # type: ignore[no-any-return]  # a row's values have no types
+        with self._ledger.read() as connection:
+            found = connection.execute(CONTENT, {"one": row.id})
+            with reading("job_callback", row.id):
+                content = found.scalar_one_or_none()
+        if content is not None:
+            return content  # type: ignore[no-any-return]  # a row's values have no types
         one = self._ledger.whole(row.job_id)
         asked = one.request.get("outputs")
         wanted = {name: value for name, value in one.results.items() if asked is None or name in asked}

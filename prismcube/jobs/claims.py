@@ -7,6 +7,7 @@ that follows: the tasks that waited for it, the counts of its job, the job's nex
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,17 +17,23 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from prismcube.catalogue.job_tables import task
+from prismcube.errors import UnreadableRow
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
+from prismcube.jobs.aside import hindrance, put_aside, put_hindered_aside, put_unclaimable_aside
 from prismcube.jobs.decisions import Past, Verdict, judge, moved
 from prismcube.jobs.definitions import known_machine, machine_of
 from prismcube.jobs.entities import Order, Outcome
 from prismcube.jobs.leader import LEASE_SECONDS, bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.readable import reading
 from prismcube.jobs.rows import job_of
+from prismcube.jobs.stalled import EVERY, STALLED, bad_tasks, count_anew, free, goes_on
 from prismcube.model.machine import GIVEN_UP, Machine, Status
 from prismcube.model.task_states import TaskEvent, TaskState, after
 from prismcube.model.work import LogLevel
+
+LOG = logging.getLogger("prismcube.jobs")
 
 
 class Claims:
@@ -36,6 +43,7 @@ class Claims:
         self._ledger = ledger
         self._definitions = ledger.definitions
         self.me = me
+        self._looked: datetime | None = None
 
     def lead(self, about: Mapping[str, Any], *, seconds: float = LEASE_SECONDS) -> bool:
         """Take the lead, or keep it, for so long; False while another holds it."""
@@ -51,8 +59,24 @@ class Claims:
     def claim(self, kind: str, limit: int, *, now: datetime | None = None) -> list[Order]:
         """At most so many tasks of a kind, which are running from now on: jobs by priority and age, tasks by id."""
         now = now or datetime.now(UTC)
+        try:
+            return self._claim(kind, limit, now)
+        except UnreadableRow as error:  # nothing is claimed: the jobs that it is of must not hold up others
+            with self._leading() as connection:
+                if not put_unclaimable_aside(connection, self._definitions, kind, limit, now):
+                    LOG.error("no task of the kind %s can be claimed: %s", kind, error)  # says it all
+                    return []
+        try:
+            return self._claim(kind, limit, now)
+        except UnreadableRow:  # further ones, behind those: in the next cycle, for the lease is short
+            return []
+
+    def _claim(self, kind: str, limit: int, now: datetime) -> list[Order]:
+        """Raises UnreadableRow."""
         with self._leading() as connection:
-            rows = connection.execute(sql.CLAIMABLE[connection.dialect.name], {"kind": kind, "limit": limit}).all()
+            found = connection.execute(sql.CLAIMABLE[connection.dialect.name], {"kind": kind, "limit": limit})
+            with reading("task"):
+                rows = found.all()
             if not rows:
                 return []
             connection.execute(sql.CLAIM, {"ids": _list([id for id, *_ in rows]), "me": self.me, "now": now})
@@ -63,25 +87,28 @@ class Claims:
             for (job_id, stage), some in again.items():  # what attempts have handed over that did not end well
                 connection.execute(sql.HANDED_OVER, {"job": job_id, "stage": stage, "ids": some})
             ids = sorted({job_id for _, _, job_id, *_ in rows})
-            jobs = {row.id: row for row in connection.execute(sql.JOBS_OF, {"ids": ids})}
-            inputs = {id: row.inputs or {} for id, row in jobs.items()}
-            left = {id: _left_bytes(row) for id, row in jobs.items()}
+            found = connection.execute(sql.JOBS_OF, {"ids": ids})
+            with reading("job"):
+                jobs = {row.id: row for row in found}
+                left = {id: _left_bytes(row) for id, row in jobs.items()}
             self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
-        return [
-            Order(
-                task=id,
-                attempt=attempt + 1,
-                owner=self.me,
-                job=job_id,
-                kind=kind,
-                stage=stage,
-                name=name,
-                payload=payload,
-                inputs=inputs[job_id],
-                left_bytes=left[job_id],
-            )
-            for id, attempt, job_id, stage, name, payload in rows
-        ]
+            inputs = {id: _object("job_document", id, row.inputs or {}) for id, row in jobs.items()}
+            with reading("task"):
+                return [
+                    Order(
+                        task=id,
+                        attempt=attempt + 1,
+                        owner=self.me,
+                        job=job_id,
+                        kind=kind,
+                        stage=stage,
+                        name=name,
+                        payload=_object("task", id, payload),
+                        inputs=inputs[job_id],
+                        left_bytes=left[job_id],
+                    )
+                    for id, attempt, job_id, stage, name, payload in rows
+                ]
 
     def finish(self, outcomes: Iterable[Outcome], *, now: datetime | None = None) -> int:
         """Record what came of attempts, and all that follows; those that are no longer ours do not count. How many."""
@@ -93,6 +120,7 @@ class Claims:
         with self._leading() as connection:
             # Only when nobody else changes these jobs any more: a person may just now take a task away (forced retry).
             jobs = moves.lock(connection, connection.scalars(sql.JOBS_BY_TASKS, {"ids": ids}))
+            put_hindered_aside(connection, self._definitions, jobs.values(), now)
             found = connection.execute(sql.MINE, {"ids": ids, "me": self.me})
             rows = [row for row in found if row.attempt == came[row.id].attempt]
             verdicts = []
@@ -126,12 +154,16 @@ class Claims:
         with self._ledger.read() as connection:
             stopping = [row.id for row in connection.execute(sql.STOPPING)]
             late = [*connection.scalars(sql.LATE, {"now": now})]
+            stalled = self._stalled(connection, now)
         with self._leading() as connection:
             connection.execute(sql.WAKE, {"now": now})
             rows = moves.lock(connection, late)
+            put_hindered_aside(connection, self._definitions, rows.values(), now)
             for row in rows.values():
-                self._limit(connection, row, now)
+                if not hindrance(row):
+                    self._limit(connection, row, now)
             self._move_stopped(connection, stopping, now)
+            self._repair(connection, stalled, now)
 
     @contextmanager
     def _leading(self) -> Iterator[Connection]:
@@ -143,6 +175,8 @@ class Claims:
         for row in moves.lock(connection, ids).values():
             if row.status != Status.ACCEPTED.value:  # cancelled meanwhile
                 continue
+            if reason := hindrance(row):
+                raise UnreadableRow("job", row.id, reason)
             deadline = None if row.seconds is None else now + timedelta(seconds=row.seconds)
             moves.change(connection, row.id, now, status=Status.RUNNING.value, started=now, deadline=deadline)
             machine = machine_of(self._definitions, job_of(row))
@@ -194,8 +228,7 @@ class Claims:
             connection.execute(sql.COUNT, counts)
         for id, outputs in results.items():
             if outputs:
-                before = connection.scalars(sql.RESULTS_OF, {"one": id}).one_or_none() or {}
-                connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**before, **outputs}})
+                connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**_results(connection, id), **outputs}})
         self._move_on(connection, [one["one"] for one in counts], now, told)
 
     def _log(
@@ -239,6 +272,9 @@ class Claims:
                 continue
             if row.open > 0:
                 continue
+            if row.tasks > 1 and goes_on(connection, row):  # what has not ended would be left out for ever
+                count_anew(connection, row, now)
+                continue
             message = _why(connection, row) if row.failed else told.get(row.id, "")
             moves.settle(connection, row, machine, now, message=message)
 
@@ -253,6 +289,29 @@ class Claims:
             if row.stopping and machine is not None:
                 target, status = machine.stage(row.stopping), Status(row.status)
                 moves.enter(connection, row, machine, target, now, message=row.message, status=status)
+
+    def _stalled(self, connection: Connection, now: datetime) -> list[str]:
+        """Jobs to be repaired, when it is time to look for them."""
+        if self._looked is not None and abs(now - self._looked) < EVERY:
+            return []
+        self._looked = now
+        return [*connection.scalars(STALLED, {"before": now - EVERY, "known": [*self._definitions]})]
+
+    def _repair(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
+        """Let jobs go on that stand still because of what their rows say."""
+        if not ids:
+            return
+        rows = moves.lock(connection, ids)
+        put_hindered_aside(connection, self._definitions, rows.values(), now)
+        for row in rows.values():
+            known = known_machine(self._definitions, row.process, row.stage)
+            if known is None or hindrance(row) or not row.work or row.stopping or goes_on(connection, row):
+                continue
+            freed = free(connection, row, now) + self._fell_with(connection, bad_tasks(connection, row), now).total()
+            counted = count_anew(connection, row, now)
+            if not counted and not freed and row.open:
+                put_aside(connection, self._definitions, row, "its tasks wait for each other", now)
+        self._move_on(connection, ids, now, {})
 
     def _limit(self, connection: Connection, row: Any, now: datetime) -> None:
         machine = known_machine(self._definitions, row.process, row.stage)
@@ -269,12 +328,35 @@ class Claims:
         moves.stop(connection, row, target, now, message=message)  # failed when it rests: then it can be retried
 
 
+def _object(table: str, key: object, value: Any) -> Mapping[str, Any]:
+    """What has to be one. Raises UnreadableRow."""
+    if not isinstance(value, dict):
+        raise UnreadableRow(table, key, "is no JSON object")
+    return value
+
+
+def _results(connection: Connection, id: str) -> Mapping[str, Any]:
+    """What a job has answered before; what can't be read is replaced by what it answers now."""
+    found = connection.execute(sql.RESULTS_OF, {"one": id})
+    try:
+        with reading("job_document", id):
+            return _object("job_document", id, found.scalar_one_or_none() or {})
+    except UnreadableRow as error:
+        LOG.warning("results of job %s are replaced: %s", id, error)
+        return {}
+
+
 def _left_bytes(row: Any) -> int | None:
     return None if row.most_bytes is None else max(0, int(row.most_bytes) - int(row.bytes))
 
 
 def _past(row: Any) -> Past:
-    return Past(failures=row.failures, losses=row.losses, orphaned=row.orphaned)
+    return Past(failures=_number(row.failures), losses=_number(row.losses), orphaned=_number(row.orphaned))
+
+
+def _number(value: object) -> int:
+    """A count of a task; one that can't be read begins anew."""
+    return value if isinstance(value, int) else 0
 
 
 def _list(ids: Sequence[int]) -> str:

@@ -25,7 +25,8 @@ def address_of(base: str, job: str) -> str:
 def status_info(job: Job, machine: Machine, *, base: str, running: float = 0.0) -> dict[str, Any]:
     """The status of a job (schema statusInfo.yaml); `running` as in `progress`."""
     percent = progress(job, machine, running=running)
-    times = {name: getattr(job, name) for name in ("created", "started", "finished", "updated")}
+    names = ("created", "started", "finished", "updated")
+    times = {name: getattr(job, name) for name in names if name not in job.unreadable}
     return {
         "processID": job.process,
         "type": "process",
@@ -43,6 +44,7 @@ def status_info(job: Job, machine: Machine, *, base: str, running: float = 0.0) 
             "bytes": job.bytes,
             "priority": job.priority,
             "level": job.level.value,
+            **({"unreadable": [*job.unreadable]} if job.unreadable else {}),
         },
         "links": _links(job, machine, base=base),
     }

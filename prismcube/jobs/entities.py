@@ -65,6 +65,8 @@ class Job:
     """Of all stages."""
     bytes: int
     """Read by its tasks so far."""
+    unreadable: tuple[str, ...] = ()
+    """What of its row nobody can read: these have stand-ins here, and the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,19 +32,19 @@ from sqlalchemy.exc import IntegrityError
 from prismcube.catalogue.dialects import PerDatabase
 from prismcube.catalogue.engine import PooledSession
 from prismcube.catalogue.job_tables import job, job_document, job_log, task
-from prismcube.errors import Conflict, NotFound
+from prismcube.errors import Conflict, NotFound, UnreadableRow
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
+from prismcube.jobs.aside import check_can_go_on
 from prismcube.jobs.definitions import Definitions, machine_of
 from prismcube.jobs.entities import Job, LogLine, NewJob, Task, WholeJob
+from prismcube.jobs.readable import DOCUMENTS, JOBS, LINES, TASKS, unreadable
 from prismcube.jobs.rows import job_of, line_of, task_of, whole_job_of
 from prismcube.model.machine import GIVEN_UP, Event, Machine, Status
 from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
 
 Key = tuple[Any, ...]
-
-WHOLE = select(job, job_document.c.inputs, job_document.c.request, job_document.c.results).join(job_document)
 
 BACKLOG = (
     select(job.c.work, func.sum(job.c.open).label("number"))
@@ -172,16 +172,16 @@ class Ledger:
         if wanted.key is None:
             return None
         with self._session.read() as connection:
-            found = WHOLE.where(job.c.owner == wanted.owner, job.c.key == wanted.key)
-            row = connection.execute(found).one_or_none()
-        if row is None:
-            return None
-        if _asked(row) != _asked_by(wanted):
+            found = JOBS.read(connection, select(job).where(job.c.owner == wanted.owner, job.c.key == wanted.key))
+            if not found:
+                return None
+            row, documents = found[0], _documents(connection, found[0].id)
+        if _asked(row, documents) != _asked_by(wanted):
             raise Conflict("idempotency key", wanted.key, f"was used for another request, of job {row.id}")
         return job_of(row)
 
     def of_key(self, owner: str, key: str) -> WholeJob | None:
-        """The job that the owner submitted with this idempotency key, if any."""
+        """The job that the owner submitted with this idempotency key, if any. Raises UnreadableRow."""
         with self._session.read() as connection:
             id = connection.scalar(select(job.c.id).where(job.c.owner == owner, job.c.key == key))
             return None if id is None else _whole(connection, id)
@@ -192,7 +192,7 @@ class Ledger:
             return _one(connection, id)
 
     def whole(self, id: str) -> WholeJob:
-        """As `get`, with what may be large. Raises NotFound."""
+        """As `get`, with what may be large. Raises NotFound, UnreadableRow."""
         with self._session.read() as connection:
             return _whole(connection, id)
 
@@ -216,16 +216,16 @@ class Ledger:
         """A page of jobs, the newest first; `after` is the `key` of the last one of the page before."""
         query = select(job).where(*(wanted or JobFilter()).conditions(now or datetime.now(UTC)))
         if after is not None:
-            created, id = after
+            created, id = _place(after)
             query = query.where(or_(job.c.created < created, and_(job.c.created == created, job.c.id < id)))
         query = query.order_by(job.c.created.desc(), job.c.id.desc()).limit(limit)
         with self._session.read() as connection:
-            return [job_of(row) for row in connection.execute(query)]
+            return [job_of(row) for row in JOBS.read(connection, query)]
 
     @staticmethod
     def key(one: Job) -> Key:
-        """What the page after this job begins after."""
-        return one.created, one.id
+        """What the page after this job begins after: its instant, None for one that can't be read, and its id."""
+        return None if "created" in one.unreadable else one.created, one.id
 
     def tasks(
         self,
@@ -244,7 +244,7 @@ class Ledger:
             query = query.where(task.c.stage == stage)
         with self._session.read() as connection:
             _one(connection, id)
-            return [task_of(row) for row in connection.execute(query)]
+            return [task_of(row) for row in TASKS.read(connection, query)]
 
     def log(
         self,
@@ -267,7 +267,7 @@ class Ledger:
         query = query.order_by(job_log.c.id.desc() if newest else job_log.c.id).limit(limit)
         with self._session.read() as connection:
             _one(connection, id)
-            found = [line_of(row) for row in connection.execute(query)]
+            found = [line_of(row) for row in LINES.read(connection, query)]
         return found[::-1] if newest else found
 
     def running(self, id: str) -> float:
@@ -286,6 +286,7 @@ class Ledger:
         """
         now = now or datetime.now(UTC)
         with self._locked(id) as (connection, row, machine):
+            check_can_go_on(row)
             stage = machine.stage(row.stage)
             target = machine.after(row.stage, Event.RETRY)
             if target is None and not (force and stage.task and not row.paused):
@@ -303,6 +304,7 @@ class Ledger:
         """Let a job go on that waits for a person. Raises NotFound, Conflict when it does not wait."""
         now = now or datetime.now(UTC)
         with self._locked(id) as (connection, row, machine):
+            check_can_go_on(row)
             stage = machine.stage(row.stage)
             if not row.paused or not stage.task:
                 raise Conflict("job", id, f"is {row.status} in the stage {row.stage!r}: it waits for nobody")
@@ -348,10 +350,10 @@ class Ledger:
             job.c.finished < before,
         )
         if after is not None:
-            created, id = after
+            created, id = _place(after)
             old = old.where(or_(job.c.created > created, and_(job.c.created == created, job.c.id > id)))
         with self._session.read() as connection:
-            return [job_of(row) for row in connection.execute(old.order_by(job.c.created, job.c.id).limit(limit))]
+            return [job_of(row) for row in JOBS.read(connection, old.order_by(job.c.created, job.c.id).limit(limit))]
 
     def backlog(self) -> dict[str, int]:
         """How many tasks of each kind could be claimed at once, or are running: what workers are scaled by."""
@@ -362,8 +364,8 @@ class Ledger:
         """How many jobs there are in each."""
         counted = select(job.c.status, func.count().label("number")).group_by(job.c.status)
         with self._session.read() as connection:
-            found = {Status(row.status): int(row.number) for row in connection.execute(counted)}
-        return {status: found.get(status, 0) for status in Status}
+            found = {row.status: int(row.number) for row in connection.execute(counted)}
+        return {status: found.get(status.value, 0) for status in Status}
 
     @contextmanager
     def _locked(self, id: str, *, stopping: bool = False) -> Iterator[tuple[Connection, Any, Machine]]:
@@ -382,10 +384,16 @@ class Ledger:
         return self.definitions[process].machine
 
 
-def _asked(row: Any) -> tuple[Any, ...]:
+def _place(after: Key) -> Key:
+    """Where a page begins; by the row itself where nobody can read its instant."""
+    created, id = after
+    return select(job.c.created).where(job.c.id == id).scalar_subquery() if created is None else created, id
+
+
+def _asked(row: Any, documents: Any) -> tuple[Any, ...]:
     """What a job was asked to do, and within which limits; not by which of our names (`base`) it was asked."""
-    request = {name: value for name, value in row.request.items() if name != "base"}
-    return row.process, row.inputs, request, row.rank, row.level, row.most_bytes, row.seconds
+    request = {name: value for name, value in documents.request.items() if name != "base"}
+    return row.process, documents.inputs, request, row.rank, row.level, row.most_bytes, row.seconds
 
 
 def _asked_by(wanted: NewJob) -> tuple[Any, ...]:
@@ -396,14 +404,22 @@ def _asked_by(wanted: NewJob) -> tuple[Any, ...]:
 
 
 def _one(connection: Connection, id: str) -> Job:
-    row = connection.execute(select(job).where(job.c.id == id)).one_or_none()
-    if row is None:
-        raise NotFound("job", id)
-    return job_of(row)
+    return job_of(_row(connection, id))
 
 
 def _whole(connection: Connection, id: str) -> WholeJob:
-    row = connection.execute(WHOLE.where(job.c.id == id)).one_or_none()
-    if row is None:
-        raise NotFound("job", id)
-    return whole_job_of(row)
+    return whole_job_of(_row(connection, id), _documents(connection, id))
+
+
+def _row(connection: Connection, id: str) -> Any:
+    for row in JOBS.read(connection, select(job).where(job.c.id == id)):
+        return row
+    raise NotFound("job", id)
+
+
+def _documents(connection: Connection, id: str) -> Any:
+    for row in DOCUMENTS.read(connection, select(job_document).where(job_document.c.job_id == id)):
+        if reasons := unreadable(row):
+            raise UnreadableRow("job_document", id, ", ".join(f"{name}: {why}" for name, why in reasons.items()))
+        return row
+    raise NotFound("job", id)

@@ -10,6 +10,7 @@ that end, people who cancel and limits that are reached come one after the other
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,12 +19,16 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from prismcube.catalogue.dialects import POSTGRESQL
 from prismcube.catalogue.job_tables import job, job_callback, job_document, job_log, task
+from prismcube.errors import UnreadableRow
 from prismcube.jobs.addresses import site_of
 from prismcube.jobs.documents import failure, status_info
+from prismcube.jobs.readable import JOBS, reading
 from prismcube.jobs.rows import job_of
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
 from prismcube.model.task_states import TaskState, beginning
 from prismcube.model.work import LogLevel
+
+LOG = logging.getLogger("prismcube.jobs")
 
 STOPPING = "(stopping)"
 """In `job.work`: what runs is being stopped; no kind of tasks is called so."""
@@ -54,8 +59,11 @@ _CALLBACKS = {
 
 
 def lock(connection: Connection, ids: Iterable[str]) -> dict[str, Any]:
-    """The rows of jobs, which nobody else changes until the transaction ends; by ids, so that none wait in a ring."""
-    return {row.id: row for row in connection.execute(LOCKED, {"ids": sorted(set(ids))})}
+    """The rows of jobs, which nobody else changes until the transaction ends; by ids, so that none wait in a ring.
+
+    They are checked (`prismcube.jobs.readable`).
+    """
+    return {row.id: row for row in JOBS.read(connection, LOCKED, {"ids": sorted(set(ids))})}
 
 
 def change(connection: Connection, id: str, now: datetime, **values: Any) -> None:
@@ -127,7 +135,7 @@ def enter(
     has come round to it once more.
     """
     while stage.task:
-        states = _states_of(connection, row.id, stage.name)
+        states = states_of(connection, row.id, stage.name)
         if not stage.fans_out and (not states or (anew and states.keys() == {TaskState.DONE})):
             connection.execute(NEW_TASK, new_task(row.id, stage.name, stage.name, {}))
             states[beginning(0)] = 1
@@ -169,9 +177,10 @@ def tell(connection: Connection, id: str, machine: Machine, status: Status, now:
 
     Results may be large, and stay as they are until the job ends well once more: they are read when they are sent.
     """
-    request = connection.scalars(REQUEST, {"job": id}).one_or_none() or {}
-    url = (request.get("subscriber") or {}).get(_CALLBACKS.get(status, ""))
-    if not url:
+    request = _request(connection, id)
+    subscriber = request.get("subscriber")
+    url = subscriber.get(_CALLBACKS.get(status, "")) if isinstance(subscriber, Mapping) else None
+    if not url or not isinstance(url, str):
         return
     content = None
     if status is not Status.SUCCESSFUL:
@@ -181,6 +190,18 @@ def tell(connection: Connection, id: str, machine: Machine, status: Status, now:
             content["exception"] = failure(one)
     callback = {"job_id": id, "event": status.value, "url": url, "attempt": 0, "due": now}
     connection.execute(NEW_CALLBACK, {**callback, "site": site_of(url), "content": content})
+
+
+def _request(connection: Connection, id: str) -> Mapping[str, Any]:
+    """How the job was asked for; where that can't be read, nobody is called back: it is no reason not to work."""
+    result = connection.execute(REQUEST, {"job": id})
+    try:
+        with reading("job_document", id):
+            found = result.scalar_one_or_none() or {}
+            return found if isinstance(found, Mapping) else {}
+    except UnreadableRow as error:
+        LOG.error("nobody is called back for job %s: %s", id, error)
+        return {}
 
 
 def _work(
@@ -237,6 +258,7 @@ def _rest(connection: Connection, row: Any, machine: Machine, stage: Stage, now:
     notify(connection)
 
 
-def _states_of(connection: Connection, id: str, stage: str) -> dict[TaskState, int]:
+def states_of(connection: Connection, id: str, stage: str) -> dict[TaskState, int]:
+    """How many tasks of a stage are in each state; reads all of them."""
     rows = connection.execute(OF_STAGE, {"job": id, "stage": stage})
     return {TaskState(row.state): row.number for row in rows}

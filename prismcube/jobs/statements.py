@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Select,
     Text,
@@ -36,29 +37,31 @@ IS_READY, IS_RUNNING, IS_DELAYED = (
 """In words, not as parameters: so that SQLite looks into the index of that state."""
 
 _CLAIMED = (task.c.id, task.c.attempt, task.c.job_id, task.c.stage, task.c.name, task.c.payload)
-_OF_JOB = and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage, IS_READY)
+OF_JOB = and_(task.c.job_id == job.c.id, task.c.stage == job.c.stage)
+_READY = and_(OF_JOB, IS_READY)
 _BY_RANK = (job.c.rank, job.c.created, job.c.id)
 
 
-def _claimable_on_sqlite() -> Select[Any]:
+def _claimable_on_sqlite(*columns: Column[Any]) -> Select[Any]:
     """The tasks of a job come in the order of the index, that of their ids; to ask for it would have SQLite sort all
     that are ready, for each claim of some hundred."""
-    found = select(*_CLAIMED).select_from(job).join(task, _OF_JOB)
+    found = select(*columns).select_from(job).join(task, _READY)
     return found.where(job.c.work == bindparam("kind")).order_by(*_BY_RANK).limit(bindparam("limit"))
 
 
-def _claimable_on_postgresql() -> Select[Any]:
+def _claimable_on_postgresql(*columns: Column[Any]) -> Select[Any]:
     """Of each job the first ones, by the index: a plain join comes in any order, and all of it would be sorted."""
-    first = (
-        select(*_CLAIMED).where(_OF_JOB).order_by(task.c.id).limit(bindparam("limit")).correlate(job).lateral("first")
-    )
+    first = select(*columns).where(_READY).order_by(task.c.id).limit(bindparam("limit")).correlate(job).lateral("first")
     found = select(*first.c).select_from(job).join(first, true())
     found = found.where(job.c.work == bindparam("kind")).order_by(*_BY_RANK, first.c.id)
     return found.limit(bindparam("limit"))
 
 
-CLAIMABLE = {SQLITE: _claimable_on_sqlite(), POSTGRESQL: _claimable_on_postgresql()}
+CLAIMABLE = {SQLITE: _claimable_on_sqlite(*_CLAIMED), POSTGRESQL: _claimable_on_postgresql(*_CLAIMED)}
 """By database: tasks that are ready, of jobs by rank and age, and by id."""
+_WHOSE = (task.c.id, task.c.job_id)
+CLAIMABLE_IDS = {SQLITE: _claimable_on_sqlite(*_WHOSE), POSTGRESQL: _claimable_on_postgresql(*_WHOSE)}
+"""The same without what may be unreadable."""
 
 
 class _listed(Condition):

@@ -1,4 +1,4 @@
-"""Results of jobs over HTTP: files, who may have them and when they go."""
+"""Results of jobs over HTTP: files, who may have them and when they go; and rows that somebody has edited."""
 
 from __future__ import annotations
 
@@ -25,6 +25,35 @@ def write(demo, job, **columns):
             connection.execute("UPDATE job_document SET results = ? WHERE job_id = ?", (results, job))
         for name, value in values.items():
             connection.execute(f"UPDATE job SET {name} = ? WHERE id = ?", (value, job))
+
+
+def test_a_job_whose_row_can_not_be_read_is_listed_with_all_others_and_goes(demo, jobs):
+    """Whether it has ended, or waits and is stopped first."""
+    ended, paused = jobs.submit({"stringInput": "a"}), jobs.submit({}, **{OWN: {"level": "all"}})
+    jobs.wait(ended)
+    write(demo, ended, level="odd", created="yesterday", results="no JSON")
+    write(demo, paused, level="odd")
+    other = jobs.submit({"stringInput": "b"})
+    assert {ended, paused, other} <= set(jobs.ids(limit=1000))
+    assert jobs.get("/jobs", f="html").status_code == 200
+    for job, columns in ((ended, ["level", "created"]), (paused, ["level"])):
+        status = jobs.status(job)
+        assert (status["processID"], status[OWN]["unreadable"]) == ("echo", columns)
+        assert all(f"job.{column}" in status["message"] for column in columns)
+        assert ("created" in status) == ("created" not in columns)
+        assert jobs.get(f"/jobs/{job}", f="html").status_code == 200
+    refused = jobs.get(f"/jobs/{ended}/results")
+    assert refused.status_code == 500
+    assert "results" in refused.json()["detail"]
+    assert jobs.client.delete(f"/jobs/{paused}").status_code == 200
+    jobs.wait(paused, "dismissed")
+    deadline = time.monotonic() + LONG
+    while jobs.get(f"/jobs/{paused}").status_code == 200:  # it is removed once it has stopped
+        assert jobs.client.delete(f"/jobs/{paused}").status_code in (200, 409)
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert jobs.client.delete(f"/jobs/{ended}").status_code == 200
+    assert not {ended, paused} & set(jobs.ids(limit=1000))
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def jobs(context: Context, request: Request) -> dict[str, Any]:
     address = f"{request.base}/jobs"
     links = own_links(request, address)
     if len(found) > limit:
-        last = found[limit - 1]
-        after = f"{format_instant(last.created)}~{last.id}"
+        created, id = processes.ledger.key(found[limit - 1])
+        after = f"{format_instant(created) if created else ''}~{id}"
         links.append(link(linked(address, request.query, after=after), "next", JSON, "Older ones"))
     return {"jobs": [_status(processes, one, base=request.base) for one in found[:limit]], "links": links}
 
@@ -76,11 +76,13 @@ def _status_of(name: str) -> Status:
         raise InvalidInput("status", f"{name[:40]!r} is not one of {', '.join(Status)}") from error
 
 
-def _after(query: Query) -> tuple[datetime, str] | None:
+def _after(query: Query) -> tuple[datetime | None, str] | None:
     text = query.text("after")
     if text is None:
         return None
     time, _, id = text.partition("~")
+    if not time and id:
+        return None, id
     try:
         created = datetime.fromisoformat(time)
         if created.tzinfo is None:
