@@ -177,7 +177,11 @@ class Planner:
                 continue
             found = True
             for cell in self._cells(ground, reach):
-                theirs = self._of_cell(id, cell, reach)
+                try:
+                    theirs = self._of_cell(id, cell, reach)
+                except InvalidInput as error:  # the cell has no place on the globe, or in the CRS of a dataset
+                    reason = f"cell {cell.id} of {self.layout.value.name} does not take the datasets: {error.reason}"
+                    raise InvalidInput("layout", reason) from error
                 plan = self._plan(target, cell, theirs, wanted)
                 if plan.slabs or plan.kept:
                     yield InstancePlan(target=target, cell=cell, plan=plan, datasets={d.id or 0: d for d in theirs})
