@@ -197,6 +197,6 @@ def _degrees(extent: Extent) -> float:
     native = extent.native
     try:
         bounds = native.bounds.to_crs(native.crs, CRS84)
-    except InvalidInput:  # across the antimeridian: no such box
+    except InvalidInput:  # around a pole: no such box
         bounds = extent.bounds
     return max((bounds.north - bounds.south) / native.height, 1e-7)

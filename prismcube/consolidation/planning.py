@@ -27,7 +27,7 @@ from prismcube.consolidation.slab import CellPlan, Slab, plan_cell, plan_collaps
 from prismcube.consolidation.targets import DEFAULT, Template
 from prismcube.cube.places import Places
 from prismcube.errors import Conflict, InvalidInput, NotFound
-from prismcube.model.cells import Cell
+from prismcube.model.cells import Cell, is_cell_of
 from prismcube.model.consolidation import ConsolidationParams
 from prismcube.model.custom_cells import area_on_globe
 from prismcube.model.entities import Dataset, DatasetStatus, Instance, Record, Variable
@@ -177,7 +177,11 @@ class Planner:
                 continue
             found = True
             for cell in self._cells(ground, reach):
-                theirs = self._of_cell(id, cell, reach)
+                try:
+                    theirs = self._of_cell(id, cell, reach)
+                except InvalidInput as error:  # the cell has no place on the globe, or in the CRS of a dataset
+                    reason = f"cell {cell.id} of {self.layout.value.name} does not take the datasets: {error.reason}"
+                    raise InvalidInput("layout", reason) from error
                 plan = self._plan(target, cell, theirs, wanted)
                 if plan.slabs or plan.kept:
                     yield InstancePlan(target=target, cell=cell, plan=plan, datasets={d.id or 0: d for d in theirs})
@@ -215,7 +219,9 @@ class Planner:
                 self._check_covered(ground, found)
                 return iter(found)
         except InvalidInput as error:
-            reason = f"the grid of {self.layout.value.name} does not take the datasets: {error.parameter}"
+            if error.parameter == "layout":
+                raise
+            reason = f"the grid of {self.layout.value.name} does not take the datasets: their area"
             raise InvalidInput("layout", f"{reason} {error.reason}") from error
         return cells
 
@@ -231,15 +237,21 @@ class Planner:
     def _of_cell(self, instance: int, cell: Cell, reach: float) -> list[Dataset]:
         """All active datasets of an instance that may have a pixel in a cell.
 
-        Cells of a custom grid may overlap; what was written for another one of this layout is a source of that alone.
+        Cells of a custom grid may overlap, others meet beyond the end of a map; what was written for another one of
+        this layout is a source of that alone.
         """
         near = polygons(shapely.buffer(cell.footprint(), reach, quad_segs=2)) if reach else cell.footprint()
         anything, places = replace(self.chosen, records=None), Places(cell.grid)
         found = datasets(self._catalogue, anything, instance=instance, area=area_on_globe(near, "layout"))
         theirs = [one for one in found if any(True for _ in places.of(one.grid))]
-        if not isinstance(self.layout.value.grid, CustomGrid):
+        spec = self.layout.value.grid
+        if isinstance(spec, SingleCell):
             return theirs
-        others = self._of_layout(one for one in theirs if one.grid != cell.grid)
+        others = self._of_layout(
+            one
+            for one in theirs
+            if one.grid != cell.grid and (isinstance(spec, CustomGrid) or is_cell_of(spec, one.grid))
+        )
         return [one for one in theirs if one.id not in others]
 
     def _of_layout(self, some: Iterable[Dataset], *, loss: str | None = None) -> set[int]:

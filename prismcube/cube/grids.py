@@ -10,7 +10,8 @@ import numpy as np
 from pyproj.exceptions import ProjError
 
 from prismcube.errors import InvalidInput
-from prismcube.model.grid import Bounds, Grid, parse_crs, transformer, turns
+from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs, transformer, turns
+from prismcube.model.seam import map_ends
 
 MAX_SIDE = 2**31 - 1
 """Pixels a side may have before the cost is even computed (GDAL's own limit)."""
@@ -101,13 +102,31 @@ def _asked(native: Grid, bounds: Bounds, source: str, target: str, *, exactly: b
     An area that has no place there as a whole may have one as far as there are data, unless it is wanted `exactly`.
     """
     try:
-        return bounds.to_crs(source, target)
+        asked = bounds.to_crs(source, target)
+        if exactly:
+            _check_in_one_piece(bounds, source, asked, target)
+        return asked
     except InvalidInput:
         near = None if exactly else native.bounds.to_crs(native.crs, source)
         if near is None:
             raise
-    common = bounds.intersection(near)
-    return common.to_crs(source, target) if common else None
+    parts = (bounds.moved(turn).intersection(near) for turn in turns(source))
+    found = [part.to_crs(source, target) for part in parts if part is not None]
+    return reduce(Bounds.union, found) if found else None
+
+
+def _check_in_one_piece(bounds: Bounds, source: str, asked: Bounds, target: str) -> None:
+    """Raises InvalidInput for an area on both sides of the end of a map: a box around it is as wide as the map.
+
+    Without a size that is well: pixels are as small as those of the data. In so many columns nothing could be seen.
+    """
+    ends = None if parse_crs(target).is_geographic else map_ends(target)
+    if ends is None or 2 * (asked.east - asked.west) < ends[1] - ends[0]:
+        return
+    degrees = bounds.to_crs(source, CRS84)
+    if degrees.east - degrees.west < 180:
+        advice = "ask for each side by itself, or take a CRS that goes on there (EPSG:3832 does at 180 degrees)"
+        raise InvalidInput("crs", f"the map of {target[:60]} ends within the area; {advice}")
 
 
 def _with_area(asked: Bounds, native: Grid | None) -> Bounds:
@@ -166,4 +185,8 @@ def _suggested_pixel_size(native: Grid, crs: str, area: Bounds) -> float:
         )
     except ProjError as error:
         raise InvalidInput("crs", "the area has no place in this CRS") from error
-    return math.hypot(x[1] - x[0], y[1] - y[0]) / pixels
+    ends = map_ends(crs)
+    across = x[1] - x[0]
+    if ends is not None and across < 0:  # the area lies across the end of the map
+        across += ends[1] - ends[0]
+    return math.hypot(across, y[1] - y[0]) / pixels

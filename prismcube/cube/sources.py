@@ -55,7 +55,7 @@ def area_around(grid: Grid) -> BaseGeometry:
     """An area in longitude and latitude around the grid: wide enough for the search, the plan sorts out the rest."""
     try:
         around = grid.bounds.to_crs(grid.crs, CRS84)
-    except InvalidInput:  # no such box: the grid lies across the antimeridian
+    except InvalidInput:  # no such box: the grid lies around a pole
         return footprint(grid)
     # Footprints keep to -180..180, a grid may count longitudes up to 360.
     return box(*around.as_tuple()) if max(-around.west, around.east) < 180.001 else footprint(grid)

@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 import shapely
 from affine import Affine
+from shapely.affinity import translate
 from shapely.geometry import MultiPolygon, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput
 from prismcube.model.checks import check_whole
 from prismcube.model.custom_cells import CustomCell, Points, area_on_globe, outline, points_in
-from prismcube.model.globe import polygons
-from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs
+from prismcube.model.globe import box_on_globe, polygons
+from prismcube.model.grid import CRS84, Bounds, Grid, turns
 from prismcube.model.layout import CustomGrid, GridSpec, RegularGrid, SingleCell
+from prismcube.model.seam import map_ends, off_seam, shows_poles
 
 TILE_LIMIT = 1_000_000
 """Tiles that an area is cut into at most, where a caller does not say."""
@@ -37,14 +39,16 @@ MAX_SIDE = 1_000_000
 BEND_PX = 0.01
 """How far an edge of an area may lie from where it really runs in a CRS, in pixels."""
 
+NEAR_POLE = 90 - 1e-6
+"""Degrees: what lies beyond is a pole on maps that show none."""
+
+POLAR = "EPSG:3995 (north) and EPSG:3031 (south)"
+
 TOUCH_PX = 1e-3
 """An area that reaches less than this into a cell, in pixels, does not touch it: it ends on the cell's edge."""
 
 MAX_VERTICES = 500_000
 """Of a ring in a CRS, once its edges are bent."""
-
-SEAM = 1e-9
-"""Degrees that are left out where a map ends in the east and begins in the west."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,16 @@ def tiles(
     )
 
 
+def is_cell_of(spec: RegularGrid, pixels: Grid) -> bool:
+    """Whether these are the pixels of a cell of a grid, as `tiles` makes them."""
+    lattice, box = _Lattice.of(spec), pixels.bounds
+    x, y = (box.west + box.east) / 2, (box.south + box.north) / 2
+    if pixels.crs != spec.crs or not lattice.ends[0] < x < lattice.ends[1]:
+        return False
+    column, row = (x - spec.origin_x) / lattice.width, (spec.origin_y - y) / lattice.height
+    return lattice.cell("", math.floor(column), math.floor(row)).grid == pixels
+
+
 @dataclass(frozen=True)
 class _Region:
     """An area in a CRS."""
@@ -132,16 +146,23 @@ class _Lattice:
     """Of a cell, in CRS units."""
     height: float
     """See `width`."""
+    ends: tuple[float, float] = (-math.inf, math.inf)
+    """Where the map begins and ends: beyond lies the same ground as at the other side."""
 
     @classmethod
     def of(cls, grid: RegularGrid) -> _Lattice:
-        return cls(grid, grid.cell_width * grid.resolution, grid.cell_height * grid.resolution)
+        width, height = grid.cell_width * grid.resolution, grid.cell_height * grid.resolution
+        return cls(grid, width, height, map_ends(grid.crs) or (-math.inf, math.inf))
 
     def cell(self, prefix: str, column: int, row: int) -> Cell:
+        """With the pixels that reach onto the map: of a cell across its end those on one side."""
         west, north = self.grid.origin_x + column * self.width, self.grid.origin_y - row * self.height
-        transform = Affine(self.grid.resolution, 0, west, 0, -self.grid.resolution, north)
-        pixels = Grid(self.grid.crs, transform, self.grid.cell_height, self.grid.cell_width)
-        return Cell(f"{prefix}{column}/{row}", pixels)
+        resolution = self.grid.resolution
+        begin, end = ((one - west) / resolution for one in self.ends)
+        first = max(0, math.floor(begin + TOUCH_PX)) if begin > 0 else 0
+        after = math.ceil(end - TOUCH_PX) if end < self.grid.cell_width else self.grid.cell_width
+        transform = Affine(resolution, 0, west + first * resolution, 0, -resolution, north)
+        return Cell(f"{prefix}{column}/{row}", Grid(self.grid.crs, transform, self.grid.cell_height, after - first))
 
     def longest(self, region: _Region) -> int:
         """Cells along the longest side of any part: what hangs together touches at least so many."""
@@ -154,8 +175,12 @@ class _Lattice:
 
     def columns_of(self, west: float, east: float, reach: float) -> tuple[int, int]:
         """First and last column that `[west, east]` touches."""
-        x0 = self.grid.origin_x
-        return _span((west - x0) / self.width, (east - x0) / self.width, reach / self.width, self.grid.columns)
+        x0, touch = self.grid.origin_x, TOUCH_PX * self.grid.resolution
+        first, last = _span((west - x0) / self.width, (east - x0) / self.width, reach / self.width, self.grid.columns)
+        begin, end = ((one - x0) / self.width for one in (self.ends[0] + touch, self.ends[1] - touch))
+        if math.isfinite(begin):  # what an edge is bent by may reach over the map's end
+            first, last = max(first, math.floor(begin)), min(last, math.floor(end))
+        return first, last
 
     def rows_of(self, south: float, north: float, reach: float) -> tuple[int, int]:
         """First and last row that `[south, north]` touches."""
@@ -242,21 +267,12 @@ def _parts(geometry: BaseGeometry) -> list[tuple[float, float, float, float]]:
 
 def _region(area: BaseGeometry, crs: str, resolution: float) -> _Region:
     """An area of longitudes and latitudes in a CRS. Raises InvalidInput when it has no place there."""
-    around = [_bent_polygon(part, crs, BEND_PX * resolution) for part in shapely.get_parts(_off_seam(area, crs))]
+    if not area.is_empty and max(-area.bounds[1], area.bounds[3]) > NEAR_POLE and not shows_poles(crs):
+        raise InvalidInput("aoi", f"reaches a pole, which {crs[:60]} does not show; {POLAR} do")
+    around = [_bent_polygon(part, crs, BEND_PX * resolution) for part in shapely.get_parts(off_seam(area, crs))]
     geometry = shapely.union_all([shapely.make_valid(polygon) for polygon, _ in around])
     bend = max((bend for _, bend in around), default=0.0)
     return _Region(geometry, 2 * bend - TOUCH_PX * resolution)
-
-
-def _off_seam(area: BaseGeometry, crs: str) -> BaseGeometry:
-    """The area without the meridian where the map of a CRS ends on one side and begins on the other."""
-    operation = parse_crs(crs).coordinate_operation
-    middles = [float(one.value) for one in operation.params if one.name.startswith("Longitude of")] if operation else []
-    seam = (middles[0] % 360) - 180 if middles else -180.0
-    if not -180 < seam < 180:
-        return area  # the date line, where it is cut already
-    halves = [box(-180, -90, seam - SEAM, 90), box(seam + SEAM, -90, 180, 90)]
-    return polygons(shapely.union_all([shapely.intersection(area, half) for half in halves]))
 
 
 def _bent_polygon(polygon: Any, crs: str, tolerance: float) -> tuple[Polygon, float]:
@@ -281,7 +297,7 @@ def _bent(ring: Points, crs: str, tolerance: float) -> tuple[Points, float]:
         pieces = np.clip(np.ceil(np.sqrt(off / tolerance)), 1, 64).astype(int)  # the error falls with the square
         if pieces.sum() > MAX_VERTICES:
             raise InvalidInput(
-                "aoi", f"its edges are too long for the resolution in {crs[:60]}, or cross where it ends"
+                "aoi", f"has edges too long for the resolution in {crs[:60]}, or that cross where it ends"
             )
         edge = np.repeat(np.arange(len(pieces)), pieces)
         part_of = (np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / pieces[edge]
@@ -295,10 +311,10 @@ def _inside(area: BaseGeometry, grid: RegularGrid) -> BaseGeometry:
     lattice = _Lattice.of(grid)
     east, south = grid.origin_x + grid.columns * lattice.width, grid.origin_y - grid.rows * lattice.height
     try:
-        near = Bounds(grid.origin_x, south, east, grid.origin_y).to_crs(grid.crs, CRS84).as_tuple()
-    except InvalidInput:  # it lies across the date line or a pole: no such box
+        near = box_on_globe(*Bounds(grid.origin_x, south, east, grid.origin_y).to_crs(grid.crs, CRS84).as_tuple())
+    except InvalidInput:  # it lies around a pole: no such box
         return area
-    return polygons(shapely.intersection(area, shapely.buffer(box(*near), 1e-6, join_style="mitre")))
+    return polygons(shapely.intersection(area, shapely.buffer(near, 1e-6, join_style="mitre")))
 
 
 def _sources(
@@ -348,9 +364,24 @@ def _distinct(found: Iterable[Cell]) -> Iterator[Cell]:
 
 
 def _single(grid: SingleCell, area: BaseGeometry) -> Cell:
-    pixels = _around(_region(area, grid.crs, grid.resolution), grid.crs, grid.resolution)
+    pixels = _around(_side_by_side(_region(area, grid.crs, grid.resolution), grid.crs), grid.crs, grid.resolution)
     column, row = round(pixels.bounds.west / grid.resolution), round(-pixels.bounds.north / grid.resolution)
     return Cell(f"{column}/{row}/{pixels.width}/{pixels.height}", pixels)
+
+
+def _side_by_side(region: _Region, crs: str) -> _Region:
+    """Of longitudes: an area across the date line counts on beyond it, so that one box around it is narrow."""
+    turn = max(turns(crs))
+    if not turn:
+        return region
+    parts = sorted(_parts(region.geometry))
+    reach = np.maximum.accumulate([east for _, _, east, _ in parts])
+    gaps = np.array([west for west, *_ in parts[1:]]) - reach[:-1]
+    if not len(gaps) or gaps.max() <= parts[0][0] + turn - reach[-1]:
+        return region
+    edge = reach[int(gaps.argmax())]
+    moved = [box(*part) if part[0] > edge else translate(box(*part), xoff=turn) for part in parts]
+    return _Region(shapely.union_all(moved), region.reach)
 
 
 def _around(region: _Region, crs: str, resolution: float) -> Grid:

@@ -15,6 +15,9 @@ from prismcube.errors import InvalidInput
 FARTHEST_LON = 720.0
 """Degrees. 0 to 360 is a habit, and half a pixel more; one turn beyond is still a place, more is a mistake."""
 
+NOISE = 1e-9
+"""Degrees, 0.1 mm: what reaches so little over the date line ends on it, but for the last bits of its coordinates."""
+
 _GLOBE = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -79,8 +82,9 @@ def _split(geometry: BaseGeometry) -> BaseGeometry:
     west, south, east, north = geometry.bounds
     if _within(west, south, east, north):
         return geometry
-    first = math.floor((west + 180) / 360)
-    last = max(first + 1, math.ceil((east + 180) / 360))  # a meridian on a cut has no width
+    noise = NOISE if east - west > 2 * NOISE else 0.0
+    first = math.floor((west + 180 + noise) / 360)
+    last = max(first + 1, math.ceil((east + 180 - noise) / 360))  # a meridian on a cut has no width
     parts: list[Any] = []
     for turn in range(first, last):
         part = shapely.intersection(geometry, box(360 * turn - 180, -90, 360 * turn + 180, 90))

@@ -171,12 +171,18 @@ class Bounds:
     def to_crs(self, source: str, target: str, *, points: int = 21) -> Bounds:
         """The box around this box in another CRS, its edges densified by so many points a side.
 
+        Longitudes of a box across the date line are counted on beyond it: 179 to 181.
+
         Raises InvalidInput when the box can't be expressed there.
         """
         if parse_crs(source) == parse_crs(target):
             return self
         try:
-            moved = Bounds(*transformer(source, target).transform_bounds(*self.as_tuple(), densify_pts=points))
+            west, south, east, north = transformer(source, target).transform_bounds(
+                *self.as_tuple(), densify_pts=points
+            )
+            # PROJ tells a box across the date line by a west that is greater than the east.
+            moved = Bounds(west, south, east + max(turns(target)) if west > east else east, north)
         except (ProjError, InvalidInput):
             moved = None
         if moved is None or max(map(abs, moved.as_tuple())) > FARTHEST:

@@ -33,7 +33,7 @@ def near_data(segments: Segments, crs: str, native: Grid, *, margin: float = 0.0
     """
     try:
         box = native.bounds.to_crs(native.crs, crs)
-    except InvalidInput:  # the data lie across the antimeridian: no such box
+    except InvalidInput:  # the data lie around a pole: no such box
         return segments
     margin += 0.1 * max(box.east - box.west, box.north - box.south)
     parts: list[tuple[int, float, Segments]] = []

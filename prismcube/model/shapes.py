@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 import shapely.affinity as affinity
 from pyproj.exceptions import ProjError
+from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput
-from prismcube.model.grid import Grid, transformer, turns
+from prismcube.model.grid import Grid, parse_crs, transformer, turns
 
 Points = npt.NDArray[np.float64]
 """x and y, of shape (points, 2)."""
@@ -31,7 +33,7 @@ def clipped_to(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
     """
     try:
         box = native.bounds.to_crs(native.crs, crs)
-    except InvalidInput:  # the data lie across the antimeridian: no such box
+    except InvalidInput:  # the data lie around a pole: no such box
         return geometry
     margin = 0.1 * max(box.east - box.west, box.north - box.south)
     parts = [  # data with longitudes of 0 to 360 lie partly a turn away
@@ -70,7 +72,21 @@ def to_native(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
 
 
 def _moved(geometry: BaseGeometry, crs: str, native: Grid) -> BaseGeometry:
+    turn = _broken_by(crs, native)
+
+    def unbroken(points: Points) -> Points:
+        moved = place(points, crs, native)
+        return np.column_stack([np.unwrap(moved[:, 0], period=turn), moved[:, 1]])
+
+    if turn and shapely.get_dimensions(geometry) > 0:
+        with suppress(GEOSException):  # a ring around a pole does not close then
+            return shapely.transform(geometry, unbroken)
     return shapely.transform(geometry, lambda points: place(points, crs, native))
+
+
+def _broken_by(crs: str, native: Grid) -> float:
+    """By how much longitudes jump where an edge of a projected CRS crosses the date line; 0: nothing jumps."""
+    return 0.0 if parse_crs(crs).is_geographic else max(turns(native.crs))
 
 
 def place(points: Points, crs: str, native: Grid) -> Points:
@@ -87,10 +103,13 @@ def place(points: Points, crs: str, native: Grid) -> Points:
 
 def _edge_error(geometry: BaseGeometry, moved: BaseGeometry, crs: str, native: Grid) -> float:
     """The largest distance, in native units, between the image of an edge's middle and the middle of its image."""
-    worst = 0.0
+    worst, turn = 0.0, _broken_by(crs, native)
     for ring, image in zip(_rings(geometry), _rings(moved), strict=True):
         middles = place((ring[1:] + ring[:-1]) / 2, crs, native)
-        worst = max(worst, float(np.abs(middles - (image[1:] + image[:-1]) / 2).max()))
+        off = middles - (image[1:] + image[:-1]) / 2
+        if turn:
+            off[:, 0] -= turn * np.round(off[:, 0] / turn)
+        worst = max(worst, float(np.abs(off).max()))
     return worst
 
 

@@ -165,7 +165,7 @@ def _bounds(target: Grid, crs: str) -> Bounds | None:
     """The box around the target's pixels in another CRS; None when none of them has a place there."""
     try:
         return target.bounds.to_crs(target.crs, crs)
-    except InvalidInput:  # some have none, or it crosses the date line
+    except InvalidInput:  # some have none
         pass
     x, y = transformer(target.crs, crs).transform(*np.meshgrid(target.xs(), target.ys()))
     is_place = np.isfinite(x) & np.isfinite(y)

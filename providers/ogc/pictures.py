@@ -118,7 +118,7 @@ def render(
 ) -> tuple[RGBA, Step | None]:
     """The picture on a grid, of all time steps as one, and that step; blank where nothing lies.
 
-    A grid of half the world has no box in the CRS of the data: then its part is drawn where they lie. Raises
+    A grid of half the world has no box in the CRS of the data: then its parts are drawn where they lie. Raises
     InvalidInput, BudgetExceeded, SourceError, Cancelled.
     """
     native = collection.extent.native if collection.extent else None
@@ -127,14 +127,16 @@ def render(
     try:
         plan = _plan(context, collection, wanted, grid, resampling)
     except InvalidInput as error:
-        part = _part_with_data(native, grid) if error.parameter == "bbox" else None
-        if part is None:
+        parts = _parts_with_data(native, grid) if error.parameter == "bbox" else []
+        if not parts:
             raise
-        row, col, inner = part
-        plan = _plan(context, collection, wanted, inner, resampling)
         whole = blank(grid)
-        whole[:, row : row + inner.height, col : col + inner.width] = _drawn(context, wanted, plan)
-        return whole, _step(plan)
+        steps = []
+        for row, col, inner in parts:
+            plan = _plan(context, collection, wanted, inner, resampling)
+            whole[:, row : row + inner.height, col : col + inner.width] = _drawn(context, wanted, plan)
+            steps.append(_step(plan))
+        return whole, next(filter(None, steps), None)
     return _drawn(context, wanted, plan), _step(plan)
 
 
@@ -142,7 +144,7 @@ def touches(native: Grid, grid: Grid) -> bool:
     """Whether data may lie in a grid; True when that can't be told."""
     try:
         box = native.bounds.to_crs(native.crs, grid.crs)
-    except InvalidInput:  # data across the antimeridian have no such box in degrees
+    except InvalidInput:  # data around a pole may have no such box
         return True
     return any(box.moved(turn).intersection(grid.bounds) for turn in turns(grid.crs))
 
@@ -173,15 +175,23 @@ def _step(plan: CubePlan) -> Step | None:
     return plan.slices[0].step if plan.slices else None
 
 
-def _part_with_data(native: Grid, grid: Grid) -> tuple[int, int, Grid] | None:
-    """(row, col, grid) of the part of a grid that the data touch; None when that is all of it, or can't be told."""
+def _parts_with_data(native: Grid, grid: Grid) -> list[tuple[int, int, Grid]]:
+    """(row, col, grid) of the parts of a grid that the data touch, two for data across the date line.
+
+    None at all when they are the whole grid, or can't be told.
+    """
     try:
-        common = native.bounds.to_crs(native.crs, grid.crs).intersection(grid.bounds)
+        box = native.bounds.to_crs(native.crs, grid.crs)
     except InvalidInput:
-        return None
-    window = grid.window(common) if common else grid
-    offset = grid.pixel_offset(window)
-    return None if offset is None or window.shape == grid.shape else (*offset, window)
+        return []
+    found = []
+    for turn in turns(grid.crs):
+        common = box.moved(turn).intersection(grid.bounds)
+        window = grid.window(common) if common else None
+        offset = grid.pixel_offset(window) if window else None
+        if window is not None and offset is not None and window.shape != grid.shape:
+            found.append((*offset, window))
+    return found
 
 
 def blank(grid: Grid) -> RGBA:

@@ -58,14 +58,17 @@ def parse_subset(texts: Sequence[str], native: Grid, *, crs: str | None = None) 
     except InvalidInput:
         if not parse_crs(crs).is_geographic:
             raise InvalidInput("subset-crs", f"the data of this collection have no place in {crs}") from None
-        full = Bounds(-180, -90, 180, 90)  # data across the antimeridian have no box in degrees
+        full = Bounds(-180, -90, 180, 90)  # data around a pole may have no box in degrees
     wraps = crs in (CRS84, "EPSG:4326")
     west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east, wraps=wraps)
     south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
     if west > east:  # across the antimeridian (19-087, subsetting-spatial, wrap-around)
         in_range(Bounds(east, south, west, north), crs)
         return Subset(Bounds(west, south, east + 360, north), crs, period)
-    return Subset(in_range(Bounds(west, south, east, north), crs), crs, period)
+    # An end that is left open may lie across the antimeridian, where the data end.
+    low, high = (max(west, -180) if west == full.west else west), (min(east, 180) if east == full.east else east)
+    in_range(Bounds(min(low, high), south, max(low, high), north), crs)
+    return Subset(Bounds(west, south, east, north), crs, period)
 
 
 def parse_scale_size(text: str, native: Grid, *, parameter: str = "scale-size") -> tuple[int | None, int | None]:

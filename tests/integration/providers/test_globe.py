@@ -7,12 +7,14 @@ import json
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 
 from ingester.index import Indexer, Status, parse_mapping
 from prismcube.catalogue import Catalogue, migrate
 from prismcube.cube.gate import MemoryGate
 from prismcube.errors import InvalidInput
+from prismcube.model.grid import Bounds
 from providers.ogc import coverage, edr, items, maps, maptiles, tilesets
 from providers.ogc.answer import Context, Limits, Request
 
@@ -229,3 +231,45 @@ def test_a_box_across_the_date_line_has_the_pixels_of_both_sides(served, first):
         assert transform.c in (170, -190)
         columns = (np.arange(170, 200) - first) % 360
         assert np.array_equal(data, whole[80:90][:, columns])
+
+
+@pytest.fixture(params=["EPSG:32601", "179.8", "-180.2"])
+def across(request, served):
+    """20 x 20 pixels across the date line, of UTM or of degrees that count on beyond 180 or -180."""
+    place = ("EPSG:32601", Affine(1000, 0, 340_000, 0, -1000, 7_000_000))
+    if request.param != "EPSG:32601":
+        place = ("EPSG:4326", Affine(0.02, 0, float(request.param), 0, -0.01, 63.1))
+    return served(np.arange(1, 401).reshape(20, 20), *place)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3832", "EPSG:32660", "EPSG:32601", "EPSG:3571"])
+def test_across_the_date_line_projected_maps_that_go_on_there_are_answered(across, crs):
+    box = Bounds(179.83, 62.92, 180.17, 63.09).to_crs("OGC:CRS84", crs)
+    own = ",".join(map(str, box.in_axis_order(crs)))
+    data, transform = pixels_of(
+        coverage.coverage(across, Request([("bbox", own), ("bbox-crs", crs), ("crs", crs)]), "c")
+    )
+    assert np.count_nonzero(data) > 0.8 * data.size
+    assert transform.a < 3000
+    data, _ = pixels_of(coverage.coverage(across, Request([("bbox", own), ("bbox-crs", crs)]), "c"))
+    assert np.count_nonzero(data) > 200
+    ring = shapely.box(*box.as_tuple()).wkt
+    asked = [("coords", ring), ("crs", crs), ("reducer", "count"), ("f", "csv")]
+    (row,) = series_of(edr.area(across, Request(asked), "c"))
+    assert 200 < int(row["v_count"]) <= 400
+
+
+def test_across_the_date_line_pixels_in_degrees_are_as_small_as_stored(across):
+    data, transform = pixels_of(coverage.coverage(across, Request([("crs", "OGC:CRS84")]), "c"))
+    assert np.count_nonzero(data) > 200
+    assert transform.a < 0.03
+    east, _ = pixels_of(coverage.coverage(across, Request([("subset", "Lon(179.9:*)")]), "c"))
+    assert 100 < np.count_nonzero(east) < 400
+
+
+def test_the_map_that_ends_at_the_date_line_is_refused_with_what_to_do(across):
+    asked = [("bbox", "179.8,62.9,-179.8,63.1"), ("crs", "EPSG:3857"), ("width", "30")]
+    with pytest.raises(InvalidInput, match=r"^crs: the map of EPSG:3857 ends within the area; .*EPSG:3832"):
+        coverage.coverage(across, Request(asked), "c")
+    data, _ = pixels_of(coverage.coverage(across, Request([("bbox", "179.8,62.9,180,63.1"), *asked[1:]]), "c"))
+    assert np.count_nonzero(data)

@@ -306,7 +306,7 @@ def test_tiles_come_as_a_stream() -> None:
         pytest.param(FLAT, box(800, 0, 801, 1), "longitudes", id="turns too many"),
         pytest.param(SingleCell("EPSG:32633", 10), box(-180, 0, 180, 80), "no place", id="UTM around the world"),
         pytest.param(SingleCell("EPSG:32633", 1e-4), box(15, 40, 15.1, 40.1), "pixels", id="too fine a cell"),
-        pytest.param(SingleCell("EPSG:3035", 1e-5), box(-20, 40, 40, 60), "edges are too long", id="too fine edges"),
+        pytest.param(SingleCell("EPSG:3035", 1e-5), box(-20, 40, 40, 60), "edges too long", id="too fine edges"),
     ],
 )
 def test_an_area_is_refused_with_its_reason(grid: GridSpec, area: Any, reason: str) -> None:
