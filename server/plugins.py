@@ -33,7 +33,7 @@ from pygeoapi.util import JobStatus
 
 from prismcube.errors import ConfigurationError, Conflict, NotFound, PrismcubeError
 from prismcube.jobs.entities import Job, WholeJob
-from prismcube.jobs.ledger import JobFilter
+from prismcube.jobs.job_filter import JobFilter
 from prismcube.jobs.progress import progress
 from prismcube.model.machine import Status
 from prismcube.model.period import format_instant

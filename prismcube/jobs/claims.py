@@ -26,8 +26,8 @@ from prismcube.jobs.definitions import known_machine, machine_of
 from prismcube.jobs.entities import Order, Outcome
 from prismcube.jobs.leader import LEASE_SECONDS, bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
-from prismcube.jobs.readable import reading
-from prismcube.jobs.rows import job_of
+from prismcube.jobs.readable import object_of, reading
+from prismcube.jobs.rows import job_of, results_of
 from prismcube.jobs.stalled import EVERY, STALLED, bad_tasks, count_anew, free, goes_on
 from prismcube.model.machine import GIVEN_UP, Machine, Status
 from prismcube.model.task_states import TaskEvent, TaskState, after
@@ -92,7 +92,7 @@ class Claims:
                 jobs = {row.id: row for row in found}
                 left = {id: _left_bytes(row) for id, row in jobs.items()}
             self._begin(connection, [id for id, row in jobs.items() if row.status == Status.ACCEPTED.value], now)
-            inputs = {id: _object("job_document", id, row.inputs or {}) for id, row in jobs.items()}
+            inputs = {id: object_of("job_document", id, row.inputs or {}) for id, row in jobs.items()}
             with reading("task"):
                 return [
                     Order(
@@ -103,7 +103,7 @@ class Claims:
                         kind=kind,
                         stage=stage,
                         name=name,
-                        payload=_object("task", id, payload),
+                        payload=object_of("task", id, payload),
                         inputs=inputs[job_id],
                         left_bytes=left[job_id],
                     )
@@ -228,7 +228,7 @@ class Claims:
             connection.execute(sql.COUNT, counts)
         for id, outputs in results.items():
             if outputs:
-                connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**_results(connection, id), **outputs}})
+                connection.execute(sql.NEW_RESULTS, {"one": id, "all": {**results_of(connection, id), **outputs}})
         self._move_on(connection, [one["one"] for one in counts], now, told)
 
     def _log(
@@ -326,24 +326,6 @@ class Claims:
         )
         message = f"{reason}: it is stopped; what is done stays, and a retry goes on"
         moves.stop(connection, row, target, now, message=message)  # failed when it rests: then it can be retried
-
-
-def _object(table: str, key: object, value: Any) -> Mapping[str, Any]:
-    """What has to be one. Raises UnreadableRow."""
-    if not isinstance(value, dict):
-        raise UnreadableRow(table, key, "is no JSON object")
-    return value
-
-
-def _results(connection: Connection, id: str) -> Mapping[str, Any]:
-    """What a job has answered before; what can't be read is replaced by what it answers now."""
-    found = connection.execute(sql.RESULTS_OF, {"one": id})
-    try:
-        with reading("job_document", id):
-            return _object("job_document", id, found.scalar_one_or_none() or {})
-    except UnreadableRow as error:
-        LOG.warning("results of job %s are replaced: %s", id, error)
-        return {}
 
 
 def _left_bytes(row: Any) -> int | None:

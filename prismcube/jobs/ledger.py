@@ -10,17 +10,13 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Double,
     Engine,
     and_,
-    bindparam,
     delete,
     func,
     insert,
@@ -29,7 +25,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from prismcube.catalogue.dialects import PerDatabase
 from prismcube.catalogue.engine import PooledSession
 from prismcube.catalogue.job_tables import job, job_document, job_log, task
 from prismcube.errors import Conflict, NotFound, UnreadableRow
@@ -38,8 +33,9 @@ from prismcube.jobs import statements as sql
 from prismcube.jobs.aside import check_can_go_on
 from prismcube.jobs.definitions import Definitions, machine_of
 from prismcube.jobs.entities import Job, LogLine, NewJob, Task, WholeJob
+from prismcube.jobs.job_filter import JobFilter
 from prismcube.jobs.readable import DOCUMENTS, JOBS, LINES, TASKS, unreadable
-from prismcube.jobs.rows import job_of, line_of, task_of, whole_job_of
+from prismcube.jobs.rows import job_of, line_of, results_of, task_of, whole_job_of
 from prismcube.model.machine import GIVEN_UP, Event, Machine, Status
 from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
@@ -52,47 +48,6 @@ BACKLOG = (
     .group_by(job.c.work)
 )
 """Not `!= ""`: so the index passes over all jobs that have ended."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobFilter:
-    """Which jobs; all that is given must hold (18-062r2, clause 9, parameters of the job list)."""
-
-    owner: str | None = None
-    processes: Sequence[str] = ()
-    statuses: Sequence[Status] = ()
-    created_from: datetime | None = None
-    """Inclusive, as is `created_to`."""
-    created_to: datetime | None = None
-    least_seconds: float | None = None
-    """From its start to its end, or to now."""
-    most_seconds: float | None = None
-
-    def conditions(self, now: datetime) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
-        if self.owner is not None:
-            found.append(job.c.owner == self.owner)
-        if self.processes:
-            found.append(job.c.process.in_(self.processes))
-        if self.statuses:
-            found.append(job.c.status.in_([status.value for status in self.statuses]))
-        if self.created_from is not None:
-            found.append(job.c.created >= self.created_from)
-        if self.created_to is not None:
-            found.append(job.c.created <= self.created_to)
-        until = func.coalesce(job.c.finished, bindparam(None, now, type_=job.c.finished.type))
-        seconds = _seconds_between(job.c.started, until)  # NULL, and so neither, where nothing has begun
-        if self.least_seconds is not None:
-            found.append(seconds >= self.least_seconds)
-        if self.most_seconds is not None:
-            found.append(seconds <= self.most_seconds)
-        return found
-
-
-class _seconds_between(PerDatabase):
-    type = Double()
-    sqlite = "(({1} - {0}) / 1e6)"
-    postgresql = "extract(epoch FROM {1} - {0})"
 
 
 class Ledger:
@@ -197,9 +152,9 @@ class Ledger:
             return _whole(connection, id)
 
     def results(self, id: str) -> Mapping[str, Any]:
-        """A job's outputs by their ids; empty while it has none, and where there is no such job."""
+        """A job's outputs by their ids; empty while it has none, where nobody can read them, and without such a job."""
         with self._session.read() as connection:
-            return connection.scalar(sql.RESULTS_OF, {"one": id}) or {}
+            return results_of(connection, id)
 
     def machine(self, one: Job) -> Machine:
         """Of a job, also of one whose process is known no more."""

@@ -135,6 +135,13 @@ def unreadable(row: Any) -> Mapping[str, str]:
     return getattr(row, "unreadable", None) or {}
 
 
+def object_of(table: str, key: object, value: Any) -> Mapping[str, Any]:
+    """What has to be one. Raises UnreadableRow."""
+    if not isinstance(value, dict):
+        raise UnreadableRow(table, key, "is no JSON object")
+    return value
+
+
 def told(table: str, reasons: Mapping[str, str]) -> str:
     """What people are told of them."""
     return "can't be read: " + ", ".join(f"{table}.{name} ({reason})" for name, reason in reasons.items())

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import Connection, bindparam, select
+
+from prismcube.catalogue.job_tables import job_document
+from prismcube.errors import UnreadableRow
 from prismcube.jobs.entities import Job, LogLine, Task, WholeJob
-from prismcube.jobs.readable import told, unreadable
+from prismcube.jobs.readable import object_of, reading, told, unreadable
 from prismcube.model.machine import Level, Status
 from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel
+
+LOG = logging.getLogger("prismcube.jobs")
+
+RESULTS = select(job_document.c.results).where(job_document.c.job_id == bindparam("one"))
 
 ADVICE = "correct it in the database, then retry the job; or cancel it"
 """What a person can do about a row that can't be read."""
@@ -56,3 +66,14 @@ def line_of(row: Any) -> LogLine:
         stage=row.stage,
         message=row.message,
     )
+
+
+def results_of(connection: Connection, id: str) -> Mapping[str, Any]:
+    """A job's outputs by their ids; what can't be read counts as none: it is replaced, or removed."""
+    found = connection.execute(RESULTS, {"one": id})
+    try:
+        with reading("job_document", id):
+            return object_of("job_document", id, found.scalar_one_or_none() or {})
+    except UnreadableRow as error:
+        LOG.warning("job %s counts as one without results: %s", id, error)
+        return {}

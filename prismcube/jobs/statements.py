@@ -96,7 +96,6 @@ JOBS_OF = (
     .outerjoin(job_document, job_document.c.job_id == job.c.id)
     .where(job.c.id.in_(bindparam("ids", expanding=True)))
 )
-RESULTS_OF = select(job_document.c.results).where(job_document.c.job_id == bindparam("one"))
 NEW_RESULTS = (
     update(job_document)
     .where(job_document.c.job_id == bindparam("one"))

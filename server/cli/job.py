@@ -122,7 +122,7 @@ def list_jobs(
 
     Example: prismcube job list --status failed --limit 5
     """
-    from prismcube.jobs.ledger import JobFilter
+    from prismcube.jobs.job_filter import JobFilter
 
     with _opened(config, home) as (_, ledger):
         wanted = JobFilter(processes=process or (), statuses=status or ())

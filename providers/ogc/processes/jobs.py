@@ -15,7 +15,7 @@ import orjson
 from prismcube.errors import InvalidInput, SourceError
 from prismcube.jobs.documents import address_of, line_document, status_info, task_document
 from prismcube.jobs.entities import Job
-from prismcube.jobs.ledger import JobFilter
+from prismcube.jobs.job_filter import JobFilter
 from prismcube.model.machine import Event, Status
 from prismcube.model.period import format_instant
 from prismcube.model.task_states import TaskState

@@ -18,8 +18,9 @@ from prismcube.jobs import moves
 from prismcube.jobs.attempt import Attempt, execute
 from prismcube.jobs.claims import Claims
 from prismcube.jobs.entities import End, Job, NewJob, Order
+from prismcube.jobs.job_filter import JobFilter
 from prismcube.jobs.leader import NotLeader
-from prismcube.jobs.ledger import BACKLOG, JobFilter, Ledger
+from prismcube.jobs.ledger import BACKLOG, Ledger
 from prismcube.model.machine import Level, Status
 from prismcube.model.task_states import TaskState
 from prismcube.model.work import LogLevel, NewTask, Work
