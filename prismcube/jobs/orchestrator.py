@@ -80,6 +80,7 @@ class Orchestrator:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._process = identity()
         self._claims = Claims(ledger, self.name)
+        self._terms = 1
         self._ledger = ledger
         self._engine = engine
         self._windows = windows
@@ -165,15 +166,24 @@ class Orchestrator:
         self._engine.submit(order)
 
     def _let_go(self) -> None:
-        """Stop attempts whose job is cancelled, or that were taken from us."""
-        held = self._claims.held()
-        for task, attempt in self._engine.attempts():
+        """Stop attempts whose job is cancelled, or that were taken from us; give back what we never came to know of."""
+        held, under_way = self._claims.held(), self._engine.attempts()
+        for task, attempt in under_way:
             if held.get((task, attempt), True):
                 self._engine.cancel(task, attempt)
+        message = "the database did not say that it was claimed"  # killed after the commit, before the answer
+        for task, attempt in held.keys() - self._kinds.keys() - under_way:
+            self._ended.append(Outcome(task=task, attempt=attempt, end=End.DISTURBED, message=message))
 
     def _step_down(self) -> None:
-        """Another leads: what runs here counts no more."""
-        LOG.warning("another orchestrator has taken over; %s waits", self.name)
+        """Another leads, or may: what runs here counts no more.
+
+        It leads under another name the next time, also when nobody has led meanwhile: what it held is then taken over
+        as from anybody else, and what its engine still tells of that does not count.
+        """
+        LOG.warning("the lease has ended, or another orchestrator has taken over; %s waits", self.name)
+        self._terms += 1
+        self._claims = Claims(self._ledger, f"{self.name}-{self._terms}")
         self._leads, self._renewed = False, float("-inf")
         for task, attempt in self._engine.attempts():
             self._engine.cancel(task, attempt)

@@ -2,7 +2,7 @@
 
 begin     nothing of the task is done
 publish   a file is about to be renamed to its name
-commit    a transaction of the catalogue is about to be committed
+commit    a transaction of the catalogue is about to be committed; of a task with several, each by its name in `DOES`
 remove    a file is about to be removed
 end       all is done, and nobody knows
 
@@ -34,8 +34,16 @@ from prismcube.jobs.entities import NewJob
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machines import CONSOLIDATE, DELETE_DATASETS, EXPORT_CUBE
 from prismcube.model.work import Work
+from processes import echo, loading, tidy, update_mapping
 
-MACHINES = {"consolidate": CONSOLIDATE, "delete-datasets": DELETE_DATASETS, "export-cube": EXPORT_CUBE}
+SIMPLE = {one.id: one for one in (echo.PROCESS, loading.INDEX, loading.REGISTER, tidy.PROCESS, update_mapping.PROCESS)}
+"""Processes of one task."""
+MACHINES = {
+    "consolidate": CONSOLIDATE,
+    "delete-datasets": DELETE_DATASETS,
+    "export-cube": EXPORT_CUBE,
+    **{id: one.machine for id, one in SIMPLE.items()},
+}
 DEFINITIONS = {id: Definition(machine=machine) for id, machine in MACHINES.items()}
 DOES = {
     "consolidate.prepare": ("commit",),
@@ -55,6 +63,11 @@ DOES = {
     "export.write": ("publish",),
     "export.clean": ("remove",),
     "export.rollback": ("remove",),
+    "echo": (),
+    "index": ("commit variables", "commit files", "commit collections"),
+    "register": ("commit variables", "commit files", "commit collections"),
+    "tidy": ("commit",),
+    "update-mapping": ("commit",),
 }
 """What tasks of each kind do that others see."""
 
@@ -91,7 +104,7 @@ def runtime(url: str, managed: str, orders: str) -> tuple[Ledger, Mapping[str, B
 
     tools = Tools(catalogue=catalogue, submit=submit, threads=1, grace=0)
     bodies: dict[str, Body] = {}
-    for process in (consolidate.PROCESS, delete_datasets.PROCESS, export_cube.PROCESS):
+    for process in (consolidate.PROCESS, delete_datasets.PROCESS, export_cube.PROCESS, *SIMPLE.values()):
         for kind, body in process.bodies.items():
             bodies[kind] = partial(_run, kind, body, tools, Path(orders))
     return ledger, bodies
@@ -125,7 +138,7 @@ def _run(kind: str, body: Callable[..., Any], tools: Any, orders: Path, work: Wo
     reach("begin")
     with (
         _limited(orders),
-        _commits(tools.catalogue, reach),
+        _commits(tools.catalogue, reach, _commits_of(kind)),
         _renames(tools.catalogue.managed, reach),
         _removals(reach),
     ):
@@ -184,10 +197,17 @@ def _limited(orders: Path) -> Iterator[None]:
         writing.assemble = assemble
 
 
+def _commits_of(kind: str) -> list[str]:
+    return [point for point in DOES[kind] if point.startswith("commit")]
+
+
 @contextmanager
-def _commits(catalogue: Catalogue, reach: Reach) -> Iterator[None]:
+def _commits(catalogue: Catalogue, reach: Reach, names: list[str]) -> Iterator[None]:
+    """Each in turn by its name; those after the last of them have that name too."""
+    left = iter(names)
+
     def before(_: object) -> None:
-        reach("commit")
+        reach(next(left, names[-1] if names else "commit"))
 
     event.listen(catalogue.engine, "commit", before)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import killed_tasks
+import simple_jobs
 from affine import Affine
 
 from prismcube.jobs.entities import Job, NewJob, Task
@@ -138,6 +139,8 @@ class Archive:
             return self.submit(process, level=level, instances=["v/i"], layout=self.layout, consolidation=settings)
         if process == "export-cube":
             return self.submit(process, level=level, collection="c")
+        if process in killed_tasks.SIMPLE:
+            return self.submit(process, level=level, **simple_jobs.inputs(self.bench, process))
         return self.submit(process, level=level, instances=["v/i"], status="active")
 
     def wait(self, id: str, *, paused: bool = False) -> Job:
@@ -213,6 +216,10 @@ def check_end(archive: Archive, id: str, way: Way, same_cubes: Callable[..., Non
     archive.wait_for_all()
     assert job.status is (Status.DISMISSED if way is Way.CANCELLED else Status.SUCCESSFUL), job.message
     others = [one for one in archive.ledger.jobs() if one.id != id]
+    if job.process in killed_tasks.SIMPLE:
+        assert others == []
+        _check_simple(archive, id, job.process, same_cubes)
+        return
     active = bench.datasets(DatasetStatus.ACTIVE)
     assert bench.datasets(DatasetStatus.INACTIVE) == []
     assert len(bench.datasets(DatasetStatus.TO_DELETE)) == len(before.sources)  # since the archive was made
@@ -239,6 +246,23 @@ def check_end(archive: Archive, id: str, way: Way, same_cubes: Callable[..., Non
     else:
         assert not (bench.managed / "results" / id).exists()
     assert archive.files() == files
+
+
+def _check_simple(archive: Archive, id: str, process: str, same_cubes: Callable[..., None]) -> None:
+    """What its one task does is done once, if there was an attempt of it, and nothing else has changed."""
+    bench, before = archive.bench, archive.before
+    done = bool(archive.tasks(id))
+    simple_jobs.check(bench, process, archive.ledger.whole(id).results, done=done)
+    ours = [one for one in bench.datasets() if one.id in before.active]
+    assert [one.id for one in ours] == before.active
+    assert len(bench.datasets()) == len(before.active) + (simple_jobs.ADDS.get(process, 0) if done else 0)
+    assert bench.datasets(DatasetStatus.INACTIVE) == []
+    assert bench.catalogue.datasets.locks(one.id for one in bench.datasets(None)) == {}
+    assert sorted(bench.sources.iterdir()) == before.sources
+    assert archive.files() == before.files
+    same_cubes(simple_jobs.expected(before.cube, process, done=done), bench.cube(GRID))
+    if done and process in simple_jobs.ADDS:
+        same_cubes(simple_jobs.of_copies(before.cube), bench.cube(GRID, variable="w"))
 
 
 def check_untidy(archive: Archive, id: str, blocked: Path) -> None:

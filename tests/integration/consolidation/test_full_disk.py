@@ -7,7 +7,6 @@ allowed, the process that writes may write no more.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import killed_tasks
 import pytest
 from killing import GRID, Archive, Way, check_end
 from lines import Line
+from small_disk import SmallDisk, mount, unmount, works
 
 from prismcube.model.entities import DatasetStatus
 from prismcube.model.machine import Status
@@ -27,30 +27,8 @@ FULL = "PRISMCUBE_CHAOS" in os.environ
 SIZE = 2**20
 LEFT = 48 * 2**10
 """Of it when it is full: a file of one cell fits in, that of the other does not."""
-MOUNT = ("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs")
+MOUNT = mount(SIZE)
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
-
-
-def works(*command: str | Path) -> bool:
-    """The command is there, and what it does is allowed."""
-    return shutil.which(command[0]) is not None and subprocess.run(command, capture_output=True).returncode == 0
-
-
-class SmallDisk:
-    """A file system of its own that is filled by one file."""
-
-    full = "No space left on device"
-
-    def __init__(self, archive: Archive) -> None:
-        self._folder = archive.bench.managed
-        self._ballast = self._folder / "ballast"
-
-    def fill(self) -> None:
-        status = os.statvfs(self._folder)
-        self._ballast.write_bytes(bytes(status.f_bavail * status.f_frsize - LEFT))
-
-    def make_room(self) -> None:
-        self._ballast.unlink()
 
 
 class SmallFiles:
@@ -75,7 +53,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     if request.param == "disk" and works(*MOUNT, folder):
         yield "disk"
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        unmount(folder)
     elif request.param == "disk" and works(*NAMESPACE, *MOUNT, folder):
         yield "namespace"
     else:
@@ -95,7 +73,7 @@ def test_the_disk_is_full(
     if kind == "namespace":
         _run_within(request)
         return
-    disk = SmallDisk(archive) if kind == "disk" else SmallFiles(archive)
+    disk = SmallDisk(archive.bench.managed, left=LEFT) if kind == "disk" else SmallFiles(archive)
     disk.fill()
     before = archive.files()
     id = archive.begin("consolidate")

@@ -3,7 +3,7 @@
 A move is recorded with what has ended. Before, this is lost with it: what it held is done again, at no cost. After,
 nothing is done again. Each job is killed at twice, and started again twice.
 
-make test     one move of each machine: by `done`, `failed` and `cancel`
+make test     one move of each machine with several stages: by `done`, `failed` and `cancel`
 make chaos    (PRISMCUBE_CHAOS) all moves, on both databases; by `done` on both engines as well
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dask_cluster import DaskCluster
-from killed_tasks import MACHINES
+from killed_tasks import MACHINES, SIMPLE
 from killing import (
     LONG,
     TAKEN_BACK_FROM,
@@ -71,10 +71,11 @@ def test_number_of_kill_points() -> None:
         "consolidate": 2 * 6 + 4 + 4,
         "delete-datasets": 2 * 6 + 3 + 2,
         "export-cube": 2 * 5 + 4 + 4,
+        **dict.fromkeys(SIMPLE, 2 + 2),
     }
-    assert Counter(event for _, _, event, _ in MOVES) == {Event.DONE: 17, Event.FAILED: 17, Event.CANCEL: 21}
-    assert len(MOVES) * len(WHEN) == 110
-    assert {process for process, *_ in SHORT} == MACHINES.keys()
+    assert Counter(event for _, _, event, _ in MOVES) == {Event.DONE: 22, Event.FAILED: 22, Event.CANCEL: 31}
+    assert len(MOVES) * len(WHEN) == 150
+    assert {(process, stage.name, event) for process, stage, event, _ in MOVES} >= SHORT
 
 
 class Program:
@@ -158,7 +159,7 @@ class Scene:
             done = [stage.name for stage in stages_on(self.machine, Way.DONE)]
             cancelled = self.stage.name if self.event is Event.CANCEL else TAKEN_BACK_FROM[self.process]
             rests = not self.machine.stage(cancelled).task
-            before = cancelled.removesuffix("-failed")
+            before = self.machine.stage(cancelled).moves[Event.RETRY] if rests else cancelled
             return done[: done.index(before) + rests] + whole
         rests = self.event is Event.FAILED and not self.target.task
         return whole[: whole.index(self.stage.name) + 1] if rests else whole

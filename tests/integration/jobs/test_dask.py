@@ -1,7 +1,12 @@
-"""The dask engine when parts of its cluster are killed, go away, or were never there."""
+"""The dask engine when parts of its cluster are killed, go away, or were never there.
+
+make test     on one database and the other in turn
+make chaos    (PRISMCUBE_CHAOS) all on both
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +20,7 @@ import pytest
 from dask_cluster import DaskCluster, end, kill
 from running import LONG, Running, begun, is_gone, many, wait_for
 
-from prismcube.catalogue import Catalogue, migrate
+from prismcube.catalogue import Catalogue
 from prismcube.jobs.decisions import MOST_LOSSES
 from prismcube.jobs.engines.dask import Cluster, DaskEngine, took_leave
 from prismcube.jobs.engines.dask_worker import TOLD_TO_END
@@ -25,12 +30,10 @@ from prismcube.model.machine import Status
 from prismcube.model.task_states import TaskState
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """An empty catalogue on SQLite; what is tried here is the engine."""
-    made = f"sqlite:///{tmp_path}/home/catalogue.db"
-    migrate(made)
-    return made
+def on(database: str) -> pytest.MarkDecorator:
+    """On this one in `make test`."""
+    names = ["sqlite", "postgresql"] if "PRISMCUBE_CHAOS" in os.environ else [database]
+    return pytest.mark.parametrize("url", names, indirect=True)
 
 
 @pytest.fixture
@@ -89,6 +92,7 @@ def listens(pid: int, port: int) -> bool:
     )
 
 
+@on("sqlite")
 def test_killed_worker_costs_its_task_no_attempt(
     ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path
 ) -> None:
@@ -115,6 +119,7 @@ def works_on(cluster: DaskCluster, folder: Path) -> tuple[int, int, Any]:
     return task, pid, cluster.worker_of(pid)
 
 
+@on("postgresql")
 def test_workers_that_are_told_to_end_cost_their_task_nothing(
     ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path
 ) -> None:
@@ -134,6 +139,7 @@ def test_workers_that_are_told_to_end_cost_their_task_nothing(
     assert times_ended(tmp_path)[str(task.id)] == 1
 
 
+@on("sqlite")
 def test_task_whose_workers_are_killed_is_parked(
     ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path
 ) -> None:
@@ -150,6 +156,7 @@ def test_task_whose_workers_are_killed_is_parked(
     assert (task.state, task.failures, task.losses) == (TaskState.PARKED, 0, MOST_LOSSES)
 
 
+@on("postgresql")
 def test_killed_scheduler_loses_nothing(ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path) -> None:
     cluster.start()
     one = start()
@@ -170,6 +177,7 @@ def test_killed_scheduler_loses_nothing(ledger: Ledger, cluster: DaskCluster, st
     assert max(task.attempt for task in tasks) == 2  # those that were under way, and no others
 
 
+@on("sqlite")
 def test_work_of_a_dead_orchestrator_is_stopped(
     ledger: Ledger, url: str, cluster: DaskCluster, start: Any, tmp_path: Path
 ) -> None:
@@ -182,6 +190,7 @@ def test_work_of_a_dead_orchestrator_is_stopped(
     assert ledger.get(job.id).status is Status.RUNNING
 
 
+@on("postgresql")
 def test_tasks_wait_for_a_scheduler_and_for_workers(ledger: Ledger, cluster: DaskCluster, start: Any) -> None:
     one = start()
     job = ledger.submit(NewJob(process="toy", inputs={"do": "echo", "text": "late"}))[0]
@@ -194,6 +203,7 @@ def test_tasks_wait_for_a_scheduler_and_for_workers(ledger: Ledger, cluster: Das
     assert ledger.whole(ended(ledger, job).id).results == {"echo": "late"}
 
 
+@on("sqlite")
 def test_kinds_run_where_their_resource_is(ledger: Ledger, cluster: DaskCluster, start: Any, tmp_path: Path) -> None:
     cluster.start_scheduler()
     plain, equipped = cluster.start_worker(), cluster.start_worker("--resources", "process=1")

@@ -1,4 +1,8 @@
-"""The orchestrator with each engine: jobs run to their end, whatever is killed."""
+"""The orchestrator with each engine: jobs run to their end, whatever is killed.
+
+make test     most with each engine and each database once
+make chaos    (PRISMCUBE_CHAOS) all with both engines on both databases
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,16 @@ import ledger_toys
 import pytest
 from dask_cluster import DaskCluster
 from running import wait_for
+from sqlalchemy import update
 
 from prismcube.catalogue import Catalogue
+from prismcube.catalogue.job_tables import job_leader
+from prismcube.errors import CatalogueUnavailable
+from prismcube.jobs.claims import Claims
 from prismcube.jobs.engine import Engine
 from prismcube.jobs.engines.dask import DaskEngine
 from prismcube.jobs.engines.local import LocalEngine
-from prismcube.jobs.entities import Job, NewJob
+from prismcube.jobs.entities import Job, NewJob, Order, Outcome
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
 from prismcube.model.machine import Status
@@ -29,11 +37,15 @@ LONG = 120
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
 
 PAIRS = [("local", "sqlite"), ("dask", "postgresql")]
-ON_BOTH = pytest.mark.parametrize(("engine", "url"), PAIRS, indirect=True)
-"""Each engine and each database once."""
-ON_ALL = pytest.mark.parametrize(
-    ("engine", "url"), [*PAIRS, ("local", "postgresql"), ("dask", "sqlite")], indirect=True
+OTHERS = [("local", "postgresql"), ("dask", "sqlite")]
+ON_ALL = pytest.mark.parametrize(("engine", "url"), [*PAIRS, *OTHERS], indirect=True)
+ON_BOTH = (
+    ON_ALL if "PRISMCUBE_CHAOS" in os.environ else pytest.mark.parametrize(("engine", "url"), PAIRS, indirect=True)
 )
+"""Each engine and each database, once at least."""
+ON_ONE = pytest.mark.parametrize(("engine", "url"), PAIRS[:1], indirect=True)
+"""What has nothing to do with either."""
+_CLAIM, _FINISH = Claims.claim, Claims.finish
 
 
 @pytest.fixture
@@ -127,7 +139,7 @@ def test_task_that_kills_its_process_is_parked_and_others_go_on(ledger: Ledger, 
     assert wait(ledger, many).status is Status.SUCCESSFUL
 
 
-@ON_ALL
+@ON_BOTH
 def test_cancel_kills_what_does_not_listen(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     start()
     file = tmp_path / "pid"
@@ -160,7 +172,7 @@ def test_windows_bound_what_runs_at_once(ledger: Ledger, start: Any, tmp_path: P
     assert [line.split()[0] for line in lines if line] == ["begin", "end"] * 10
 
 
-@ON_ALL
+@ON_BOTH
 def test_another_orchestrator_waits_and_takes_over(ledger: Ledger, start: Any, tmp_path: Path) -> None:
     first = start()
     wait(ledger, toy(ledger, "echo"))
@@ -172,3 +184,49 @@ def test_another_orchestrator_waits_and_takes_over(ledger: Ledger, start: Any, t
     assert wait(ledger, many).status is Status.SUCCESSFUL
     assert second.about()["leads"]
     assert len([*tmp_path.glob("effect-*")]) == 100
+
+
+@ON_ONE
+def test_claim_whose_answer_is_lost_is_given_back(ledger: Ledger, start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database has committed it, and was killed before it could say so."""
+    lost: list[Order] = []
+
+    def claim(self: Claims, kind: str, limit: int) -> list[Order]:
+        orders = _CLAIM(self, kind, limit)
+        if orders and not lost:
+            lost.extend(orders)
+            raise CatalogueUnavailable("the connection was lost")
+        return orders
+
+    monkeypatch.setattr(Claims, "claim", claim)
+    start()
+    one = toy(ledger, "echo", text="late")
+    assert wait(ledger, one).status is Status.SUCCESSFUL
+    (task,) = ledger.tasks(one.id)
+    assert (task.id, task.attempt) == (lost[0].task, 2)
+    assert (task.failures, task.losses, task.orphaned) == (0, 0, 0)
+
+
+@ON_ONE
+def test_lease_that_ends_unnoticed_costs_no_attempt(
+    ledger: Ledger, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction has waited for longer than that, and nobody else has come to lead."""
+    ended: list[Outcome] = []
+
+    def finish(self: Claims, outcomes: list[Outcome]) -> int:
+        if not ended:
+            ended.extend(outcomes)
+            with ledger.write() as connection:
+                connection.execute(update(job_leader).values(until=0.0))
+        return _FINISH(self, outcomes)
+
+    monkeypatch.setattr(Claims, "finish", finish)
+    start()
+    sleeps, file = toy(ledger, "sleep", seconds=3), tmp_path / "pid"
+    wait_for(lambda: ledger.tasks(sleeps.id, states=[TaskState.RUNNING]))
+    brief = toy(ledger, "deaf", file=str(file), seconds=0.1)
+    for one in (brief, sleeps):
+        assert wait(ledger, one).status is Status.SUCCESSFUL
+        (task,) = ledger.tasks(one.id)
+        assert (task.attempt, task.failures, task.losses, task.orphaned) == (2, 0, 0, 1)
