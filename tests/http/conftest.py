@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -24,16 +24,20 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from prismcube.catalogue import Catalogue
 from prismcube.model.access import Scope
 from tests import commands
 from tests.http.job_client import Jobs
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 KERNELS = Path(os.environ["NUMBA_CACHE_DIR"])  # as tests/conftest.py has said
 """All servers share what one of them has compiled; it stays for the next run."""
 START_SECONDS = 600  # a bound for hanging, not a measure: shared machines are slow
+for name in ("connect", "read", "write", "pool"):  # and stand still for longer than the 5 s that httpx waits
+    setattr(DEFAULT_TIMEOUT_CONFIG, name, 120)
 
 
 def wait_for(what: Callable[[], Any]) -> Any:
@@ -110,6 +114,22 @@ class Tiff:
     @property
     def shape(self) -> tuple[int, int]:
         return self.data.shape[1:]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Servers of the session end with the last of these tests: idle, a run's take gigabytes, and a third of a core."""
+    yield
+    if nextitem is None or _is_here(nextitem):
+        return
+    items = item.session.items
+    if not any(map(_is_here, items[items.index(nextitem) :])):
+        while _alive:
+            _alive[-1].stop()
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return HERE in item.path.parents
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -204,6 +224,7 @@ class running:
                 pytest.fail(f"the server ended with {self.process.returncode}:\n{self._output.read_text()}")
             try:
                 if httpx.get(self._url + self._wait, timeout=10).status_code == 200:
+                    _alive.append(self)
                     return Demo(self._url, self.process.pid, self._home, self._output)
             except httpx.TransportError:
                 time.sleep(0.1)
@@ -211,6 +232,12 @@ class running:
         pytest.fail(f"the server did not answer:\n{self._output.read_text()}")
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Also when it is stopped already."""
+        if self in _alive:
+            _alive.remove(self)
         self.process.terminate()
         try:
             self.process.wait(30)
@@ -218,6 +245,10 @@ class running:
             self.process.kill()
             self.process.wait()
         self._file.close()
+
+
+_alive: list[running] = []
+"""Those that answer, and have not been stopped."""
 
 
 @pytest.fixture(scope="session")

@@ -168,7 +168,7 @@ def test_raw_bytes_in_the_address_are_refused(demo):
     import socket
 
     host, port = demo.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         connection.sendall(b"GET /collections?x=\xff\xfe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert b" 400 " in connection.recv(4096).splitlines()[0] + b" "
 

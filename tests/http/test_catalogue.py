@@ -658,7 +658,7 @@ def test_collections_come_change_and_go_on_every_worker_within_a_second(server, 
     def seen_by_others():
         for pid in others:
             with asleep(*(one for one in server.workers() if one != pid)):
-                yield pid, httpx.get(f"{server.url}/collections/{name}", timeout=30)
+                yield pid, httpx.get(f"{server.url}/collections/{name}", timeout=120)
 
     def change(method, path, body, status):
         with asleep(*others):

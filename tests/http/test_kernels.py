@@ -60,7 +60,7 @@ def test_until_there_are_kernels_gdal_reads(demo, start, tmp_path):
         children = Path(f"/proc/{worker}/task").glob("*/children")
         compiling = [int(pid) for file in children for pid in file.read_text().split()]
         assert len(compiling) == 2
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(Path(f"/proc/{pid}").exists() for pid in compiling):  # they end with their server
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -25,7 +25,7 @@ def told(demo, start, tmp_path_factory):
 
 def lines(server, **wanted):
     """The log's lines that have these values, once there is one."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         every = [json.loads(line) for line in server.output.read_text().splitlines() if line.startswith("{")]
         found = [one for one in every if all(one.get(name) == value for name, value in wanted.items())]

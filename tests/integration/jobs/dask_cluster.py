@@ -52,7 +52,7 @@ class DaskCluster:
         for process in (*self.workers, self.scheduler):
             if process is not None and process.poll() is None:
                 process.kill()
-                process.wait(20)
+                process.wait(120)
         self.workers.clear()
 
     def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -71,11 +71,11 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """In an orderly way, as Kubernetes does: it lived until now, and goes by itself when it is told to."""
     assert process.poll() is None
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """By SIGKILL; it lived until now, and it is this which ended it."""
     assert process.poll() is None
     process.kill()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(120) == -signal.SIGKILL

@@ -123,7 +123,7 @@ time.sleep(600)
         # It watches from the moment when dask has loaded it.
         wait_for(lambda: [one for one in psutil.Process(worker).net_connections() if one.status == psutil.CONN_LISTEN])
         parent.kill()
-        assert parent.wait(20) == -signal.SIGKILL
+        assert parent.wait(120) == -signal.SIGKILL
     wait_for(lambda: is_gone(worker))
 
 

@@ -28,7 +28,7 @@ def test_one_who_must_wait_begins_when_there_is_room():
     def first():
         with gate.hold(80):
             began.set()
-            release.wait(10)
+            release.wait(120)
 
     order = []
 
@@ -38,13 +38,13 @@ def test_one_who_must_wait_begins_when_there_is_room():
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     threads[0].start()
-    assert began.wait(10)
+    assert began.wait(120)
     threads[1].start()
     with gate.hold(20):  # passes by the one who waits
         order.append("small")
     release.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
     assert order == ["small", "second"]
 
 
