@@ -140,6 +140,9 @@ class Claims:
             rows = connection.execute(others).all()  # as they are when nobody else changes their jobs any more
             verdicts = [moved(row.id, _past(row)) for row in rows]
             self._record(connection, jobs, rows, verdicts, {}, now)
+            for id, number in Counter(row.job_id for row in rows).items():
+                message = f"{number:,} of its tasks begin again: the process that gave them out is gone"
+                moves.log(connection, id, now, message, stage=jobs[id].stage, level=LogLevel.WARNING)
             return len(rows)
 
     def held(self) -> dict[tuple[int, int], bool]:

@@ -246,6 +246,7 @@ def test_result_of_another_attempt_does_not_count(driver: Driver, ledger: Ledger
     driver.claims.resign()
     other = type(driver)(ledger, "other")
     assert other.claims.take_over() == 1
+    assert "1 of its tasks begin again: " in driver.ledger.log(one.id)[-1].message
     (new,) = other.claim("one")
     assert new.attempt == 2
     with pytest.raises(NotLeader):
