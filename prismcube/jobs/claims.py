@@ -28,7 +28,7 @@ from prismcube.jobs.leader import LEASE_SECONDS, bury, check, renew, resign
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.readable import object_of, reading
 from prismcube.jobs.rows import job_of, results_of
-from prismcube.jobs.stalled import EVERY, STALLED, bad_tasks, count_anew, free, goes_on
+from prismcube.jobs.stalled import EVERY, STALLED, bad_tasks, count_anew, free, goes_on, put_right
 from prismcube.model.machine import GIVEN_UP, Machine, Status
 from prismcube.model.task_states import TaskEvent, TaskState, after
 from prismcube.model.work import LogLevel
@@ -267,7 +267,7 @@ class Claims:
         self._move_stopped(connection, [id for id, row in rows.items() if row.stopping], now)
         for row in rows.values():
             machine = known_machine(self._definitions, row.process, row.stage)
-            if row.stopping or not row.work or machine is None:
+            if row.stopping or not row.work or machine is None or not machine.stage(row.stage).task:
                 continue
             is_over = row.most_bytes is not None and row.bytes > row.most_bytes
             if is_over and row.status == Status.RUNNING.value:  # before it moves on to what may be its end
@@ -298,7 +298,9 @@ class Claims:
         if self._looked is not None and abs(now - self._looked) < EVERY:
             return []
         self._looked = now
-        return [*connection.scalars(STALLED, {"before": now - EVERY, "known": [*self._definitions]})]
+        machines = {id: one.machine for id, one in self._definitions.items()}
+        kinds = {stage.task for machine in machines.values() for stage in machine.stages}
+        return [*connection.scalars(STALLED, {"before": now - EVERY, "known": [*machines], "kinds": sorted(kinds)})]
 
     def _repair(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
         """Let jobs go on that stand still because of what their rows say."""
@@ -308,7 +310,9 @@ class Claims:
         put_hindered_aside(connection, self._definitions, rows.values(), now)
         for row in rows.values():
             known = known_machine(self._definitions, row.process, row.stage)
-            if known is None or hindrance(row) or not row.work or row.stopping or goes_on(connection, row):
+            if known is None or hindrance(row) or not row.work or row.stopping:
+                continue
+            if put_right(connection, row, known.stage(row.stage), now) or goes_on(connection, row):
                 continue
             freed = free(connection, row, now) + self._fell_with(connection, bad_tasks(connection, row), now).total()
             counted = count_anew(connection, row, now)
@@ -323,10 +327,12 @@ class Claims:
         target = machine.rest_after(row.stage)
         if target is None:
             return
-        late = row.deadline is not None and row.deadline <= now
-        reason = (
-            f"its {row.seconds:g} s are over" if late else f"its tasks have read more than {row.most_bytes:,} bytes"
-        )
+        if row.deadline is not None and row.deadline <= now:
+            reason = "its time is over" if row.seconds is None else f"its {row.seconds:g} s are over"
+        elif row.most_bytes is not None and row.bytes > row.most_bytes:
+            reason = f"its tasks have read more than {row.most_bytes:,} bytes"
+        else:  # a person has let it go on meanwhile
+            return
         message = f"{reason}: it is stopped; what is done stays, and a retry goes on"
         moves.stop(connection, row, target, now, message=message)  # failed when it rests: then it can be retried
 

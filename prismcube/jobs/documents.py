@@ -103,7 +103,7 @@ def task_document(task: Task) -> dict[str, Any]:
         "failures": task.failures,
         "losses": task.losses,
         "orphaned": task.orphaned,
-        "progress": round(100 * task.progress),
+        "progress": round(100 * min(1.0, max(0.0, task.progress))),
         "message": task.message,
         **{name: format_instant(time) for name, time in times.items() if time is not None},
     }

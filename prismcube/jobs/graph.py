@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from prismcube.catalogue.job_tables import edge, task
 from prismcube.jobs.entities import Job, Task
 from prismcube.jobs.ledger import Ledger
+from prismcube.jobs.readable import state_of
 from prismcube.model.machine import Machine, Stage
 from prismcube.model.task_states import TaskState
 
@@ -34,11 +35,11 @@ class StageGraph:
 
 def graph_of(ledger: Ledger, job: Job, machine: Machine) -> list[StageGraph]:
     """All stages of the machine, in the order of its table. Reads the tasks of small stages only."""
-    counts: dict[str, dict[TaskState, int]] = defaultdict(dict)
+    counts: dict[str, Counter[TaskState]] = defaultdict(Counter)
     counted = select(task.c.stage, task.c.state, func.count().label("number")).where(task.c.job_id == job.id)
     with ledger.read() as connection:
         for row in connection.execute(counted.group_by(task.c.stage, task.c.state)):
-            counts[row.stage][TaskState(row.state)] = row.number
+            counts[row.stage][state_of(row.state)] += row.number
     return [_stage(ledger, job, stage, counts[stage.name]) for stage in machine.stages]
 
 

@@ -291,7 +291,8 @@ class Ledger:
         """
         with self._locked(id) as (connection, row, machine):
             has_cancel = machine.after(row.stage, Event.CANCEL) is not None
-            if not Status(row.status).is_final or row.work or has_cancel:
+            works = row.stopping or (row.work and machine.stage(row.stage).task)
+            if not Status(row.status).is_final or works or has_cancel:
                 first = "cancel it first, so that what it has begun is taken back" if has_cancel else "wait for it"
                 raise Conflict("job", id, f"has not ended; {first}")
             connection.execute(delete(job).where(job.c.id == id))

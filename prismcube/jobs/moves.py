@@ -11,6 +11,7 @@ that end, people who cancel and limits that are reached come one after the other
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from prismcube.catalogue.job_tables import job, job_callback, job_document, job_
 from prismcube.errors import UnreadableRow
 from prismcube.jobs.addresses import site_of
 from prismcube.jobs.documents import failure, status_info
-from prismcube.jobs.readable import JOBS, reading
+from prismcube.jobs.readable import JOBS, reading, state_of
 from prismcube.jobs.rows import job_of
 from prismcube.model.machine import Event, Level, Machine, Stage, Status
 from prismcube.model.task_states import TaskState, beginning
@@ -260,5 +261,7 @@ def _rest(connection: Connection, row: Any, machine: Machine, stage: Stage, now:
 
 def states_of(connection: Connection, id: str, stage: str) -> dict[TaskState, int]:
     """How many tasks of a stage are in each state; reads all of them."""
-    rows = connection.execute(OF_STAGE, {"job": id, "stage": stage})
-    return {TaskState(row.state): row.number for row in rows}
+    found: Counter[TaskState] = Counter()
+    for row in connection.execute(OF_STAGE, {"job": id, "stage": stage}):
+        found[state_of(row.state)] += row.number
+    return found

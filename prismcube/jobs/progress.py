@@ -34,7 +34,7 @@ def progress(job: Job, machine: Machine, *, running: float = 0.0) -> int | None:
         return None
     weights = [FAN_WEIGHT if stage.fans_out else 1 for stage in stages]
     ended = (job.tasks - job.open + running) / job.tasks if job.tasks else 0.0
-    done = sum(weights[:place]) + min(max(ended, 0.0), 1.0) * weights[place]
+    done = sum(weights[:place]) + min(max(0.0, ended), 1.0) * weights[place]
     return min(int(100 * done / sum(weights)), 99)
 
 

@@ -135,6 +135,11 @@ def unreadable(row: Any) -> Mapping[str, str]:
     return getattr(row, "unreadable", None) or {}
 
 
+def state_of(value: object) -> TaskState:
+    """Of a task; one that can't be read counts as failed, so that a retry makes it anew."""
+    return TaskState(value) if isinstance(value, str) and value in _STATES else TaskState.FAILED
+
+
 def object_of(table: str, key: object, value: Any) -> Mapping[str, Any]:
     """What has to be one. Raises UnreadableRow."""
     if not isinstance(value, dict):
@@ -169,6 +174,8 @@ def _kind(column: Column[Any]) -> tuple[type, ...]:
 def _plainest(kind: tuple[type, ...]) -> Any:
     return EPOCH if kind[0] is datetime else kind[0]()
 
+
+_STATES = frozenset(state.value for state in TaskState)
 
 JOBS = Readable(
     job,

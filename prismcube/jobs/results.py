@@ -9,6 +9,7 @@ client can name such a folder in its inputs, as the id of a job can't be guessed
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from prismcube.storage.uri import canonical_uri, gdal_path, is_remote
 
 NAME = "results"
 """The folder, below that of the files that are ours."""
+
+
+_ID = re.compile(r"[\w-]+", re.ASCII)
+"""Ids of jobs, and so names of folders, whoever edits the database."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class ResultFiles:
 
     def _folder_with(self, job: str, href: str) -> str | None:
         """The job's folder in which a file lies, where that was when it was written; None: it lies in none."""
+        if not _ID.fullmatch(job):
+            return None
         before, found, _ = href.partition(f"/{NAME}/{quote(job, safe='')}/")
         folder = f"{before}{found}".rstrip("/") if found else self.folder_of(job)
         try:
@@ -59,8 +66,10 @@ class ResultFiles:
         """Delete all files in a job's folder, and in those in which its results lie; when some can't be deleted, the
         others are all the same.
 
-        Raises SourceError.
+        Raises SourceError, also for what is no job's id: `..` would be the folder of all that is ours.
         """
+        if not _ID.fullmatch(job):
+            raise SourceError(self.folder, f"has no folder of {job!r}: that is no job's id")
         hrefs = [uri for value in results.values() if (uri := self.uri(job, value))]
         folders = [folder for uri in hrefs if (folder := self._folder_with(job, uri))]
         problems: list[SourceError] = []

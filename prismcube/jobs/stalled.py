@@ -10,11 +10,12 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, exists, literal, or_, select, update
+from sqlalchemy import Connection, Text, and_, bindparam, exists, literal, or_, select, update
 
 from prismcube.catalogue.job_tables import edge, job, task
 from prismcube.jobs import moves
 from prismcube.jobs import statements as sql
+from prismcube.model.machine import Stage
 from prismcube.model.task_states import TaskEvent, TaskState, after
 from prismcube.model.work import LogLevel
 
@@ -34,10 +35,15 @@ STALLED = (
         job.c.work != moves.STOPPING,
         job.c.updated <= bindparam("before", type_=job.c.updated.type),
         job.c.process.in_(bindparam("known", expanding=True)),  # others stand still until a person gives them up
-        ~_IS_READY,
-        # Each is one list for all jobs: to look into these indexes for each job would be to read them whole each time.
-        job.c.id.not_in(select(task.c.job_id).where(sql.IS_RUNNING)),
-        job.c.id.not_in(select(task.c.job_id).where(sql.IS_DELAYED)),
+        or_(
+            and_(
+                ~_IS_READY,
+                # Each is one list for all jobs: to look into these indexes for each would be to read them whole.
+                job.c.id.not_in(select(task.c.job_id).where(sql.IS_RUNNING)),
+                job.c.id.not_in(select(task.c.job_id).where(sql.IS_DELAYED)),
+            ),
+            job.c.work.not_in(bindparam("kinds", expanding=True)),  # which nobody claims
+        ),
     )
     .limit(MOST)
 )
@@ -68,6 +74,16 @@ _FREE = (
     .values(waits=0, state=after(TaskState.WAITING, TaskEvent.FREED).value)
 )
 _BAD = select(task.c.id).where(*_OF_STAGE, task.c.state.in_([state.value for state in TaskState if state.is_bad]))
+
+
+def put_right(connection: Connection, row: Any, stage: Stage, now: datetime) -> bool:
+    """Let the row of a locked job say what its stage has it do; False when it does."""
+    if row.work == stage.task:
+        return False
+    ended = {"open": 0} if not stage.task else {}
+    moves.change(connection, row.id, now, work=stage.task, **ended)
+    _tell(connection, row, f"its work was {row.work!r}, which its stage has not", now)
+    return True
 
 
 def goes_on(connection: Connection, row: Any) -> bool:

@@ -14,10 +14,12 @@ from prismcube.catalogue.dialects import POSTGRESQL, SQLITE
 from prismcube.errors import Conflict, UnreadableRow
 from prismcube.jobs.attempt import Attempt
 from prismcube.jobs.claims import Claims
+from prismcube.jobs.documents import task_document
 from prismcube.jobs.entities import End, Job
 from prismcube.jobs.leader import renew
 from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
+from prismcube.jobs.readable import state_of
 from prismcube.model.machine import Status
 from prismcube.model.task_states import TaskState
 from prismcube.model.work import NewTask
@@ -94,7 +96,7 @@ def test_an_orchestrator_goes_on(driver: Driver) -> None:
     write(driver.ledger, "job_document", bad.id, inputs=LIST)
     submitted: list[Any] = []
     engine = SimpleNamespace(
-        finished=list, attempts=list, about=dict, room=lambda _: 10, submit=submitted.append, cancel=lambda *_: None
+        finished=list, attempts=set, about=dict, room=lambda _: 10, submit=submitted.append, cancel=lambda *_: None
     )
     driver.claims.resign()
     one = Orchestrator(driver.ledger, engine, windows=Windows(by_kind={}))  # type: ignore[arg-type]
@@ -242,3 +244,52 @@ def test_jobs_that_go_on_are_left_alone(driver: Driver) -> None:
     before = {id: len(driver.ledger.log(id)) for id in (ready.id, runs.id, delayed.id)}
     driver.claims.tend(now=datetime.now(UTC) + LATER)
     assert {id: len(driver.ledger.log(id)) for id in before} == before
+
+
+@pytest.mark.parametrize("end", [End.DONE, End.FAILED])
+def test_a_job_that_has_ended_and_says_that_it_works_hurts_nobody(driver: Driver, end: End) -> None:
+    one, other = driver.submit(), driver.submit()
+    first, second = driver.claim("one")
+    driver.end(first, end, message="ended")
+    write(driver.ledger, "job", one.id, work="x", open=3)
+    driver.claims.tend(now=datetime.now(UTC) + LATER)
+    there = driver.ledger.get(one.id)
+    assert (there.stage, there.open) == ("done" if end is End.DONE else "failed", 0)
+    assert "its work was 'x', which its stage has not" in driver.ledger.log(one.id)[-1].message
+    driver.end(second)
+    assert driver.ledger.get(other.id).status is Status.SUCCESSFUL
+    write(driver.ledger, "job", one.id, work="x")
+    if end is End.FAILED:
+        driver.ledger.cancel(one.id)
+        driver.claims.tend()
+    driver.ledger.delete(one.id)  # nobody has to wait until that is mended
+
+
+def test_a_job_that_works_at_what_its_stage_has_not_is_put_right(driver: Driver) -> None:
+    one = driver.submit()
+    write(driver.ledger, "job", one.id, work="x")
+    assert driver.claim("one") == []
+    driver.claims.tend(now=datetime.now(UTC) + LATER)
+    (order,) = driver.claim("one")
+    driver.end(order)
+    assert driver.ledger.get(one.id).status is Status.SUCCESSFUL
+
+
+def test_a_deadline_without_its_seconds_ends_the_job_alone(driver: Driver) -> None:
+    one = driver.submit()
+    (order,) = driver.claim("one")
+    long_ago = of_database(driver.ledger, sqlite=[1], postgresql=["2001-01-01T00:00:00Z"])[0]
+    write(driver.ledger, "job", one.id, deadline=long_ago)
+    driver.claims.tend()
+    driver.end(order, End.CANCELLED)
+    there = driver.ledger.get(one.id)
+    assert there.status is Status.FAILED
+    assert "its time is over" in there.message
+
+
+def test_states_and_shares_that_are_none(driver: Driver) -> None:
+    one = driver.submit()
+    (task,) = driver.ledger.tasks(one.id)
+    write(driver.ledger, "task", task.id, progress=1e18)
+    assert [task_document(task)["progress"] for task in driver.ledger.tasks(one.id)] == [100]
+    assert [state_of(value) for value in ("odd", b"", None, "done")] == [*3 * [TaskState.FAILED], TaskState.DONE]

@@ -107,3 +107,15 @@ def test_files_are_those_of_a_job_wherever_our_folder_was_when_they_were_written
     assert len([*was.rglob("*.nc")]) == 2
     files.remove("job", {"ends": {"ok": 1}, "cube": cube})
     assert [one.name for one in was.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("id", ["..", ".", "", "a/../..", "%2E%2E"])
+def test_what_is_no_id_of_a_job_has_no_folder(tmp_path: Path, id: str) -> None:
+    files = ResultFiles.below(tmp_path.as_uri())
+    kept = tmp_path / "results" / "other" / "cube.nc"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with pytest.raises(SourceError, match="no job's id"):
+        files.remove(id, {"o": {"href": kept.as_uri()}})
+    assert files.uri(id, {"href": kept.as_uri()}) is None
+    assert kept.exists()
