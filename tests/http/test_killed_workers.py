@@ -56,6 +56,7 @@ def test_killed_web_workers_lose_and_double_no_job(
                         continue
                     assert answer.status_code == 201, answer.text
                     done[key] = answer.json()["jobID"]
+                    time.sleep(0.1)  # a worker takes seconds to come back: so many jobs need not be done meanwhile
 
         def kill() -> bool:
             """When so many more are done; true when there were enough, and one of them left somebody without answer."""
