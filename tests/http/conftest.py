@@ -167,6 +167,10 @@ def executing(tmp_path_factory: pytest.TempPathFactory, site: tuple[str, Path]) 
     home = tmp_path_factory.mktemp("executing")
     own = json.dumps([site[0].removeprefix("http://")])
     with running(home, _port(), "demo", JOBS__RUN="true", JOBS__PROCESSES="2", JOBS__CALLBACKS=own) as server:
+        with closing(Jobs(server.url)) as one:  # what executes is loaded then: no test has to wait for that
+            first = one.submit({"stringInput": "first"})
+            one.wait(first)
+            one.client.delete(f"/jobs/{first}").raise_for_status()
         yield server
 
 

@@ -98,7 +98,7 @@ def test_who_leads_no_more_removes_no_more(driver: Driver, old: list[str]) -> No
 
 
 def test_an_orchestrator_leads_from_its_first_cycle_until_it_is_to_end(ledger: Ledger) -> None:
-    nothing = {"finished": list, "attempts": list, "about": dict}
+    nothing = {"finished": list, "attempts": set, "about": dict}
     one = Orchestrator(ledger, SimpleNamespace(**nothing), windows=Windows(by_kind={}))  # type: ignore[arg-type]
     other = Orchestrator(ledger, SimpleNamespace(**nothing), windows=Windows(by_kind={}))  # type: ignore[arg-type]
     assert not one.leads

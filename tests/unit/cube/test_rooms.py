@@ -38,7 +38,6 @@ def test_arrays_are_clear_and_share_nothing(wanted: list[tuple[tuple[int, ...], 
         made.append(one)
         if number % 3 == 0:
             made[number - 2] = np.full(1, number - 1)  # one that is given back between two
-            gc.collect()
     for number, one in enumerate(made, 1):
         assert (one == number).all()
 
