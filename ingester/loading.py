@@ -20,7 +20,7 @@ from itertools import batched
 
 from ingester.mapping.rules import Content, Mapping
 from ingester.outcomes import Outcome, Status, Summary, failed
-from ingester.planning import Candidate, Plan, Planner, facts
+from ingester.planning import Candidate, Plan, Planner, facts, with_statuses
 from prismcube.catalogue import Catalogue, Change, FileEntry, UnitOfWork
 from prismcube.catalogue.headers import HeaderState
 from prismcube.cube.observer import ReadBytes
@@ -164,6 +164,7 @@ class Loader:
         except PrismcubeError as error:
             return candidate, _failed(candidate, error)
         if known:
+            plan = replace(plan, entry=with_statuses(plan.entry, known))
             self._trust.learn(candidate.content, facts(plan.entry) <= facts(known))
         return candidate, plan
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +22,7 @@ from ingester.validation import FROM_FILE, InternalFormat, check_dataset, datase
 from prismcube.catalogue import FileEntry, Holding
 from prismcube.cube.observer import NOBODY, Observer
 from prismcube.errors import InvalidInput, SourceError
-from prismcube.model.entities import Container, Dataset, DatasetStatus, Record, Variable
+from prismcube.model.entities import Container, Dataset, Record, Variable
 from prismcube.model.period import utc
 from prismcube.raster.inspect import RasterInfo, inspect
 from prismcube.storage.store import stat
@@ -129,7 +129,6 @@ class Planner:
             stored.instance_id == self.instances[rule.key]
             and _key(record) == _key(of)
             and stored.mapping == rule.mapping
-            and stored.status is DatasetStatus.ACTIVE
             and (not rule.overrides_nodata or nodata == rule.nodata or repr(nodata) == repr(rule.nodata) == "nan")
         )
 
@@ -210,6 +209,21 @@ def _merged(holdings: tuple[Holding, ...]) -> tuple[Holding, ...]:
 
 def _key(record: Record) -> tuple[Any, ...]:
     return record.name, utc(record.time), tuple(sorted(record.tags.items()))
+
+
+def with_statuses(entry: FileEntry, stored: FileEntry) -> FileEntry:
+    """An entry whose datasets readers see as they do now: a file does not tell that it was replaced or hidden."""
+    statuses = {(one.subdir, one.bands): one.status for of in stored.holdings for one in of.datasets}
+    holdings = (
+        replace(
+            of,
+            datasets=tuple(
+                replace(one, status=statuses.get((one.subdir, one.bands), one.status)) for one in of.datasets
+            ),
+        )
+        for of in entry.holdings
+    )
+    return replace(entry, holdings=tuple(holdings))
 
 
 def facts(entry: FileEntry) -> set[Any]:

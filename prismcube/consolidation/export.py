@@ -29,7 +29,7 @@ from prismcube.cube.sources import find_sources
 from prismcube.errors import BudgetExceeded, InvalidInput, NothingRead, OutsideExtent
 from prismcube.model.collection import Collection
 from prismcube.model.cube import CubeHeader, Ends, Slice, SliceStatus
-from prismcube.model.grid import CRS84, Bounds, Grid, crs_name
+from prismcube.model.grid import CRS84, DEGREES, Bounds, Grid, crs_name
 from prismcube.model.period import Period
 from prismcube.tiff.publish import writing_to
 
@@ -136,16 +136,13 @@ def _bounds_crs(inputs: Mapping[str, Any]) -> str:
 
 
 def _bounds(bbox: Sequence[float], crs: str) -> Bounds:
-    """West, south, east and north; in degrees also across the antimeridian, as coverages take it (RFC 7946, 5.2).
-
-    Raises InvalidInput.
-    """
+    """West, south, east and north; in degrees also across the date line. Raises InvalidInput."""
     west, south, east, north = map(float, bbox)
-    if west <= east or crs not in (CRS84, "EPSG:4326"):
+    if west <= east or crs not in DEGREES:
         return Bounds(west, south, east, north)
     if west > 180 or east < -180:
         raise InvalidInput("bbox", f"longitudes lie in -180..180, got {west:g} to {east:g}")
-    return Bounds(west, south, east + 360, north)  # the east is a turn further
+    return Bounds.across(west, south, east, north)
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,17 @@ def put_aside(connection: Connection, definitions: Definitions, row: Any, reason
     moves.log(connection, row.id, now, message, stage=row.stage, level=LogLevel.ERROR)
 
 
-def put_hindered_aside(connection: Connection, definitions: Definitions, rows: Iterable[Any], now: datetime) -> None:
-    """Of jobs that are locked, those that can't go on."""
+def put_hindered_aside(
+    connection: Connection, definitions: Definitions, rows: Iterable[Any], now: datetime
+) -> list[Any]:
+    """Of jobs that are locked, those that can't go on; the others."""
+    others = []
     for row in rows:
         if reason := hindrance(row):
             put_aside(connection, definitions, row, reason, now)
+        else:
+            others.append(row)
+    return others
 
 
 def put_unclaimable_aside(

@@ -140,7 +140,10 @@ class Claims:
             rows = connection.execute(others).all()  # as they are when nobody else changes their jobs any more
             verdicts = [moved(row.id, _past(row)) for row in rows]
             self._record(connection, jobs, rows, verdicts, {}, now)
-            for id, number in Counter(row.job_id for row in rows).items():
+            again = {verdict.task for verdict in verdicts if verdict.state is TaskState.READY}
+            for id, number in Counter(row.job_id for row in rows if row.id in again).items():
+                if jobs[id].stopping:
+                    continue
                 message = f"{number:,} of its tasks begin again: the process that gave them out is gone"
                 moves.log(connection, id, now, message, stage=jobs[id].stage, level=LogLevel.WARNING)
             return len(rows)
@@ -160,11 +163,9 @@ class Claims:
             stalled = self._stalled(connection, now)
         with self._leading() as connection:
             connection.execute(sql.WAKE, {"now": now})
-            rows = moves.lock(connection, late)
-            put_hindered_aside(connection, self._definitions, rows.values(), now)
-            for row in rows.values():
-                if not hindrance(row):
-                    self._limit(connection, row, now)
+            rows = moves.lock(connection, late).values()
+            for row in put_hindered_aside(connection, self._definitions, rows, now):
+                self._limit(connection, row, now)
             self._move_stopped(connection, stopping, now)
             self._repair(connection, stalled, now)
 
@@ -212,7 +213,7 @@ class Claims:
             if result := came[one.task].result:
                 read[job_of[one.task]] += int(result.get("read_bytes", 0))
                 results[job_of[one.task]].update(result.get("outputs") or {})
-        told = {job_of[one.task]: came[one.task].message for one in done}
+        told = {job_of[one.task]: message for one in done if (message := came[one.task].message)}
         if others:
             connection.execute(sql.NOT_DONE, [_other_values(one, now) for one in others])
         for one in others:
@@ -306,11 +307,10 @@ class Claims:
         """Let jobs go on that stand still because of what their rows say."""
         if not ids:
             return
-        rows = moves.lock(connection, ids)
-        put_hindered_aside(connection, self._definitions, rows.values(), now)
-        for row in rows.values():
+        rows = moves.lock(connection, ids).values()
+        for row in put_hindered_aside(connection, self._definitions, rows, now):
             known = known_machine(self._definitions, row.process, row.stage)
-            if known is None or hindrance(row) or not row.work or row.stopping:
+            if known is None or not row.work or row.stopping:
                 continue
             if put_right(connection, row, known.stage(row.stage), now) or goes_on(connection, row):
                 continue

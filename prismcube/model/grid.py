@@ -24,6 +24,9 @@ ALIGNED_PX = 1e-6
 
 CRS84 = "OGC:CRS84"
 
+DEGREES = (CRS84, "EPSG:4326")
+"""The CRSs of clients that count in degrees; a box in them may lie across the date line, its west beyond its east."""
+
 FARTHEST = 1e9
 """Coordinates beyond are no place: projections give such numbers near a point they can't show (the other pole)."""
 
@@ -131,6 +134,11 @@ class Bounds:
             raise InvalidInput("bbox", "coordinates must be finite numbers")
         if self.west > self.east or self.south > self.north:
             raise InvalidInput("bbox", f"lower corner must not exceed the upper one, got {self.as_tuple()}")
+
+    @classmethod
+    def across(cls, west: float, south: float, east: float, north: float) -> Bounds:
+        """From the west to the east across the date line, in degrees: the east is a turn further (RFC 7946, 5.2)."""
+        return cls(west, south, east + 360, north)
 
     def as_tuple(self) -> tuple[float, float, float, float]:
         """(west, south, east, north)"""

@@ -12,7 +12,7 @@ from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import BudgetExceeded, InvalidInput, UnknownParameter
-from prismcube.model.grid import CRS84, Bounds, is_flat, is_north_first
+from prismcube.model.grid import CRS84, DEGREES, Bounds, is_flat, is_north_first
 from prismcube.model.period import Period
 from prismcube.model.text import check_text
 
@@ -163,11 +163,10 @@ def parse_bbox(text: str, *, crs: str) -> Bounds:
     Longitude first for CRS84, latitude first for EPSG:4326, northing first for EPSG:3035.
     """
     a, b, c, d = _corners(text, crs)
-    if a > c and crs in (CRS84, "EPSG:4326"):  # across the antimeridian (RFC 7946, 5.2): the east is a turn further
+    if a > c and crs in DEGREES:
         in_range(Bounds(c, min(b, d), a, max(b, d)), crs)
-        c += 360
         if b < d:
-            return Bounds(a, b, c, d)
+            return Bounds.across(a, b, c, d)
     if a >= c or b >= d:
         order = (
             "lower north, lower east, upper north, upper east" if is_north_first(crs) else "west, south, east, north"
@@ -189,7 +188,7 @@ def _corners(text: str, crs: str) -> tuple[float, float, float, float]:
 
 def in_range(bounds: Bounds, crs: str) -> Bounds:
     """The box itself. Raises InvalidInput when it is in degrees and lies beyond the globe."""
-    if crs in (CRS84, "EPSG:4326") and not (
+    if crs in DEGREES and not (
         bounds.west >= -180 and bounds.east <= 180 and bounds.south >= -90 and bounds.north <= 90
     ):
         raise InvalidInput("bbox", f"longitudes lie in -180..180 and latitudes in -90..90, got {bounds.as_tuple()}")

@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from prismcube.errors import InvalidInput
 from prismcube.model.globe import box_on_globe, on_globe
-from prismcube.model.grid import CRS84, FARTHEST, is_north_first, parse_crs, transformer, turns
+from prismcube.model.grid import CRS84, DEGREES, FARTHEST, is_north_first, parse_crs, transformer, turns
 from providers.ogc.params import parse_number
 
 PARTS = 64
@@ -33,7 +33,7 @@ def parse_search_box(text: str, *, crs: str) -> BaseGeometry:
     if south > north or (west > east and not across):
         order = "south, west, north, east" if is_north_first(crs) else "west, south, east, north"
         raise InvalidInput("bbox", f"the lower corner must come before the upper one; the order for {crs} is {order}")
-    if crs in (CRS84, "EPSG:4326"):
+    if crs in DEGREES:
         if not (min(west, east) >= -180 and max(west, east) <= 180 and south >= -90 and north <= 90):
             told = f"{west:g} to {east:g} and {south:g} to {north:g}"
             raise InvalidInput("bbox", f"longitudes lie in -180..180 and latitudes in -90..90, got {told}")

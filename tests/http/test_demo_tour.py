@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tests import commands
+
 LONG = 300
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
 
@@ -27,6 +29,9 @@ def test_the_demo_consolidates_as_a_job(start: Any, demo: Any, tmp_path: Path) -
         files = [*(server.home / "storage").rglob("*.tif")]
         assert len(files) == 2
         _check_default_grid(demo, server)
+        home = server.home
+    again = commands.run("demo", "--prepare-only", "--home", home)
+    assert (again.returncode, "140 unchanged" in again.stdout) == (0, True), again.stdout
 
 
 def _check_default_grid(before: Any, after: Any) -> None:

@@ -24,7 +24,7 @@ from rio_cogeo import cog_validate
 from prismcube.cube.plan_document import parse_plan
 from prismcube.cube.vetting import vetted
 from tests import commands
-from tests.http.conftest import ROOT, Demo, Tiff, running
+from tests.http.server import ROOT, Demo, Tiff, running
 from tests.web import Web
 
 NDVI = "properties=ndvi&datetime=2020-06/2020-07&bbox=22.13,45.19,22.16,45.21"

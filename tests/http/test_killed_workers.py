@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.conftest import wait_for
+from tests.http.server import wait_for
 
 JOBS = int(os.environ.get("PRISMCUBE_CHAOS", 0)) or 40
 KILLS = max(3, JOBS // 100)

@@ -17,7 +17,7 @@ import rasterio
 import yaml
 
 from tests import commands
-from tests.http.conftest import Tiff
+from tests.http.server import Tiff
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests import commands
-from tests.http.conftest import wait_for
+from tests.http.server import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 180

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prismcube.cube.grids import MAX_SIDE
 from prismcube.errors import InvalidInput
-from prismcube.model.grid import CRS84, Bounds, Grid, parse_crs
+from prismcube.model.grid import CRS84, DEGREES, Bounds, Grid, parse_crs
 from prismcube.model.period import Period, parse_instant
 from providers.ogc.params import in_range, parse_number
 
@@ -59,12 +59,12 @@ def parse_subset(texts: Sequence[str], native: Grid, *, crs: str | None = None) 
         if not parse_crs(crs).is_geographic:
             raise InvalidInput("subset-crs", f"the data of this collection have no place in {crs}") from None
         full = Bounds(-180, -90, 180, 90)  # data around a pole may have no box in degrees
-    wraps = crs in (CRS84, "EPSG:4326")
+    wraps = crs in DEGREES
     west, east = _span(spans.get("lon") or spans.get("e"), full.west, full.east, wraps=wraps)
     south, north = _span(spans.get("lat") or spans.get("n"), full.south, full.north)
     if west > east:  # across the antimeridian (19-087, subsetting-spatial, wrap-around)
         in_range(Bounds(east, south, west, north), crs)
-        return Subset(Bounds(west, south, east + 360, north), crs, period)
+        return Subset(Bounds.across(west, south, east, north), crs, period)
     # An end that is left open may lie across the antimeridian, where the data end.
     low, high = (max(west, -180) if west == full.west else west), (min(east, 180) if east == full.east else east)
     in_range(Bounds(min(low, high), south, max(low, high), north), crs)

@@ -10,7 +10,7 @@ from prismcube.encode import covjson, geojson, table
 from prismcube.errors import InvalidInput
 from prismcube.model.collection import Collection
 from prismcube.model.distance import METRES, MOST_METRES
-from prismcube.model.grid import CRS84, Grid
+from prismcube.model.grid import CRS84, DEGREES, Grid
 from providers.ogc.coverage.formats import FILES
 from providers.ogc.negotiate import choose_format
 from providers.ogc.params import Query, parse_number, parse_wkt
@@ -67,7 +67,7 @@ def coords(query: Query, *, kinds: tuple[str, ...], max_vertices: int) -> tuple[
     geometry = parse_wkt(text, kinds=kinds, max_vertices=max_vertices)
     crs = query.crs("crs") or CRS84
     west, south, east, north = geometry.bounds
-    if crs in (CRS84, "EPSG:4326") and not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
+    if crs in DEGREES and not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
         raise InvalidInput("coords", "x is the longitude in -180..180, y the latitude in -90..90")
     return geometry, crs
 

@@ -20,6 +20,7 @@ from shapely.geometry import box
 from ingester.index import Indexer, Options, Outcome, Status, Summary, parse_mapping, read_mapping
 from prismcube.catalogue import Catalogue
 from prismcube.errors import Conflict
+from prismcube.model.entities import DatasetStatus
 from prismcube.model.period import Period
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -231,3 +232,20 @@ def test_more_than_a_batch(catalogue: Catalogue, tmp_path: Path) -> None:
     summary, outcomes = run(catalogue, mapping(), tmp_path / "in")
     assert summary.created == len(outcomes) == 450
     assert run(catalogue, mapping(), tmp_path / "in", first)[0].unchanged == 451
+
+
+@pytest.mark.parametrize("status", [DatasetStatus.TO_DELETE, DatasetStatus.INACTIVE])
+def test_what_was_replaced_or_hidden_stays_so(catalogue: Catalogue, tmp_path: Path, status: DatasetStatus) -> None:
+    """An archive that is indexed each night is so after it was consolidated, too; also when its files are opened."""
+    path = write(tmp_path / "a_2020-01-01.tif")
+    run(catalogue, mapping(), path)
+    collection = catalogue.collections.get("c")
+    [one] = catalogue.datasets.find(collection, collection.stored_fields).datasets
+    catalogue.datasets.set_status([one.id or 0], status)
+    for options in (Options(), Options(deep=True), Options(replace=True)):
+        assert Indexer(catalogue, mapping(), options).run([path]).unchanged == 1
+    write(path, x=600_000)
+    assert Indexer(catalogue, mapping(), Options()).run([path]).updated == 1
+    [kept] = catalogue.datasets.get_many([one.id or 0])
+    assert (kept.status, kept.grid.transform.c) == (status, 600_000)
+    assert catalogue.datasets.find(collection, collection.stored_fields).datasets == []

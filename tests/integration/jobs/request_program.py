@@ -31,7 +31,7 @@ def request(what: str, when: str, id: str, url: str) -> None:
             commit(connection)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    engine.dialect.do_commit = killed  # type: ignore[method-assign]
+    engine.dialect.do_commit = killed  # type: ignore[method-assign]  # of this process, which ends with it
     getattr(ledger, what)(id)
 
 

@@ -57,7 +57,7 @@ def of_database(ledger: Ledger, *, sqlite: list[Any], postgresql: list[Any]) -> 
 def fanned_out(driver: Driver, *tasks: NewTask, **values: object) -> Job:
     one = driver.submit("fan", **values)
     (order,) = driver.claim("fan.prepare")
-    Attempt(order, driver.ledger, SimpleNamespace()).hand_over("work", tasks)  # type: ignore[arg-type]
+    Attempt(order, driver.ledger, SimpleNamespace()).hand_over("work", tasks)  # type: ignore[arg-type]  # it needs no folder
     driver.end(order)
     return driver.ledger.get(one.id)
 
@@ -99,7 +99,7 @@ def test_an_orchestrator_goes_on(driver: Driver) -> None:
         finished=list, attempts=set, about=dict, room=lambda _: 10, submit=submitted.append, cancel=lambda *_: None
     )
     driver.claims.resign()
-    one = Orchestrator(driver.ledger, engine, windows=Windows(by_kind={}))  # type: ignore[arg-type]
+    one = Orchestrator(driver.ledger, engine, windows=Windows(by_kind={}))  # type: ignore[arg-type]  # as much of one as is asked
     one.cycle()
     assert [order.job for order in submitted] == [good.id]
 

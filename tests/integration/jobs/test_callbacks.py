@@ -143,7 +143,7 @@ def test_what_is_not_taken_is_sent_again_later_and_given_up_at_last(
     driver.claim("one")
     now = datetime.now(UTC)
     for attempt in range(1, ATTEMPTS + 1):
-        wait(lambda: sender.send_due(now=now) == 1)  # noqa: B023  # its site may not be free yet
+        wait(lambda: sender.send_due(now=now) == 1)  # noqa: B023  # called at once; its site may not be free yet
         wait(lambda: sum("callback" in line.message for line in ledger.log(one.id)) == attempt)  # noqa: B023
         if attempt < ATTEMPTS:
             [row] = rows(ledger)
