@@ -36,12 +36,17 @@ HERE = Path(__file__).resolve().parent
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
     """Servers of the session end with the last of these tests: idle, a run's take gigabytes, and a third of a core."""
     yield
-    if nextitem is None or _is_here(nextitem):
+    if nextitem is None or _is_here(nextitem) or not _in_order(item.config):
         return
     items = item.session.items
     if not any(map(_is_here, items[items.index(nextitem) :])):
         while ALIVE:
             ALIVE[-1].stop()
+
+
+def _in_order(config: pytest.Config) -> bool:
+    """Whether each process runs its tests in the order in which they were collected; `make test` asks for that."""
+    return not hasattr(config, "workerinput") or not config.getoption("loadscopereorder", True)
 
 
 def _is_here(item: pytest.Item) -> bool:
