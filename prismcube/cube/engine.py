@@ -36,6 +36,9 @@ from prismcube.model.cube import Slice
 from prismcube.storage.pool import Limits
 from prismcube.storage.ranges import Ranges
 
+FLAGS_KEPT = 8
+"""Arrays of flags whose memory is kept for the next answer: 0.8 MB each, at most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
@@ -61,6 +64,7 @@ class Engine:
         self.windows = Windows(Ranges(settings.remote), cache_bytes=settings.cache_bytes)
         self._views = Views()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="cube")
+        self._flags: deque[memoryview] = deque(maxlen=FLAGS_KEPT)
         self._lock = threading.Lock()
         self._busy = self._waiting = 0
 
@@ -109,7 +113,7 @@ class Engine:
             keep=keep,
             stop=check,
             observer=observer,
-            rooms=Rooms(),
+            rooms=Rooms(self._flags),
         )
         begun = Ahead(works(jobs, means), self.windows.together, most_bytes=self.settings.remote.size)
         running: deque[tuple[Work, list[Future[None]]]] = deque()

@@ -219,7 +219,8 @@ class _Aligned(_Fast):
         except BaseException:  # whatever broke off the reading, half of it must not stay in the answer
             part[...] = empty
             raise
-        return warp.mark(format=self.step.format, out=part, valid=mask, empty=empty, shunned=shunned)
+        warp.mark(format=self.step.format, out=part, valid=mask, empty=empty, shunned=shunned)
+        return int(np.count_nonzero(mask))
 
     def _place(self, data: Array, out: Array, valid: Mask, shunned: float | None) -> int:
         return warp.fill(data, format=self.step.format, out=out[self._part], valid=valid[self._part], shunned=shunned)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections import deque
 from contextlib import suppress
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -34,12 +36,15 @@ LINE = 64
 class Rooms:
     """Makes the arrays of one answer; of one thread.
 
+    `given_back`: memory of flags that nobody has any more, of whatever thread; may be that of all answers.
+
     A piece goes back to the system with the last of its arrays; those of a slice and the next few share one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given_back: deque[memoryview] | None = None) -> None:
         self._left: dict[int, npt.NDArray[np.uint8]] = {}
         """Of the last piece that was made for arrays of a size; others get of it when they would need a new one."""
+        self._given_back = given_back if given_back is not None else deque()
 
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """As numpy's `zeros`."""
@@ -57,6 +62,22 @@ class Rooms:
         left = self._left[owner]
         self._left[owner] = left[-(-size // LINE) * LINE :]
         return left[:size].view(kind).reshape(shape)
+
+    def flags(self, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+        """An array that may hold anything; in memory of one that nobody has any more, if there is some."""
+        size = math.prod(shape)
+        if size < LEAST:
+            return np.empty(shape, bool)
+        try:
+            memory = self._given_back.pop()
+        except IndexError:
+            memory = memoryview(b"")
+        if len(memory) < size:
+            memory = memoryview(np.empty(size, np.uint8))
+        owner = np.frombuffer(memory, np.uint8)
+        # All arrays that show some of it hold `owner`, whatever they are made of in turn: it ends with the last.
+        finalize(owner, self._given_back.append, memory).atexit = False
+        return owner[:size].view(bool).reshape(shape)
 
     def _with_room(self, size: int) -> int | None:
         """Which of `_left` has room for an array: that of its size, else the one with the least that is enough."""

@@ -121,9 +121,16 @@ class SliceWork:
         return Slice(self._index, tuple(self._data), tuple(self._valid), status, told)
 
 
+def empty_value(format: DataFormat) -> float:
+    """What pixels are where no file has any."""
+    if format.nodata is not None:
+        return format.nodata
+    return math.nan if format.is_floating else 0
+
+
 def empty(rooms: Rooms, shape: tuple[int, ...], format: DataFormat) -> Array:
     """Empty pixels."""
-    value: float = format.nodata if format.nodata is not None else (math.nan if format.is_floating else 0)
+    value = empty_value(format)
     made = rooms.zeros(shape, format.dtype)
     if value != 0:  # else memory is not touched yet: whoever makes the pixels is the first to write there
         made.fill(value)

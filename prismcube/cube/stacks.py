@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import batched, chain, groupby
+from itertools import chain, groupby, islice, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +26,12 @@ from prismcube.cube.observer import Observer
 from prismcube.cube.plan import CubePlan, ReadStep
 from prismcube.cube.reading import Reader
 from prismcube.cube.rooms import Rooms
-from prismcube.cube.slices import SliceWork, empty
+from prismcube.cube.slices import SliceWork, empty_value
 from prismcube.cube.units import FEW_PIXELS, LIGHT
 from prismcube.errors import SourceError
 from prismcube.model.cube import Slice, SliceStatus
 from prismcube.model.entities import own_etag
+from prismcube.model.formats import DataFormat
 from prismcube.model.grid import Grid
 from prismcube.storage.uri import is_remote
 from prismcube.tiff.layout import Level, Window
@@ -124,7 +125,7 @@ class StackUnit:
         """Asks for a remote file. `part`: the slices of the stack that the steps are of."""
         self._part, self._format, self._stop = part, steps[0].format, means.stop
         self._use = partial(means.reader.states.use, visit.uri, own_etag(visit.etag))
-        self._out: list[tuple[Array, Mask, float | None]] = []
+        self._out: list[tuple[Array, Mask, DataFormat]] = []
         # Few pixels of small blocks of local files are decoded again as soon as they are found.
         again = visit.window.pixels <= FEW_PIXELS and _level(steps[0]).block_bytes <= LIGHT and not is_remote(visit.uri)
         keep = means.keep and not again
@@ -141,14 +142,13 @@ class StackUnit:
         """Bytes of a remote file that are under way."""
         return self._pending.asked
 
-    def place(self, data: Array, valid: Mask, *, shunned: float | None) -> None:
-        """Where its next band goes: (slices, height, width) of all the stack, and what no valid pixel may become."""
-        self._out.append((data[self._part], valid[self._part], shunned))
+    def place(self, data: Array, valid: Mask, format: DataFormat) -> None:
+        """Where its next band goes: (slices, height, width) of all the stack, which may hold anything; for a field."""
+        self._out.append((data[self._part], valid[self._part], format))
 
     def run(self) -> None:
         """Make it, or see that it can't be made. Raises what `stop` raises."""
         self._stop()
-        empty = [data.flat[0] for data, *_ in self._out]
         alone = self._out[0][0] if len(self._out) == 1 else None
         try:
             pixels = self._pending.result(alone)
@@ -156,10 +156,10 @@ class StackUnit:
         except SourceError:  # which is told when the slice that has it is made by itself
             self.has_failed = True
             return
-        for at, (data, valid, shunned) in enumerate(self._out):
+        for at, (data, valid, made) in enumerate(self._out):
             if data is not alone:
                 data[...] = pixels[at :: len(self._out)]
-            warp.mark(format=self._format, out=data, valid=valid, empty=empty[at], shunned=shunned)
+            warp.mark(format=self._format, out=data, valid=valid, empty=empty_value(made), shunned=made.nodata)
 
     def cancel(self) -> None:
         """Nobody will take it."""
@@ -206,14 +206,13 @@ class StackWork:
         """Make room for the answer; then the units may run."""
         shape = (len(self._indices), *self._plan.grid.shape)
         for field in self._plan.fields:
-            self._data.append(empty(self._means.rooms, shape, field.format))
-            self._valid.append(np.zeros(shape, dtype=bool))
+            self._data.append(self._means.rooms.zeros(shape, field.format.dtype))
+            self._valid.append(self._means.rooms.flags(shape))
         at = {field.name: number for number, field in enumerate(self._plan.fields)}
         for visit, units in zip(self._visits, self._units, strict=True):
             for number in (at[name] for name, _ in visit.bands):
                 for unit in units:
-                    nodata = self._plan.fields[number].format.nodata
-                    unit.place(self._data[number], self._valid[number], shunned=nodata)
+                    unit.place(self._data[number], self._valid[number], self._plan.fields[number].format)
 
     def cancel(self) -> None:
         """Nobody will take it."""
@@ -271,6 +270,10 @@ class Means:
         )
 
 
+_Alike = tuple[CubePlan, int, tuple[Visit, ...] | None]
+"""A slice to be made, and what it has in common with those beside it."""
+
+
 def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
     """The works that make slices, in the order of these; each begins when it is taken."""
     is_warm = False
@@ -281,13 +284,36 @@ def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
         return alike(*job) if is_warm else None
 
     for _, stacked in groupby(((*job, common(job)) for job in jobs), _key):
-        first = next(stacked)
-        for some in batched(chain([first], stacked), _most(*first, means)):
-            plan, _, visits = some[0]
-            if len(some) == 1 or visits is None:
-                yield from (means.alone((plan, index)) for plan, index, _ in some)
-            else:
-                yield StackWork(means, plan, [index for _, index, _ in some], visits)
+        yield from _stacks(stacked, means)
+
+
+def _stacks(alike: Iterator[_Alike], means: Means) -> Iterator[Work]:
+    first = next(alike)
+    rest = chain([first], alike)
+    for count in _counts(*first, means):
+        some = list(islice(rest, count))
+        if not some:
+            return
+        plan, _, visits = some[0]
+        if len(some) == 1 or visits is None:
+            yield from (means.alone((plan, index)) for plan, index, _ in some)
+        else:
+            yield StackWork(means, plan, [index for _, index, _ in some], visits)
+
+
+def _counts(plan: CubePlan, index: int, visits: tuple[Visit, ...] | None, means: Means) -> Iterator[int]:
+    """How many slices, of those like this one, the first stack has, the second, and so on.
+
+    Threads have as many stacks each: were the last one alone, only one thread would be at work then. Of few pixels a
+    stack has units for all threads itself.
+    """
+    most, all_ = _most(plan, index, visits, means), len(plan.slices)
+    if plan.grid.pixels > FEW_PIXELS:
+        stacks = -(-all_ // most)
+        stacks += -stacks % means.threads
+        for number in range(min(stacks, all_)):
+            yield (number + 1) * all_ // stacks - number * all_ // stacks or 1
+    yield from repeat(most)
 
 
 def _most(plan: CubePlan, index: int, visits: tuple[Visit, ...] | None, means: Means) -> int:
@@ -303,6 +329,6 @@ def _most(plan: CubePlan, index: int, visits: tuple[Visit, ...] | None, means: M
     return min(MOST, max(1, STACK_BYTES // size)) if size else MOST
 
 
-def _key(one: tuple[CubePlan, int, tuple[Visit, ...] | None]) -> tuple[int, tuple[Visit, ...] | None]:
+def _key(one: _Alike) -> tuple[int, tuple[Visit, ...] | None]:
     plan, _, visits = one
     return id(plan), visits

@@ -23,7 +23,7 @@ from prismcube.tiff import write_kernels as writing
 GROUPS = (
     ("bilinear", "cubic", "widened"),
     (
-        "sum_up", "nearest", "fill", "join_bytes", "average", "look_up",
+        "sum_up", "unpack", "nearest", "fill", "join_bytes", "average", "look_up",
         "average_whole", "average_floats", "differences",
     ),
 )  # fmt: skip

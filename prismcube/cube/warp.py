@@ -197,10 +197,11 @@ def fill(pixels: Array, *, format: DataFormat, out: Array, valid: Mask, shunned:
     return int(compiled("fill", format.dtype)(pixels, *_nodata(pixels.dtype, format), out, valid, avoid, instead))
 
 
-def mark(*, format: DataFormat, out: Array, valid: Mask, empty: Any, shunned: float | None = None) -> int:
+def mark(*, format: DataFormat, out: Array, valid: Mask, empty: Any, shunned: float | None = None) -> None:
     """As `fill`, of pixels that have been read into `out` already, where nothing was valid; the rest is `empty`.
 
-    Arrays may have any shape. By numpy, whose comparisons take a tenth of the time of a loop with branches.
+    Arrays may have any shape, and `valid` may hold anything. By numpy, whose
+    comparisons take a tenth of the time of a loop with branches.
     """
     nodata, has_one = _nodata(out.dtype, format)
     if has_one:
@@ -212,10 +213,8 @@ def mark(*, format: DataFormat, out: Array, valid: Mask, empty: Any, shunned: fl
     avoid, instead = collision(out.dtype, format.dtype, shunned)
     if not (math.isnan(avoid) or (has_one and avoid == nodata)):
         np.copyto(out, instead, where=valid & (out == avoid))
-    filled = int(np.count_nonzero(valid))
-    if filled < valid.size and (format.is_floating or empty != nodata):
+    if (format.is_floating or empty != nodata) and not valid.all():
         np.copyto(out, out.dtype.type(empty), where=~valid)
-    return filled
 
 
 def merge(pixels: Array, found: Mask, *, out: Array, valid: Mask, shunned: float | None) -> int:

@@ -3,7 +3,7 @@
 Windows.begin ── pieces: one a block, of which a part is needed (pieces.py)
     kept blocks      -> BlockCache
     all others       -> Ranges.begin: remote files are asked at once
-Pending.result ── Fetch.parts -> decode.scatter_block -> a view of the answer
+Pending.result ── Fetch.batches -> unpack, or decode.scatter_block one by one -> a view of the answer
 Windows.begin_alike ── the same window of several images of one file, read as one
 """
 
@@ -22,11 +22,13 @@ from prismcube.cube.blocks import BlockCache, BlockKey
 from prismcube.cube.gate import Stop, never
 from prismcube.cube.pieces import Piece, copy, pieces_of
 from prismcube.errors import SourceError
+from prismcube.storage.fetch import Batch
 from prismcube.storage.ranges import Ranges, Traffic
 from prismcube.storage.spans import Span
 from prismcube.storage.uri import without_secret
 from prismcube.tiff.decode import PARTIAL, DecodeError, decode_block, scatter_block
 from prismcube.tiff.layout import Layout, Level, NotUnderstood, Window, check_level
+from prismcube.tiff.unpack import Part, unpack, unpacks
 
 Pixels = npt.NDArray[Any]
 
@@ -176,6 +178,7 @@ class Pending:
         self._level, source = images[0].level, images[0].source
         self._shape = (len(images) * len(bands), window.height, window.width)
         self._bands = len(bands)
+        self._samples = (0,) if self._level.planar else tuple(band - 1 for band in bands)
         self._cache, self._tell, self._stop = cache, tell, stop
         # Rows of blocks without a codec are read one by one: what would be kept is not a block.
         self._keeps = keep and self._level.codec != "none" and cache.size > 0
@@ -222,9 +225,8 @@ class Pending:
         try:
             if self._failure is not None:
                 raise self._failure
-            for at, data in self._fetch.parts(stop=self._stop):
-                number, image, piece = self._wanted[at]
-                self._decode(image, piece, data, self._of(number, out))
+            for batch in self._fetch.batches(stop=self._stop):
+                self._take(batch, out)
             for number, image, piece in self._empty:
                 piece.view(self._of(number, out))[...] = image.source.layout.fill()
             for number, piece, block in self._kept:
@@ -241,6 +243,27 @@ class Pending:
     def _of(self, number: int, out: Pixels) -> Pixels:
         """The bands of one image."""
         return out[number * self._bands : (number + 1) * self._bands]
+
+    def _take(self, batch: Batch, out: Pixels) -> None:
+        level, members = self._level, batch.members
+        if not self._keeps and unpacks(level):
+            members = sorted(members, key=self._is_partial)
+            parts = [self._part(*member) for member in members if not self._is_partial(member)]
+            members = members[unpack(level, batch.data, parts, out, self._samples) :]
+        for at, start, size in members:
+            number, image, piece = self._wanted[at]
+            self._decode(image, piece, batch.data[start : start + size], self._of(number, out))
+
+    def _is_partial(self, member: tuple[int, int, int]) -> bool:
+        """Whether so little of the block is wanted that to stop at its last row is faster."""
+        piece = self._wanted[member[0]][2]
+        level = self._level
+        return level.codec == "deflate" and piece.row + piece.height <= PARTIAL * level.rows_of(0)
+
+    def _part(self, at: int, start: int, size: int) -> Part:
+        number, _, piece = self._wanted[at]
+        first = number * self._bands + piece.first
+        return Part(start, size, piece.row, piece.col, first, piece.at_row, piece.at_col, piece.height, piece.width)
 
     def _decode(self, image: _Image, piece: Piece, data: memoryview, out: Pixels) -> None:
         level = image.level

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from prismcube.errors import SourceError
 from prismcube.storage.uri import without_secret
@@ -30,6 +30,14 @@ class Truncated(SourceError):
         super().__init__(without_secret(uri), f"is truncated: it has {size:,} bytes, {needed:,} are needed")
 
 
+class Batch(NamedTuple):
+    """Spans of a file that came together; good until the next are asked for."""
+
+    data: memoryview
+    members: Sequence[tuple[int, int, int]]
+    """Number of each span, where it begins in `data`, and how many bytes it has."""
+
+
 class Fetch(Protocol):
     """Spans that have been asked for."""
 
@@ -37,8 +45,8 @@ class Fetch(Protocol):
     def asked(self) -> int:
         """Bytes of the spans that are under way, before anybody takes the parts."""
 
-    def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
-        """Number and bytes of each span, in any order, once; the bytes are good until the next is asked for.
+    def batches(self, *, stop: Stop) -> Iterator[Batch]:
+        """The bytes of all spans, in any order, each once.
 
         Raises SourceError.
         """

@@ -1,7 +1,7 @@
 """Many byte ranges of one file, of the very version that their places are known of.
 
-    Ranges.begin(uri, etag, spans) ── Fetch.parts() -> (number of the span, its bytes), ...
-        local:  read in the thread that asks for the parts, run by run, into one buffer
+    Ranges.begin(uri, etag, spans) ── Fetch.batches() -> Batch: bytes, and which spans they are; ...
+        local:  read in the thread that asks for them, a few runs at a time, into one buffer
         remote: asked for at once, by the threads of a RequestPool; obstore tries again, and waits between
     with Ranges.together(): ...   what is begun there is asked for at its end, all spans of a file together
 
@@ -14,17 +14,17 @@ import os
 import stat as mode
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from prismcube.errors import SourceError
 from prismcube.storage.buckets import Missing
-from prismcube.storage.fetch import Fetch, FileChanged, Stop, Truncated
+from prismcube.storage.fetch import Batch, Fetch, FileChanged, Stop, Truncated
 from prismcube.storage.pool import Limits, RequestPool
 from prismcube.storage.remote_fetch import RemoteFetch, ask
-from prismcube.storage.spans import Span, runs_of
+from prismcube.storage.spans import Run, Span, runs_of
 from prismcube.storage.uri import gdal_path, is_remote
 
 LOCAL_GAP = 64 * 2**10
@@ -32,6 +32,9 @@ LOCAL_GAP = 64 * 2**10
 
 LOCAL_RUN = 8 * 2**20
 """Bytes of a run, at most, unless a single span has more: local files."""
+
+LOCAL_BATCH = 2**20
+"""Bytes of runs that are read one after the other and given together, unless a single one has more: local files."""
 
 SHARE = 4
 """Several who are asked for together read at most this part of the bytes that may be held."""
@@ -64,19 +67,24 @@ class LocalFetch:
     def asked(self) -> int:
         return 0
 
-    def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
+    def batches(self, *, stop: Stop) -> Iterator[Batch]:
         descriptor = _opened(self.uri)
         try:
             size = self._check(descriptor)
-            for run in runs_of(self.spans, gap=LOCAL_GAP, most=LOCAL_RUN):
+            for runs in _batched(runs_of(self.spans, gap=LOCAL_GAP, most=LOCAL_RUN)):
                 stop()
-                if run.span.end > size:
-                    raise Truncated(self.uri, size=size, needed=run.span.end)
-                data = self._read(descriptor, run.span)
+                if (end := max(run.span.end for run in runs)) > size:
+                    raise Truncated(self.uri, size=size, needed=end)
+                data = _buffer.take(sum(run.span.length for run in runs))
+                members = []
+                first = 0
+                for span, held in runs:
+                    self._read(descriptor, span, data[first : first + span.length])
+                    members += [(number, first + one.start - span.start, one.length) for number, one in held]
+                    first += span.length
                 # Before the bytes are used: a file that is written anew meanwhile would be decoded at old places.
                 self._check(descriptor)
-                for number, span in run.members:
-                    yield number, data[span.start - run.span.start :][: span.length]
+                yield Batch(data, members)
         finally:
             os.close(descriptor)
 
@@ -89,8 +97,7 @@ class LocalFetch:
             raise FileChanged(self.uri)
         return status.st_size
 
-    def _read(self, descriptor: int, span: Span) -> memoryview:
-        into = _buffer.take(span.length)
+    def _read(self, descriptor: int, span: Span, into: memoryview) -> None:
         done = 0
         try:
             while done < span.length:
@@ -101,7 +108,20 @@ class LocalFetch:
         except OSError as error:
             raise SourceError(self.uri, str(error.strerror or error)) from error
         self.read(span.length)
-        return into
+
+
+def _batched(runs: Iterable[Run]) -> Iterator[list[Run]]:
+    """Runs that are read together, in their order."""
+    batch: list[Run] = []
+    size = 0
+    for run in runs:
+        if batch and size + run.span.length > LOCAL_BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(run)
+        size += run.span.length
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True, kw_only=True)

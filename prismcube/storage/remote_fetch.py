@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from prismcube.errors import SourceError
 from prismcube.storage.buckets import FAILS, Missing, Unreachable
-from prismcube.storage.fetch import FileChanged, Stop, Truncated
+from prismcube.storage.fetch import Batch, FileChanged, Stop, Truncated
 from prismcube.storage.pool import Request, RequestPool
 from prismcube.storage.spans import Run, Span, runs_of
 from prismcube.storage.store import FileStatus, read_part, stat
@@ -51,7 +51,7 @@ class RemoteFetch:
     def asked(self) -> int:
         return sum(span.length for span in self.spans)
 
-    def parts(self, *, stop: Stop) -> Iterator[tuple[int, memoryview]]:
+    def batches(self, *, stop: Stop) -> Iterator[Batch]:
         """As `Fetch`; waits for what has not arrived."""
         if not self._is_asked:
             ask(self._pool, [self], most=0)
@@ -62,8 +62,7 @@ class RemoteFetch:
                 if request.error is not None:
                     raise request.error
                 read, members = self._members[request]
-                for number, span in members:
-                    yield number, self._part(span, read, request.answer)
+                yield Batch(request.answer, [self._member(one, read, request.answer) for one in members])
                 del self._members[request]
                 self._pool.free([request])
         finally:
@@ -88,11 +87,12 @@ class RemoteFetch:
             except Empty:
                 continue
 
-    def _part(self, span: Span, read: Span, data: memoryview) -> memoryview:
+    def _member(self, one: tuple[int, Span], read: Span, data: memoryview) -> tuple[int, int, int]:
+        number, span = one
         first = span.start - read.start
         if first + span.length > len(data):
             raise Truncated(self.uri, size=read.start + len(data), needed=span.end)
-        return data[first : first + span.length]
+        return number, first, span.length
 
 
 def ask(pool: RequestPool, fetches: Sequence[RemoteFetch], *, most: int) -> None:

@@ -10,7 +10,6 @@ what does not decode raises DecodeError, and nothing larger than one block is ev
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-from prismcube.tiff.kernels import compiled
+from prismcube.tiff.kernels import UNSIGNED, compiled
 from prismcube.tiff.layout import Level
+from prismcube.tiff.scratch import scratch
 
 Pixels = npt.NDArray[Any]
 Data = bytes | bytearray | memoryview
@@ -40,19 +40,6 @@ _ERRORS: Any = (
 
 class DecodeError(Exception):
     """Stored bytes that are not what their layout says; the message says why, in a few words."""
-
-
-class _Scratch(threading.local):
-    buffer: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-
-    def take(self, size: int) -> npt.NDArray[np.uint8]:
-        """Bytes that the thread's next call may overwrite."""
-        if len(self.buffer) < size:
-            self.buffer = np.empty(size, np.uint8)
-        return self.buffer[:size]
-
-
-_scratch = _Scratch()
 
 
 def decode_block(level: Level, data: Data, *, block_row: int, rows: int | None = None) -> Pixels:
@@ -114,18 +101,18 @@ def _deflate(data: Data, needed: int, whole: int) -> npt.NDArray[np.uint8]:
     if needed <= PARTIAL * whole:
         return np.frombuffer(isal_zlib.decompressobj().decompress(data, needed), np.uint8)
     # The last strip may hold fewer rows, or all the same: the buffer has room for both.
-    raw: npt.NDArray[np.uint8] = _codecs.deflate_decode(data, out=_scratch.take(whole))
+    raw: npt.NDArray[np.uint8] = _codecs.deflate_decode(data, out=scratch.take(whole))
     return raw
 
 
 def _zstd(data: Data, needed: int, whole: int) -> npt.NDArray[np.uint8]:
-    raw: npt.NDArray[np.uint8] = _codecs.zstd_decode(data, out=_scratch.take(whole))
+    raw: npt.NDArray[np.uint8] = _codecs.zstd_decode(data, out=scratch.take(whole))
     return raw
 
 
 def _lzw(data: Data, needed: int, whole: int) -> npt.NDArray[np.uint8]:
     # It stops when its room is used up.
-    raw: npt.NDArray[np.uint8] = _codecs.lzw_decode(data, out=_scratch.take(needed))
+    raw: npt.NDArray[np.uint8] = _codecs.lzw_decode(data, out=scratch.take(needed))
     return raw
 
 
@@ -139,20 +126,18 @@ def _stored_type(level: Level) -> np.dtype[Any]:
 def _native(raw: npt.NDArray[np.uint8], level: Level) -> Pixels:
     """As unsigned numbers of this machine, aligned."""
     size = np.dtype(level.dtype).itemsize
-    numbers = raw.view(_UNSIGNED[size].newbyteorder(">" if level.big_endian else "<"))
+    numbers = raw.view(UNSIGNED[size].newbyteorder(">" if level.big_endian else "<"))
     if size == 1 or (numbers.dtype.isnative and numbers.flags.aligned):
         return numbers
-    return numbers.astype(_UNSIGNED[size])
+    return numbers.astype(UNSIGNED[size])
 
 
 def _unsigned(out: Pixels) -> Pixels:
-    return out.view(_UNSIGNED[out.itemsize])
+    return out.view(UNSIGNED[out.itemsize])
 
 
 def _numbers(bands: Sequence[int]) -> npt.NDArray[np.int64]:
     return _FIRST if len(bands) == 1 and bands[0] == 0 else np.array(bands, np.int64)
 
 
-_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-"""By bytes; not taken from names for each block."""
 _FIRST = np.zeros(1, np.int64)

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from prismcube.errors import Cancelled, SourceError
 from prismcube.storage import buckets
+from prismcube.storage import ranges as reading
 from prismcube.storage.buckets import Missing
-from prismcube.storage.fetch import FileChanged
+from prismcube.storage.fetch import Fetch, FileChanged
 from prismcube.storage.pool import Limits
 from prismcube.storage.ranges import Ranges
 from prismcube.storage.spans import Span, runs_of
@@ -55,8 +56,12 @@ def test_runs_hold_every_span_once_and_read_no_gap_that_is_too_wide(
 
 
 def _parts(ranges: Ranges, uri: str, etag: str, spans: list[Span]) -> dict[int, bytes]:
-    fetch = ranges.begin(uri, etag, spans)
-    return {number: bytes(data) for number, data in fetch.parts(stop=never)}
+    return _bytes_of(ranges.begin(uri, etag, spans))
+
+
+def _bytes_of(fetch: Fetch) -> dict[int, bytes]:
+    batches = fetch.batches(stop=never)
+    return {number: bytes(data[start : start + size]) for data, members in batches for number, start, size in members}
 
 
 def _expected(spans: list[Span]) -> dict[int, bytes]:
@@ -258,7 +263,7 @@ def test_nobody_waits_for_bytes_that_he_does_not_want(faulty: Faulty) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        list(ranges.begin(faulty.url, "one", SPANS[:1]).parts(stop=stop))
+        list(ranges.begin(faulty.url, "one", SPANS[:1]).batches(stop=stop))
 
 
 def _apart(count: int) -> list[Span]:
@@ -270,7 +275,7 @@ def test_all_requests_are_under_way_at_once(faulty: Faulty) -> None:
     ranges = Ranges()
     fetches = [ranges.begin(faulty.url, "one", [span]) for span in [Span(number, 1000) for number in range(40)]]
     for fetch in fetches:
-        list(fetch.parts(stop=never))
+        list(fetch.batches(stop=never))
     assert faulty.most == faulty.count == 40
 
 
@@ -289,7 +294,7 @@ def test_what_is_asked_ahead_stops_at_the_limit_and_goes_on_when_taken(faulty: F
     assert (faulty.count, ranges.held) == (3, 3000)
     # The last first: it has not been asked for, and all that may be held is held by others.
     for number in range(9, -1, -1):
-        assert [bytes(data) for _, data in fetches[number].parts(stop=never)] == [DATA[number : number + 1000]]
+        assert _bytes_of(fetches[number]) == {0: DATA[number : number + 1000]}
     assert (faulty.count, ranges.held) == (10, 0)
 
 
@@ -336,15 +341,28 @@ def test_the_pool_starts_anew_in_a_forked_process(web: Any) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+def test_runs_of_a_local_file_come_together_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(DATA)
     uri = canonical_uri(path)
-    parts = Ranges().begin(uri, stat(uri).etag, SPANS).parts(stop=never)
-    next(parts)
+    # Those of SPANS are read as three runs: of 35, 300,000 and 1,000 bytes.
+    for most, expected in [(2**20, [5]), (300_034, [3, 1, 1]), (300_035, [4, 1]), (1, [3, 1, 1])]:
+        monkeypatch.setattr(reading, "LOCAL_BATCH", most)
+        fetch = Ranges().begin(uri, stat(uri).etag, SPANS)
+        assert [len(members) for _, members in fetch.batches(stop=never)] == expected
+        assert _bytes_of(fetch) == _expected(SPANS)
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LOCAL_BATCH", 1)
+    path = tmp_path / "a.tif"
+    path.write_bytes(DATA)
+    uri = canonical_uri(path)
+    batches = Ranges().begin(uri, stat(uri).etag, SPANS).batches(stop=never)
+    next(batches)
     os.utime(path, ns=(0, 0))
     with pytest.raises(FileChanged):
-        list(parts)
+        list(batches)
 
 
 def test_missing_files_are_told(tmp_path: Path, web: Any) -> None:

@@ -30,7 +30,8 @@ def never() -> None:
 
 
 def bytes_of(fetch: Any) -> dict[int, bytes]:
-    return {number: bytes(data) for number, data in fetch.parts(stop=never)}
+    batches = fetch.batches(stop=never)
+    return {number: bytes(data[start : start + size]) for data, members in batches for number, start, size in members}
 
 
 def expected(spans: list[Span]) -> dict[int, bytes]:
@@ -121,10 +122,10 @@ def test_one_who_gives_up_does_not_disturb_the_others(web: Any, uri: str) -> Non
     ranges = Ranges()
     fetches = begin(ranges, uri, DATES)
     fetches[0].cancel()
-    parts = fetches[1].parts(stop=never)
-    next(parts)
-    parts.close()
-    del parts
+    batches = fetches[1].batches(stop=never)
+    next(batches)
+    batches.close()
+    del batches
     fetches[2] = None
     gc.collect()
     assert [bytes_of(fetch) for fetch in fetches[3:]] == [expected(spans) for spans in DATES[3:]]

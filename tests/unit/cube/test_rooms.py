@@ -118,3 +118,28 @@ def test_the_last_few_slices_go_where_there_is_room(monkeypatch: Any) -> None:
     for count in [*13 * [3], 1]:
         here.zeros((count, 512, 512), "uint16")
     assert [len(one) for one in taken] == 4 * [3 * HUGE]
+
+
+def test_flags_are_made_in_memory_of_those_that_nobody_has() -> None:
+    here = Rooms()
+    first, second = here.flags((3, 512, 512)), here.flags((3, 512, 512))
+    assert (first.shape, first.dtype, first.flags.writeable) == ((3, 512, 512), np.dtype(bool), True)
+    assert not np.shares_memory(first, second)
+    at = first.ctypes.data
+    part = first[2, 5:7]
+    del first
+    assert not np.shares_memory(here.flags((3, 512, 512)), part), "somebody has a part of it"
+    del part
+    smaller = here.flags((2, 512, 512))
+    assert smaller.ctypes.data == at
+    assert not np.shares_memory(smaller, second)
+
+
+def test_flags_that_are_larger_than_those_given_back_get_memory_of_their_own() -> None:
+    here = Rooms()
+    first = here.flags((2, 512, 512))
+    del first
+    larger = here.flags((3, 512, 512))
+    larger[...] = True
+    assert larger.all()
+    assert here.flags((5,)).shape == (5,)
