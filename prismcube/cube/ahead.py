@@ -10,7 +10,7 @@ from prismcube.cube.stacks import Work
 
 WORKS = 64
 """That have begun, at most, however little each has asked for."""
-LOCAL = 1
+LOCAL = 4
 """Of these, works that have asked for nothing, at most: what they read lies here, and to begin them takes time in which
 nobody computes."""
 
