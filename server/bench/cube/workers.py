@@ -30,6 +30,8 @@ SHORT = 10.0
 """Seconds up to which a first run is repeated for its memory, when what is kept of files is there."""
 BRIEF = 1.0
 """Seconds up to which a run is repeated at once to be timed: of these, what has cooled while others ran is a half."""
+MANY = 9
+"""Runs that are timed one after the other, at most, while they take half as long as a brief one."""
 TINY = 16
 """Pixels a side of the warm-up."""
 
@@ -141,13 +143,20 @@ def _tiny(part: Part) -> Part:
 
 
 def _timed(engine: Engine, setup: Setup, *, warm: bool) -> Run:
-    """Run; `warm`: when it has just been run. A service answers request after request, here engines take turns."""
+    """Run; `warm`: when it has just been run. A service answers request after request, here engines take turns.
+
+    Of very brief ones the median of several: a machine that is shared is slower or faster for longer than one takes.
+    """
     engine.forget()
     gc.collect()
-    if warm:
-        _run(engine, setup)
+    if not warm:
+        return _run(engine, setup)[0]
+    _run(engine, setup)
+    runs: list[Run] = []
+    while len(runs) < MANY and sum(one.seconds for one in runs) < BRIEF / 2:
         engine.forget()
-    return _run(engine, setup)[0]
+        runs.append(_run(engine, setup)[0])
+    return sorted(runs, key=lambda one: one.seconds)[(len(runs) - 1) // 2]
 
 
 def _first(engine: Engine, setup: Setup, truth: list[Path]) -> Run:
