@@ -58,7 +58,9 @@ bench: $(STAMP)  ## measure speed beside the peers (ARGS goes to the benchmarks)
 chaos: $(STAMP)  ## kill everything that works on jobs, at all points, on both engines and databases (CHAOS tasks a job)
 	PRISMCUBE_CHAOS=$(CHAOS) $(BIN)/python -m pytest -n $(JOBS) tests/integration/jobs/test_killed.py \
 	  tests/http/test_killed_workers.py tests/integration/consolidation/test_kill_points.py \
-	  tests/integration/consolidation/test_orchestrator_kill_points.py tests/integration/consolidation/test_full_disk.py \
+	  tests/integration/consolidation/test_orchestrator_kill_points.py \
+	  tests/integration/consolidation/test_database_kill_points.py \
+	  tests/integration/consolidation/test_scheduler_kill_points.py tests/integration/consolidation/test_full_disk.py \
 	  tests/integration/jobs/test_request_kill_points.py tests/integration/jobs/test_full_ledger.py \
 	  tests/integration/jobs/test_orchestrator.py tests/integration/jobs/test_dask.py $(ARGS)
 

@@ -9,7 +9,8 @@ end       all is done, and nobody knows
 What a test orders are files in a folder: `<kind> <point>` kills the process that is the first to come there, once;
 `<kind> fails` lets tasks of this kind fail when all of them is done, as long as it lies there. Of an orchestrator,
 `<process> <stage> <target> before` kills it just before the transaction is committed that moves a job from the stage to
-the target, and `... after` when it has just been committed.
+the target, and `... after` when it has just been committed. An order may hold the name of a file whose first line is a
+process: then that one is killed, with its children, and who came to the point goes on.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import Connection, Engine, event, select
 
 from prismcube.catalogue import Catalogue
@@ -165,13 +167,19 @@ def note(file: Path, line: str) -> None:
 
 
 def take(orders: Path, order: str) -> None:
-    """If it was ordered, tell who takes the order, and be killed."""
+    """If it was ordered, tell who is killed, and kill: this process, or the one that the order names."""
+    path = orders / order
     try:
-        (orders / order).unlink()
+        named = path.read_text()
+        path.unlink()
     except FileNotFoundError:
         return
-    note(orders / "killed", f"{os.getpid()} {order}")
-    os.kill(os.getpid(), signal.SIGKILL)
+    victim = int(Path(named).read_text().split()[0]) if named else os.getpid()
+    family = psutil.Process(victim).children(recursive=True) if named else []
+    note(orders / "killed", f"{victim} {order}")
+    for pid in (victim, *(child.pid for child in family)):
+        with suppress(ProcessLookupError):  # a child that ended with its parent
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -105,8 +105,14 @@ class Archive:
             files=self.files(),
         )
 
-    def order(self, text: str) -> None:
-        (self.orders / text).touch()
+    def order(self, text: str, victim: Path | None = None) -> None:
+        """See `killed_tasks`; `victim`: a file that tells which process is killed in place of the one that comes there.
+
+        It is there with what it holds, or not at all.
+        """
+        written = self.orders.parent / "order"
+        written.write_text(str(victim or ""))
+        written.rename(self.orders / text)
 
     def revoke(self, text: str) -> None:
         (self.orders / text).unlink()

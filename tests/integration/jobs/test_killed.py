@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -25,13 +23,12 @@ from typing import Any
 
 import ledger_toys
 import psutil
-import psycopg
 import pytest
 from dask_cluster import DaskCluster
 from dask_cluster import kill as kill_program
+from postgres_server import PostgresServer
 from running import begun, is_gone
 
-from prismcube.catalogue import migrate
 from prismcube.catalogue.engine import create_engine
 from prismcube.errors import CatalogueUnavailable
 from prismcube.jobs.engines.local import LocalEngine
@@ -273,62 +270,21 @@ def test_the_disk_is_full(url: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def postgres(postgresql: Any, tmp_path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """A PostgreSQL server of this test alone: its URL, and what kills it and starts it again."""
-    programs = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    folder = max(programs, default=Path(shutil.which("initdb") or "").parent)
-    home = Path(tempfile.mkdtemp(prefix="prismcube-killed-"))
-    owner: dict[str, Any] = {"user": "postgres", "cwd": home} if os.geteuid() == 0 else {"cwd": home}
-    if owner.get("user"):
-        shutil.chown(home, "postgres")
-    initdb = [folder / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run([*initdb, "--locale=C.UTF-8"], check=True, capture_output=True, **owner)
-    command = [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses="]
-    admin = f"postgresql://postgres@/postgres?host={home}"
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start() -> None:
-        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, **owner))
-        deadline = time.monotonic() + LONG
-        while True:
-            try:
-                psycopg.connect(admin).close()
-                return
-            except psycopg.OperationalError:
-                assert running[-1].poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-
-    def kill_and_start() -> None:
-        server = running[-1]
-        family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        server.kill()
-        assert server.wait(LONG) == -signal.SIGKILL
-        psutil.wait_procs(family, timeout=LONG)
-        (home / "data" / "postmaster.pid").unlink(missing_ok=True)
-        start()
-
-    start()
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE ledger")
-    url = admin.replace("/postgres?", "/ledger?")
-    migrate(url)
-    yield url, kill_and_start
-    running[-1].send_signal(signal.SIGINT)
-    running[-1].wait(LONG)
-    shutil.rmtree(home)
+def postgres(postgresql: Any) -> Iterator[PostgresServer]:
+    """Of this test alone."""
+    made = PostgresServer()
+    yield made
+    made.stop()
 
 
-def test_the_database_is_killed(
-    postgres: tuple[str, Callable[[], None]], tmp_path: Path, cluster: DaskCluster | None
-) -> None:
-    url, kill_and_start = postgres
-    company = Company(url, tmp_path, cluster)
+def test_the_database_is_killed(postgres: PostgresServer, tmp_path: Path, cluster: DaskCluster | None) -> None:
+    company = Company(postgres.database(), tmp_path, cluster)
     company.start()
     try:
         one = company.submit()
         company.wait(one, lambda job: job.done > TASKS // 4)
-        kill_and_start()
+        postgres.kill()
+        postgres.start_again()
         company.check(one, orchestrators=1, others=1)  # a lease may have ended meanwhile
         assert company.program is not None
         assert company.program.poll() is None  # it waited, and went on
