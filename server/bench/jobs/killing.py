@@ -1,4 +1,5 @@
-"""Processes are killed while tasks run: one that works, the orchestrator, dask's scheduler; they are started again.
+"""Processes are killed while tasks run, and started again: one that works, the orchestrator, dask's scheduler, the
+database.
 
 Lost are tasks that are not done; wrong are effects that are not what they are to be; doubled are tasks of which two
 attempts were at work at the same time. An attempt that had ended, and of which nobody knew, is made again: that is
@@ -16,14 +17,18 @@ from pathlib import Path
 
 import psutil
 
+from prismcube.errors import CatalogueUnavailable
 from prismcube.jobs.entities import NewJob, Task
 from prismcube.jobs.ledger import Ledger
 from prismcube.model.machine import Status
 from prismcube.model.task_states import TaskState
 from server.bench.figures import Figure
 from server.bench.jobs.line import running
+from server.bench.jobs.own_postgres import PostgresServer
 from server.bench.jobs.tasks import LINES, MANY, Sign, effect_of, lines
 from server.bench.waiting import PATIENCE, NotMeasured, wait_until
+
+POSTGRESQL = "PostgreSQL"
 
 MOST_SECONDS = 10.0
 """Until work goes on: the bar."""
@@ -31,7 +36,7 @@ MOST_SECONDS = 10.0
 MOST_SECONDS_OF_SCHEDULER = 30.0
 """The same when dask's scheduler was killed: its workers end with it, and are started anew as well."""
 
-WORKER_AT, ORCHESTRATOR_AT, SCHEDULER_AT = 0.2, 0.5, 0.75
+WORKER_AT, ORCHESTRATOR_AT, SCHEDULER_AT, DATABASE_AT = 0.2, 0.5, 0.75, 0.5
 """Shares of the tasks that are done when they are killed."""
 
 
@@ -111,6 +116,55 @@ def figures(
         *found,
         Figure(name=f"all {tasks:,} tasks", database=database, unit="s", value=taken),
     ], kills
+
+
+def figures_of_database(
+    *, tasks: int, task_seconds: float, folder: Path, tick: Callable[[int], None]
+) -> tuple[list[Figure], int]:
+    """The same of a PostgreSQL server of our own, and its process that was killed; it is started again at once.
+
+    Raises NotMeasured where none is installed.
+    """
+    effects = folder / "effects"
+    effects.mkdir(parents=True)
+    inputs = {"tasks": tasks, "seconds": task_seconds, "folder": str(effects)}
+    server = PostgresServer()
+    try:
+        with running(server.database(), folder / "scratch", processes=2) as (ledger, _):
+            id = ledger.submit(NewJob(process=MANY, inputs=inputs))[0].id
+            watch = _Watch(effects, tick)
+            watch.until_ended(DATABASE_AT * tasks)
+            victim = server.pid
+            server.kill()
+            killed = time.monotonic()
+            server.start_again()
+            answers = time.monotonic() - killed
+            before = _done(ledger, id)
+            wait_until(lambda: _done(ledger, id) > before, "no task was recorded as done")
+            goes_on = time.monotonic() - killed
+            wait_until(
+                lambda: watch.look() and ledger.get(id).finished is not None,
+                "the job did not end",
+                every=0.05,
+                seconds=PATIENCE + 10 * tasks * task_seconds,
+            )
+            found = [*_judged(ledger, id, effects, POSTGRESQL, tasks)]
+    finally:
+        server.stop()
+    name = "database killed: work goes on after"
+    return [
+        Figure(name=name, database=POSTGRESQL, unit="s", value=goes_on, bar=MOST_SECONDS),
+        Figure(name="of it until the database answers", database=POSTGRESQL, unit="s", value=answers),
+        *found,
+    ], victim
+
+
+def _done(ledger: Ledger, id: str) -> int:
+    """Tasks that are recorded as done; less than any while the database does not answer."""
+    try:
+        return ledger.get(id).done
+    except CatalogueUnavailable:
+        return -1
 
 
 def _goes_on(kills: Kills, database: str) -> Iterator[Figure]:

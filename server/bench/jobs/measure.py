@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,14 +14,16 @@ from pathlib import Path
 
 from prismcube.catalogue.engine import database_file
 from prismcube.errors import ConfigurationError
+from server import kernels
 from server.bench.catalogue import check_unused, empty_catalogue
 from server.bench.figures import Figure
-from server.bench.jobs import archive, bare, consolidating, killing, latency, stopping
+from server.bench.jobs import archive, bare, consolidating, killing, latency, outage, stopping
+from server.bench.jobs.own_postgres import programs
 from server.bench.jobs.report import CaseResult, Report
 from server.bench.jobs.sizes import Size
 from server.bench.progress import Progress
 
-SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+SQLITE, POSTGRESQL = "SQLite", killing.POSTGRESQL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,8 @@ class Case:
     database: str
     run: Callable[[Bench, str], CaseResult]
     """Given its name as well."""
+    is_own: bool = False
+    """On a database server that it starts itself, where one is installed."""
 
 
 def measure(wanted: Wanted, *, progress: Progress) -> Report:
@@ -59,7 +64,8 @@ def measure(wanted: Wanted, *, progress: Progress) -> Report:
         for name, case in CASES.items():
             if wanted.only and name not in wanted.only:
                 continue
-            if case.database == POSTGRESQL and not wanted.database:
+            has_database = programs() is not None if case.is_own else bool(wanted.database)
+            if case.database == POSTGRESQL and not has_database:
                 missing.append(name)
                 continue
             bench = Bench(size=size, case=case, wanted=wanted, folder=Path(folder) / name, progress=progress)
@@ -132,6 +138,23 @@ def _kill(dask: bool, bench: Bench, name: str) -> CaseResult:
     return bench.result(name, found, killed=asdict(kills))
 
 
+def _kill_database(bench: Bench, name: str) -> CaseResult:
+    size = bench.size
+    tasks, tick = size.kill_tasks, bench.begin(size.kill_tasks)
+    found, victim = killing.figures_of_database(
+        tasks=tasks, task_seconds=size.task_seconds, folder=bench.folder / "jobs", tick=tick
+    )
+    return bench.result(name, found, killed={"database": victim})
+
+
+def _kill_web(bench: Bench, name: str) -> CaseResult:
+    number, home = bench.size.cancelled, bench.folder / "home"
+    place = Path(os.environ.get(kernels.FOLDER) or bench.wanted.data / "kernels")
+    tick = bench.begin(number)
+    found, victims = outage.figures(bench.case.database, kills=number, folder=home, compiled=place, tick=tick)
+    return bench.result(name, found, killed={"web": victims})
+
+
 def _stop(dask: bool, bench: Bench, name: str) -> CaseResult:
     jobs = bench.size.cancelled
     with bench.database() as url:
@@ -164,6 +187,8 @@ CASES: Mapping[str, Case] = {
     "kill-dask-postgresql": Case(
         title="processes of a dask cluster are killed", database=POSTGRESQL, run=partial(_kill, True)
     ),
+    "kill-database": Case(title="the database is killed", database=POSTGRESQL, run=_kill_database, is_own=True),
+    "kill-web": Case(title="the process that answers requests is killed", database=SQLITE, run=_kill_web),
     "stop": Case(title="a job is cancelled", database=SQLITE, run=partial(_stop, False)),
     "stop-dask": Case(title="a job of a dask cluster is cancelled", database=SQLITE, run=partial(_stop, True)),
     "consolidate": Case(title="dates of one grid to one file", database=SQLITE, run=partial(_consolidate, 1)),

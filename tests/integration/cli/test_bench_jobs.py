@@ -16,7 +16,7 @@ from rio_cogeo import cog_validate
 
 from prismcube.catalogue import migrate
 from server.bench.cube import scenes
-from server.bench.jobs import archive, bare, killing, latency, measure, stopping
+from server.bench.jobs import archive, bare, killing, latency, measure, outage, stopping
 from server.bench.jobs.consolidating import Planes
 from server.bench.jobs.sizes import SIZES
 from server.bench.jobs.tasks import Sign
@@ -29,7 +29,7 @@ TINY = replace(
     ledger_tasks=1_200,
     million_tasks=2_500,
     submissions=1,
-    kill_tasks=200,
+    kill_tasks=120,
     pixels=256,
     dates=3,
     window=64,
@@ -105,6 +105,26 @@ def test_nothing_is_lost_when_processes_of_a_cluster_are_killed(tmp_path: Path) 
     migrate(url)
     kills = check_kills(url, "SQLite", tmp_path, dask=True)
     check_gone([kills.worker, kills.orchestrator, kills.scheduler], 3)
+
+
+def test_nothing_is_lost_when_the_database_is_killed(postgresql: Any, tmp_path: Path) -> None:
+    """`postgresql` tells when there can be none."""
+    told: list[int] = []
+    found, victim = killing.figures_of_database(tasks=40, task_seconds=0.05, folder=tmp_path, tick=told.append)
+    assert [one.value for one in found if one.unit == "errors"] == [0, 0, 0, 0]
+    assert (found[0].bar, sum(told)) == (10, 40)
+    assert found[0].value > found[1].value, "the second is a part of the first"
+    check_gone([victim], 1)
+
+
+def test_jobs_are_seen_again_when_the_process_that_answers_is_killed(tmp_path: Path) -> None:
+    told: list[int] = []
+    place = Path(os.environ["NUMBA_CACHE_DIR"])
+    found, victims = outage.figures("SQLite", kills=1, folder=tmp_path / "home", compiled=place, tick=told.append)
+    assert [one.bar for one in found] == [10, 10]
+    assert found[0].value < found[1].value
+    assert told == [1]
+    check_gone(victims, 1)
 
 
 @pytest.mark.parametrize("dask", [False, True], ids=["local", "dask"])

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from killing import Archive
 from orchestrating import MOVES, WHEN, Move, Program, Scene, check, wait_for_kill
-from postgres_server import PostgresServer
 
 from prismcube.model.machine import Event
+from server.bench.jobs.own_postgres import PostgresServer
 
 FULL = "PRISMCUBE_CHAOS" in os.environ
 SHORT = {("consolidate", "swap", Event.DONE), ("delete-datasets", "delete-files", Event.FAILED)}

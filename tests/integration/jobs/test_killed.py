@@ -26,7 +26,6 @@ import psutil
 import pytest
 from dask_cluster import DaskCluster
 from dask_cluster import kill as kill_program
-from postgres_server import PostgresServer
 from running import begun, is_gone
 
 from prismcube.catalogue.engine import create_engine
@@ -37,6 +36,7 @@ from prismcube.jobs.ledger import Ledger
 from prismcube.jobs.orchestrator import Orchestrator, Windows
 from prismcube.model.machine import Status
 from prismcube.model.task_states import TaskState
+from server.bench.jobs.own_postgres import PostgresServer
 
 LONG = 600
 """Seconds after which a test that waits has failed: a bound for hanging, not a measure."""
