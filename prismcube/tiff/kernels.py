@@ -124,12 +124,13 @@ def unpack(codec, function, state, data, places, buffer, predictor, width, sampl
         start, size, row, col, first, at_row, at_col, height, beside = places[number]
         if (
             min(places[number]) < 0
-            or start + size > len(data)
-            or (row + height) * across > len(buffer)
-            or col + beside > width
-            or first + len(bands) > out.shape[0]
-            or at_row + height > out.shape[1]
-            or at_col + beside > out.shape[2]
+            or start > len(data) - size
+            or row > len(buffer) // across - height
+            or col > width - beside
+            or first > out.shape[0] - len(bands)
+            or at_row > out.shape[1] - height
+            or at_col > out.shape[2] - beside
+            or min(bands) < 0
             or max(bands) >= samples
         ):
             return -1

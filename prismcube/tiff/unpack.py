@@ -13,6 +13,7 @@ there are none, and whoever calls `unpack` decodes block by block (`prismcube.ti
 from __future__ import annotations
 
 import ctypes
+import logging
 import sys
 import threading
 import weakref
@@ -28,6 +29,8 @@ import numpy.typing as npt
 from prismcube.tiff.kernels import UNSIGNED, compiled
 from prismcube.tiff.layout import Level
 from prismcube.tiff.scratch import scratch
+
+LOG = logging.getLogger("prismcube.tiff")
 
 Pixels = npt.NDArray[Any]
 
@@ -125,7 +128,8 @@ def _library(codec: str) -> _Library | None:
         return None
     try:
         return _Library(names)
-    except (ImportError, OSError, AttributeError):  # decoded one by one then; `unpacks` tells which
+    except (ImportError, OSError, AttributeError) as error:
+        LOG.warning("blocks of %s are decoded one by one, which is slower: %s", codec, error)
         return None
 
 

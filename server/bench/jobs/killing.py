@@ -139,8 +139,9 @@ def figures_of_database(
             killed = time.monotonic()
             server.start_again()
             answers = time.monotonic() - killed
+            wait_until(lambda: _done(ledger, id) >= 0, "the database does not answer")
             before = _done(ledger, id)
-            wait_until(lambda: _done(ledger, id) > before, "no task was recorded as done")
+            wait_until(lambda: _done(ledger, id) > before >= 0, "no task was recorded as done")
             goes_on = time.monotonic() - killed
             wait_until(
                 lambda: watch.look() and ledger.get(id).finished is not None,

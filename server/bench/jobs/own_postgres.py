@@ -6,6 +6,7 @@ What it has told to be committed is on the disk. It listens on a socket in its f
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,9 +26,14 @@ INSTALLED = Path("/usr/lib/postgresql")
 
 def programs() -> Path | None:
     """The folder of the newest server's programs; None without one."""
-    folders = [path.parent for path in INSTALLED.glob("*/bin/initdb")]
+    folders = [path.parent for path in INSTALLED.glob("[0-9]*/bin/initdb")]
     found = shutil.which("initdb")
-    return max(folders, key=lambda one: int(one.parent.name), default=Path(found).parent if found else None)
+    return max(folders, key=_version, default=Path(found).parent if found else None)
+
+
+def _version(folder: Path) -> list[int]:
+    """Of the server whose programs are there: 15, or 9.6."""
+    return [int(number) for number in re.findall("[0-9]+", folder.parent.name)]
 
 
 class PostgresServer:
@@ -43,8 +49,19 @@ class PostgresServer:
         self._home = home = Path(tempfile.mkdtemp(prefix="prismcube-killed-"))
         # The server refuses to run as root.
         self._owner: dict[str, Any] = {"user": "postgres", "cwd": home} if os.geteuid() == 0 else {"cwd": home}
+        try:
+            self._make(folder)
+        except BaseException:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
+
+    def _make(self, folder: Path) -> None:
+        home = self._home
         if os.geteuid() == 0:
-            shutil.chown(home, "postgres")
+            try:
+                shutil.chown(home, "postgres")
+            except LookupError as error:
+                raise NotMeasured("PostgreSQL does not run as root, and there is no user postgres") from error
         data = str(home / "data")
         initdb = [str(folder / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run([*initdb, "--locale=C.UTF-8"], check=True, capture_output=True, **self._owner)  # noqa: S603
@@ -93,7 +110,14 @@ class PostgresServer:
         running: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
             self._command, stderr=subprocess.DEVNULL, **self._owner
         )
-        wait_until(self._answers, "PostgreSQL did not start", every=0.05)
+        try:
+            wait_until(lambda: self._answers() or running.poll() is not None, "PostgreSQL did not start", every=0.05)
+            if running.poll() is not None:
+                raise NotMeasured(f"PostgreSQL ended at its start, with {running.returncode}")
+        except BaseException:
+            running.kill()
+            running.wait()
+            raise
         return running
 
     def _answers(self) -> bool:

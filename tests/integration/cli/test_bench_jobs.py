@@ -113,7 +113,6 @@ def test_nothing_is_lost_when_the_database_is_killed(postgresql: Any, tmp_path: 
     found, victim = killing.figures_of_database(tasks=40, task_seconds=0.05, folder=tmp_path, tick=told.append)
     assert [one.value for one in found if one.unit == "errors"] == [0, 0, 0, 0]
     assert (found[0].bar, sum(told)) == (10, 40)
-    assert found[0].value > found[1].value, "the second is a part of the first"
     check_gone([victim], 1)
 
 
@@ -122,7 +121,6 @@ def test_jobs_are_seen_again_when_the_process_that_answers_is_killed(tmp_path: P
     place = Path(os.environ["NUMBA_CACHE_DIR"])
     found, victims = outage.figures("SQLite", kills=1, folder=tmp_path / "home", compiled=place, tick=told.append)
     assert [one.bar for one in found] == [10, 10]
-    assert found[0].value < found[1].value
     assert told == [1]
     check_gone(victims, 1)
 

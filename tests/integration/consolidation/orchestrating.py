@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -154,8 +154,18 @@ def wait_for_kill(archive: Archive, number: int) -> None:
         time.sleep(0.01)
 
 
-def check(scene: Scene, id: str, same_cubes: Callable[..., None]) -> None:
-    """The job goes on to its end, no attempt has failed but by what was ordered, and none was charged."""
+def recorded(scene: Scene, id: str) -> dict[int, int]:
+    """Attempts of the tasks of the stage that the job has left, all of which have ended."""
+    tasks = [task for task in scene.archive.tasks(id) if task.stage == scene.stage.name]
+    assert all(task.state in (TaskState.DONE, TaskState.FAILED) for task in tasks)
+    return {task.id: task.attempt for task in tasks}
+
+
+def check(scene: Scene, id: str, same_cubes: Callable[..., None], kept: Mapping[int, int] | None = None) -> None:
+    """The job goes on to its end, no attempt has failed but by what was ordered, and none was charged.
+
+    `kept`: what `recorded` told when a move was committed; these are not made again.
+    """
     archive = scene.archive
     job = archive.wait(id)
     check_tasks(archive, id, scene.stages)
@@ -165,6 +175,8 @@ def check(scene: Scene, id: str, same_cubes: Callable[..., None]) -> None:
         assert (task.failures, task.losses) == (int(fails), 0)
         # Of one that could not tell its end, of each of the two kills.
         assert task.attempt - 1 <= 2
+    attempts = {task.id: task.attempt for task in archive.tasks(id)}
+    assert {task: attempts[task] for task in kept or ()} == dict(kept or {})
     if scene.fails and scene.event is Event.FAILED:
         assert job.stage == scene.target.name
         assert "are to fail" in job.message

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from killing import Archive
-from orchestrating import MOVES, WHEN, Move, Program, Scene, check, wait_for_kill
+from orchestrating import MOVES, WHEN, Move, Program, Scene, check, recorded, wait_for_kill
 
 from prismcube.model.machine import Event
 from server.bench.jobs.own_postgres import PostgresServer
@@ -65,7 +65,7 @@ def test_killed_at(
         for number in (1, 2):
             wait_for_kill(archive, number)
             server.start_again()
-        check(scene, id, same_cubes)
+        check(scene, id, same_cubes, recorded(scene, id))
         assert [order for _, order in archive.killed()] == orders
         assert len({pid for pid, _ in archive.killed()}) == 2
         assert program.is_running

@@ -1,7 +1,7 @@
 """Makes requests as the API does, each in a process that is killed on its way: python request_program.py
 
-Reads lines `retry|cancel|resume before|after JOB URL`: the process is killed just before, or just after, what it asks
-for is committed. Tells `PROCESS SIGNAL` of each.
+Reads lines `retry|cancel|resume before|after JOB URL`, or `submit before|after PROCESS URL`: the process is killed just
+before, or just after, what it asks for is committed. Tells `PROCESS SIGNAL` of each. The key of a submission is `when`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[3])]
 def request(what: str, when: str, id: str, url: str) -> None:
     """Ask for something, and be killed."""
     from prismcube.catalogue.engine import create_engine
+    from prismcube.jobs.entities import NewJob
     from prismcube.jobs.ledger import Ledger
     from server.jobs.registry import definitions
 
     engine = create_engine(url)
     ledger = Ledger(engine, definitions(1))
-    ledger.get(id)  # so that it is connected
+    ledger.jobs()  # so that it is connected
     commit = engine.dialect.do_commit
 
     def killed(connection: Any) -> None:
@@ -32,7 +33,10 @@ def request(what: str, when: str, id: str, url: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     engine.dialect.do_commit = killed  # type: ignore[method-assign]  # of this process, which ends with it
-    getattr(ledger, what)(id)
+    if what == "submit":
+        ledger.submit(NewJob(process=id, key=when))
+    else:
+        getattr(ledger, what)(id)
 
 
 def main() -> None:

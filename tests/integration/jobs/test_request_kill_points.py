@@ -1,4 +1,4 @@
-"""Who asks for a retry, a cancellation or a continuation is killed, at every stage where that can be asked for.
+"""Who submits a job is killed, and who asks for a retry, a cancellation or a continuation at all stages that know it.
 
 Just before the request is committed nothing has come of it, and it can be made again. Just after, all has come of it:
 made again, it changes nothing. Either way the job goes on to its end. No task is executed here: the tests claim them,
@@ -48,6 +48,7 @@ def stages_for(request: str, machine: Machine) -> list[Stage]:
     return [stage for stage in machine.stages if Event(request) in stage.moves]
 
 
+SUBMISSIONS = [(process, when) for process in PROCESSES for when in WHEN]
 POINTS = [
     (request, process, stage, when)
     for request in REQUESTS
@@ -61,6 +62,7 @@ def test_number_of_kill_points() -> None:
     """A request that a stage is added for is one whose process is killed: these numbers then change."""
     assert Counter(request for request, *_ in POINTS) == {"retry": 2 * 22, "cancel": 2 * 31, "resume": 2 * 19}
     assert len(POINTS) == 144
+    assert len(SUBMISSIONS) == 16
 
 
 class Requests:
@@ -96,10 +98,10 @@ def requests() -> Iterator[Requests]:
 class Walk:
     """A job, and an orchestrator that is told what comes of its tasks."""
 
-    def __init__(self, ledger: Ledger, folder: Path, process: str, *, level: Level) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, job: Job) -> None:
         self.ledger = ledger
-        self.machine = PROCESSES[process].machine
-        self.id = ledger.submit(NewJob(process=process, level=level))[0].id
+        self.machine = PROCESSES[job.process].machine
+        self.id = job.id
         self.claimed = Counter[int]()
         self._folder = folder
         self._leader = Claims(ledger, "me")
@@ -192,9 +194,30 @@ def ledger(catalogue: Catalogue) -> Ledger:
 def test_killed_at(ledger: Ledger, url: str, requests: Requests, request_: str, process: str, tmp_path: Path) -> None:
     for stage in stages_for(request_, PROCESSES[process].machine):
         for when in WHEN:
-            walk = Walk(ledger, tmp_path, process, level=Level.ALL if request_ == "resume" else Level.NONE)
+            wanted = NewJob(process=process, level=Level.ALL if request_ == "resume" else Level.NONE)
+            walk = Walk(ledger, tmp_path, ledger.submit(wanted)[0])
             walk.go_to(stage.name)
             _check(walk, stage, request_, when, url, requests)
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"] if FULL else ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("process", "when"), SUBMISSIONS if FULL else [(SHORT, when) for when in WHEN])
+def test_submission_killed_at(
+    ledger: Ledger, url: str, requests: Requests, process: str, when: str, tmp_path: Path
+) -> None:
+    """Who submits again with the same key gets the one job there is."""
+    requests.make("submit", when, process, url)
+    made = [job.id for job in ledger.jobs()]
+    assert len(made) == (when == "after")
+    for number in range(2):
+        job, is_new = ledger.submit(NewJob(process=process, key=when))
+        assert is_new == (when == "before" and number == 0)
+        assert made in ([], [job.id])
+    assert len(list(ledger.jobs())) == 1
+    walk = Walk(ledger, tmp_path, job)
+    assert walk.go_to_end().status is Status.SUCCESSFUL
+    assert {task.id: task.attempt for task in walk.tasks if task.attempt} == dict(walk.claimed)
+    assert set(Counter((task.stage, task.name) for task in walk.tasks).values()) == {1}
 
 
 def _check(walk: Walk, stage: Stage, request: str, when: str, url: str, requests: Requests) -> None:

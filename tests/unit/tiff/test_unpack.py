@@ -156,6 +156,8 @@ GOOD = {"start": 0, "size": 40, "row": 0, "col": 0, "first": 0, "at_row": 0, "at
         {"start": -1}, {"start": 1}, {"size": 41}, {"size": -1}, {"size": 2**63 - 1}, {"row": 15}, {"row": -1},
         {"col": COLS - 1}, {"col": -1}, {"first": 2}, {"first": -1}, {"at_row": 9}, {"at_row": -1}, {"at_col": 9},
         {"at_col": -1}, {"height": 17}, {"width": 49}, {"height": -1}, {"width": -1},
+        {"start": 1, "size": 2**63 - 1}, {"row": 2**63 - 1}, {"col": 2**63 - 1}, {"at_row": 2**63 - 1},
+        {"at_col": 2**63 - 1}, {"first": 2**63 - 1}, {"height": 2**63 - 1}, {"width": 2**63 - 1},
     ],
 )  # fmt: skip
 def test_parts_that_are_nowhere_are_refused(wrong: dict[str, int]) -> None:
@@ -167,9 +169,10 @@ def test_parts_that_are_nowhere_are_refused(wrong: dict[str, int]) -> None:
         unpack(level, data, [Part(**GOOD | wrong)], out, (0,))
 
 
-def test_samples_that_are_none_are_refused() -> None:
+@pytest.mark.parametrize("band", [1, -1])
+def test_samples_that_are_none_are_refused(band: int) -> None:
     with pytest.raises(ValueError, match="not within"):
-        unpack(_level(codec="zstd"), memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), np.uint16), (1,))
+        unpack(_level(codec="zstd"), memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), np.uint16), (band,))
 
 
 def test_what_is_not_unpacked_is_decoded_one_by_one() -> None:
@@ -183,14 +186,20 @@ def test_what_is_not_unpacked_is_decoded_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("codec", ENCODE)
-def test_without_the_library_nothing_is_unpacked(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_nothing_is_unpacked(
+    codec: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     names = module._NAMES[codec]
     for missing in ({"module": "_no_such_module"}, {"decode": "no_such_function"}):
         changed = module._Names(**{**{name: getattr(names, name) for name in names.__dataclass_fields__}, **missing})
         monkeypatch.setitem(module._NAMES, codec, changed)
         module._library.cache_clear()
         try:
+            caplog.clear()
             assert not unpacks(_level(codec=codec))
+            assert not unpacks(_level(codec=codec))
+            assert len(caplog.messages) == 1, "it is told once"
+            assert f"blocks of {codec} are decoded one by one" in caplog.text
         finally:
             monkeypatch.undo()
             module._library.cache_clear()
