@@ -1,8 +1,8 @@
 """Dask's scheduler is killed at moves of a job that follow from a task's end: just before it is committed, and after.
 
-Its workers end with it. Just before, the end of a stage's last task is not recorded yet, and the cluster that told it is
-gone; just after, the next stage's tasks are to be given to one that is not there. test_dask.py and test_killed.py kill
-the scheduler in the middle of many tasks.
+Its workers end with it. Just before, the end of a stage's last task is not recorded yet, and the cluster that told it
+is gone; just after, the next stage's tasks are to be given to one that is not there. test_dask.py and test_killed.py
+kill the scheduler in the middle of many tasks.
 
 make test     how many there are; test_dask.py kills the scheduler of a few tasks
 make chaos    (PRISMCUBE_CHAOS) all of them, on both databases
