@@ -151,7 +151,7 @@ class _Image:
             if needed.end > start + length:
                 raise self.broken(piece, f"ends after {length:,} bytes")
             return needed
-        if length > 2 * level.block_height * level.row_bytes + ROOM:
+        if length > 2 * level.rows_of(0) * level.row_bytes + ROOM:  # of strips a layout may tell any height
             raise self.broken(piece, f"has {length:,} bytes, more than it can need")
         return Span(start, length)
 

@@ -151,6 +151,8 @@ def unpack(level: Level, data: memoryview, parts: Sequence[Part], out: Pixels, b
     library = _library(level.codec)
     if library is None or not unpacks(level):
         raise ValueError(f"{level.codec} is not decoded here")
+    if not bands or out.dtype != np.dtype(level.dtype):
+        raise ValueError(f"out is {out.dtype} of {len(bands)} bands, expected {level.dtype}")
     if not parts:
         return 0
     places = np.array(parts, np.int64)

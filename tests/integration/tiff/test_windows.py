@@ -242,6 +242,23 @@ def test_wrong_places_of_blocks_are_told(
     windows.begin(source, 0, [1], Window(0, 64, 150, 64), keep=False).result()  # the others are as good as before
 
 
+def test_strips_of_any_height_need_no_more_bytes_than_the_image_has(
+    tmp_path: Path, make: Make, source_of: SourceOf
+) -> None:
+    """Of a layout that somebody has sent: else so much would be asked for, and held, as the file is large."""
+    path = tmp_path / "a.tif"
+    make(path, compress="deflate")
+    source = source_of(path)
+    level = source.layout.levels[0]
+    assert level.strips
+    counts = level.counts.copy()
+    counts[0, 0, 0] = 50 * 2**20
+    tall = replace(level, block_height=2**31 - 1, counts=counts[:, :1], offsets=level.offsets[:, :1])
+    source = replace(source, layout=replace(source.layout, levels=(tall,)))
+    with pytest.raises(SourceError, match="52,428,800 bytes, more than it can need"):
+        Windows(Ranges(), cache_bytes=0).begin(source, 0, [1], Window(0, 0, 1, 1), keep=False).result()
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [({"block_height": 2**20, "block_width": 2**20}, "blocks of .* MB"), ({"predictor": 3}, "predictor 3 with uint16")],

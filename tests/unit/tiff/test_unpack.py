@@ -175,6 +175,13 @@ def test_samples_that_are_none_are_refused(band: int) -> None:
         unpack(_level(codec="zstd"), memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), np.uint16), (band,))
 
 
+def test_answers_of_another_type_or_no_band_are_refused() -> None:
+    level = _level(codec="zstd")
+    for dtype, bands in ((">u2", (0,)), ("int16", (0,)), ("uint8", (0,)), ("uint16", ())):
+        with pytest.raises(ValueError, match="expected uint16"):
+            unpack(level, memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), dtype), bands)
+
+
 def test_what_is_not_unpacked_is_decoded_one_by_one() -> None:
     out = np.zeros((1, ROWS, COLS), np.uint16)
     for level in (_level(codec="lzw"), _level(codec="none"), _level(codec="zstd", big_endian=True)):
