@@ -167,7 +167,7 @@ def check(scene: Scene, id: str, same_cubes: Callable[..., None], kept: Mapping[
     `kept`: what `recorded` told when a move was committed; these are not made again.
     """
     archive = scene.archive
-    job = archive.wait(id)
+    archive.wait(id)
     check_tasks(archive, id, scene.stages)
     for task in archive.tasks(id):
         fails = scene.is_failing(task)
@@ -177,6 +177,13 @@ def check(scene: Scene, id: str, same_cubes: Callable[..., None], kept: Mapping[
         assert task.attempt - 1 <= 2
     attempts = {task.id: task.attempt for task in archive.tasks(id)}
     assert {task: attempts[task] for task in kept or ()} == dict(kept or {})
+    check_goal(scene, id, same_cubes)
+
+
+def check_goal(scene: Scene, id: str, same_cubes: Callable[..., None]) -> None:
+    """The job has come to the end of its way; one that failed by what was ordered, when that is revoked."""
+    archive = scene.archive
+    job = archive.wait(id)
     if scene.fails and scene.event is Event.FAILED:
         assert job.stage == scene.target.name
         assert "are to fail" in job.message

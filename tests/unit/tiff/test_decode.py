@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import imagecodecs
 import numpy as np
 import pytest
 
 from prismcube.tiff.decode import DecodeError, decode_block, scatter_block
 from prismcube.tiff.layout import Level
+from tests.unit.tiff.stored import ENCODE, level_of
+from tests.unit.tiff.stored import stored as encoded
 
-ENCODE: dict[str, Any] = {
-    "none": bytes,
-    "deflate": imagecodecs.deflate_encode,
-    "zstd": imagecodecs.zstd_encode,
-    "lzw": imagecodecs.lzw_encode,
-}
 MUTATIONS = 200
 """Of each kind of block."""
-
-
-def _level(
-    *, codec: str = "deflate", predictor: int = 1, dtype: str = "uint16", bands: int = 1, **others: Any
-) -> Level:
-    described = {"height": 40, "width": 50, "block_height": 16, "block_width": 48, "big_endian": False} | others
-    blocks = np.zeros((1, 3, 2), np.uint64)
-    return Level(
-        **described,
-        dtype=dtype,
-        codec=codec,
-        predictor=predictor,
-        bands=bands,
-        planar=False,
-        strips=False,
-        offsets=blocks,
-        counts=blocks,
-    )
-
-
-def _stored(level: Level, pixels: np.ndarray) -> bytes:
-    """As an encoder would: differences along rows, in the order of bytes of the file."""
-    if level.predictor == 2:
-        numbers = pixels.view(f"u{pixels.itemsize}")
-        pixels = np.diff(numbers, axis=1, prepend=numbers.dtype.type(0))
-    if level.predictor == 3:
-        return ENCODE[level.codec](imagecodecs.floatpred_encode(pixels, axis=1, dist=1).tobytes())
-    return ENCODE[level.codec](pixels.astype(pixels.dtype.newbyteorder(">" if level.big_endian else "<")).tobytes())
 
 
 def _pixels(level: Level) -> np.ndarray:
@@ -56,19 +22,19 @@ def _pixels(level: Level) -> np.ndarray:
 
 def test_the_last_strip_may_hold_its_rows_or_a_whole_block() -> None:
     for codec in ENCODE:
-        level = _level(codec=codec, predictor=2)
+        level = level_of(codec=codec, predictor=2)
         level = Level(**{**{name: getattr(level, name) for name in Level.__dataclass_fields__}, "strips": True})
         pixels = _pixels(level)
         for rows in (8, 16):  # 40 = 16 + 16 + 8
-            block = decode_block(level, _stored(level, pixels[:rows].copy()), block_row=2)
+            block = decode_block(level, encoded(level, pixels[:rows].copy()), block_row=2)
             np.testing.assert_array_equal(block, pixels[:8])
 
 
 def test_bytes_after_the_block_are_left_alone() -> None:
     for codec in ("none", "deflate", "lzw"):
-        level = _level(codec=codec)
+        level = level_of(codec=codec)
         pixels = _pixels(level)
-        np.testing.assert_array_equal(decode_block(level, _stored(level, pixels) + b"more", block_row=0), pixels)
+        np.testing.assert_array_equal(decode_block(level, encoded(level, pixels) + b"more", block_row=0), pixels)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 16])
@@ -76,31 +42,31 @@ def test_bytes_after_the_block_are_left_alone() -> None:
 @pytest.mark.parametrize("codec", ENCODE)
 def test_the_first_rows_are_those_of_the_whole(codec: str, predictor: int, rows: int) -> None:
     for dtype in ("uint8", "uint16", "int32", "float64"):
-        level = _level(codec=codec, predictor=predictor, dtype=dtype, bands=2, big_endian=rows == 5)
+        level = level_of(codec=codec, predictor=predictor, dtype=dtype, bands=2, big_endian=rows == 5)
         pixels = _pixels(level)
-        block = decode_block(level, _stored(level, pixels), block_row=0, rows=rows)
+        block = decode_block(level, encoded(level, pixels), block_row=0, rows=rows)
         assert block.dtype == np.dtype(dtype)
         np.testing.assert_array_equal(block, pixels[:rows])
 
 
 def test_a_block_may_lie_anywhere_in_memory() -> None:
     for codec, predictor in (("none", 1), ("none", 2), ("deflate", 2)):
-        level = _level(codec=codec, predictor=predictor, dtype="float64")
+        level = level_of(codec=codec, predictor=predictor, dtype="float64")
         pixels = _pixels(level)
-        stored = memoryview(b"x" + _stored(level, pixels))[1:]
+        stored = memoryview(b"x" + encoded(level, pixels))[1:]
         np.testing.assert_array_equal(decode_block(level, stored, block_row=0), pixels)
 
 
 @pytest.mark.parametrize(
     ("level", "data", "reason"),
     [
-        (_level(), b"", "is no deflate"),
-        (_level(codec="zstd"), b"", "ends after 0 of 1,536 bytes"),
-        (_level(codec="lzw"), b"", "ends after 0 of 1,536 bytes"),
-        (_level(codec="none"), b"1234567", "ends after 7 of 1,536 bytes"),
-        (_level(), imagecodecs.deflate_encode(bytes(1535)), "ends after 1,535 of 1,536 bytes"),
-        (_level(), imagecodecs.deflate_encode(bytes(1537)), "is no deflate"),
-        (_level(codec="zstd"), imagecodecs.zstd_encode(bytes(10**6)), "is no zstd"),
+        (level_of(), b"", "is no deflate"),
+        (level_of(codec="zstd"), b"", "ends after 0 of 1,536 bytes"),
+        (level_of(codec="lzw"), b"", "ends after 0 of 1,536 bytes"),
+        (level_of(codec="none"), b"1234567", "ends after 7 of 1,536 bytes"),
+        (level_of(), imagecodecs.deflate_encode(bytes(1535)), "ends after 1,535 of 1,536 bytes"),
+        (level_of(), imagecodecs.deflate_encode(bytes(1537)), "is no deflate"),
+        (level_of(codec="zstd"), imagecodecs.zstd_encode(bytes(10**6)), "is no zstd"),
     ],
 )
 def test_what_is_no_block_is_told(level: Level, data: bytes, reason: str) -> None:
@@ -111,8 +77,8 @@ def test_what_is_no_block_is_told(level: Level, data: bytes, reason: str) -> Non
 @pytest.mark.parametrize("codec", ENCODE)
 @pytest.mark.parametrize("predictor", [1, 2, 3])
 def test_damaged_blocks_are_errors_or_other_pixels(codec: str, predictor: int) -> None:
-    level = _level(codec=codec, predictor=predictor, dtype="float32")
-    stored = _stored(level, _pixels(level))
+    level = level_of(codec=codec, predictor=predictor, dtype="float32")
+    stored = encoded(level, _pixels(level))
     random = np.random.default_rng(11)
     failures = 0
     for number in range(MUTATIONS):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
-import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,38 +14,10 @@ from prismcube.tiff.decode import scatter_block
 from prismcube.tiff.kernels import compiled
 from prismcube.tiff.layout import Level
 from prismcube.tiff.unpack import Part, unpack, unpacks
+from tests.unit.tiff.stored import COLS, ENCODE, ROWS, level_of, stored
 
-ENCODE: dict[str, Any] = {"deflate": imagecodecs.deflate_encode, "zstd": imagecodecs.zstd_encode}
-ROWS, COLS = 16, 48
+CODECS = ("deflate", "zstd")
 TYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
-
-
-def _level(*, codec: str, predictor: Any = 1, dtype: str = "uint16", bands: int = 1, big_endian: bool = False) -> Level:
-    blocks = np.zeros((1, 3, 2), np.uint64)
-    return Level(
-        height=40,
-        width=50,
-        block_height=ROWS,
-        block_width=COLS,
-        dtype=dtype,
-        codec=codec,  # type: ignore[arg-type]
-        predictor=predictor,
-        big_endian=big_endian,
-        bands=bands,
-        planar=False,
-        strips=False,
-        offsets=blocks,
-        counts=blocks,
-    )
-
-
-def _stored(level: Level, pixels: np.ndarray) -> bytes:
-    if level.predictor == 2:
-        numbers = pixels.view(f"u{pixels.itemsize}")
-        pixels = np.diff(numbers, axis=1, prepend=numbers.dtype.type(0))
-    if level.predictor == 3:
-        return ENCODE[level.codec](imagecodecs.floatpred_encode(pixels, axis=1, dist=level.samples).tobytes())
-    return ENCODE[level.codec](pixels.astype(pixels.dtype.newbyteorder(">" if level.big_endian else "<")).tobytes())
 
 
 def _pixels(level: Level, seed: int) -> np.ndarray:
@@ -74,10 +44,10 @@ def test_pixels_are_those_of_each_block_by_itself(draw: st.DataObject) -> None:
     dtype = draw.draw(st.sampled_from(TYPES))
     predictor = draw.draw(st.sampled_from([1, 2, 3] if dtype.startswith("float") else [1, 2]))
     samples = draw.draw(st.integers(1, 1 if predictor == 3 else 3))  # test_layouts_against_gdal.py has the others
-    level = _level(codec=draw.draw(st.sampled_from(list(ENCODE))), predictor=predictor, dtype=dtype, bands=samples)
+    level = level_of(codec=draw.draw(st.sampled_from(CODECS)), predictor=predictor, dtype=dtype, bands=samples)
     bands = draw.draw(st.lists(st.integers(0, samples - 1), min_size=1, max_size=3, unique=True))
     count = draw.draw(st.integers(1, 4))
-    data, places = _together([_stored(level, _pixels(level, seed)) for seed in range(count)])
+    data, places = _together([stored(level, _pixels(level, seed)) for seed in range(count)])
     row, col = draw.draw(st.integers(0, ROWS - 1)), draw.draw(st.integers(0, COLS - 1))
     height, width = draw.draw(st.integers(1, ROWS - row)), draw.draw(st.integers(1, COLS - col))
     room = np.zeros((count * len(bands), ROWS + 4, 2 * COLS), dtype)
@@ -114,10 +84,10 @@ def test_running_sums_are_those_of_numpy(size: int) -> None:
                 np.testing.assert_array_equal(out[0], whole[:, col:])
 
 
-@pytest.mark.parametrize("codec", ENCODE)
+@pytest.mark.parametrize("codec", CODECS)
 def test_those_before_one_that_does_not_decode_are_done(codec: str) -> None:
-    level = _level(codec=codec, predictor=2)
-    good = [_stored(level, _pixels(level, seed)) for seed in range(4)]
+    level = level_of(codec=codec, predictor=2)
+    good = [stored(level, _pixels(level, seed)) for seed in range(4)]
     short = ENCODE[codec](bytes(level.block_bytes - 1))
     large = ENCODE[codec](bytes(level.block_bytes + 1))
     for bad in (short, large, b"", good[2][:-1], b"no codec at all"):
@@ -129,14 +99,14 @@ def test_those_before_one_that_does_not_decode_are_done(codec: str) -> None:
         assert (out[3] == 7).all()
 
 
-@pytest.mark.parametrize("codec", ENCODE)
+@pytest.mark.parametrize("codec", CODECS)
 def test_damaged_blocks_spoil_nothing_else(codec: str) -> None:
     random = np.random.default_rng(3)
-    level = _level(codec=codec, predictor=2)
-    stored = _stored(level, _pixels(level, 0))
+    level = level_of(codec=codec, predictor=2)
+    data = stored(level, _pixels(level, 0))
     seen = set()
     for _ in range(300):
-        damaged = np.frombuffer(stored, np.uint8).copy()
+        damaged = np.frombuffer(data, np.uint8).copy()
         for _ in range(random.integers(1, 8)):
             damaged[random.integers(0, len(damaged))] = random.integers(0, 256)
         out = np.full((1, ROWS, COLS + 8), 7, np.uint16)
@@ -161,7 +131,7 @@ GOOD = {"start": 0, "size": 40, "row": 0, "col": 0, "first": 0, "at_row": 0, "at
     ],
 )  # fmt: skip
 def test_parts_that_are_nowhere_are_refused(wrong: dict[str, int]) -> None:
-    level = _level(codec="zstd")
+    level = level_of(codec="zstd")
     data = memoryview(bytes(40))
     out = np.zeros((2, 10, 10), np.uint16)
     assert unpack(level, data, [Part(**GOOD)], out, (0,)) == 0, "it is no zstd, but it is somewhere"
@@ -172,11 +142,11 @@ def test_parts_that_are_nowhere_are_refused(wrong: dict[str, int]) -> None:
 @pytest.mark.parametrize("band", [1, -1])
 def test_samples_that_are_none_are_refused(band: int) -> None:
     with pytest.raises(ValueError, match="not within"):
-        unpack(_level(codec="zstd"), memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), np.uint16), (band,))
+        unpack(level_of(codec="zstd"), memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), np.uint16), (band,))
 
 
 def test_answers_of_another_type_or_no_band_are_refused() -> None:
-    level = _level(codec="zstd")
+    level = level_of(codec="zstd")
     for dtype, bands in ((">u2", (0,)), ("int16", (0,)), ("uint8", (0,)), ("uint16", ())):
         with pytest.raises(ValueError, match="expected uint16"):
             unpack(level, memoryview(bytes(40)), [Part(**GOOD)], np.zeros((2, 10, 10), dtype), bands)
@@ -184,15 +154,15 @@ def test_answers_of_another_type_or_no_band_are_refused() -> None:
 
 def test_what_is_not_unpacked_is_decoded_one_by_one() -> None:
     out = np.zeros((1, ROWS, COLS), np.uint16)
-    for level in (_level(codec="lzw"), _level(codec="none"), _level(codec="zstd", big_endian=True)):
+    for level in (level_of(codec="lzw"), level_of(codec="none"), level_of(codec="zstd", big_endian=True)):
         assert not unpacks(level)
         with pytest.raises(ValueError, match="not decoded here"):
             unpack(level, memoryview(b""), [], out, (0,))
-    assert unpacks(_level(codec="zstd", dtype="uint8", big_endian=True)), "a byte has no order"
-    assert unpacks(_level(codec="zstd", dtype="float32", predictor=3, big_endian=True)), "predictor 3 has its own"
+    assert unpacks(level_of(codec="zstd", dtype="uint8", big_endian=True)), "a byte has no order"
+    assert unpacks(level_of(codec="zstd", dtype="float32", predictor=3, big_endian=True)), "predictor 3 has its own"
 
 
-@pytest.mark.parametrize("codec", ENCODE)
+@pytest.mark.parametrize("codec", CODECS)
 def test_without_the_library_nothing_is_unpacked(
     codec: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -203,19 +173,19 @@ def test_without_the_library_nothing_is_unpacked(
         module._library.cache_clear()
         try:
             caplog.clear()
-            assert not unpacks(_level(codec=codec))
-            assert not unpacks(_level(codec=codec))
+            assert not unpacks(level_of(codec=codec))
+            assert not unpacks(level_of(codec=codec))
             assert len(caplog.messages) == 1, "it is told once"
             assert f"blocks of {codec} are decoded one by one" in caplog.text
         finally:
             monkeypatch.undo()
             module._library.cache_clear()
-    assert unpacks(_level(codec=codec))
+    assert unpacks(level_of(codec=codec))
 
 
-@pytest.mark.parametrize("codec", ENCODE)
+@pytest.mark.parametrize("codec", CODECS)
 def test_each_thread_has_a_context_that_goes_with_it(codec: str) -> None:
-    level = _level(codec=codec)
+    level = level_of(codec=codec)
     library = module._library(codec)
     assert library is not None
     freed: list[int] = []
@@ -225,7 +195,7 @@ def test_each_thread_has_a_context_that_goes_with_it(codec: str) -> None:
 
     def read() -> None:
         out = np.zeros((1, ROWS, COLS), np.uint16)
-        data = _stored(level, _pixels(level, 0))
+        data = stored(level, _pixels(level, 0))
         for _ in range(3):
             assert unpack(level, memoryview(data), [Part(0, len(data), 0, 0, 0, 0, 0, ROWS, COLS)], out, (0,)) == 1
         used.append(module._contexts.made[codec].address)
