@@ -92,14 +92,17 @@ class PostgresServer:
         """By SIGKILL, as a machine's end does it."""
         self._running.kill()
 
-    def start_again(self) -> None:
-        """When it has been killed, by whomever. Raises NotMeasured when it has not."""
+    def start_again(self, *, wait: bool = True) -> None:
+        """When it has been killed, by whomever. Raises NotMeasured when it has not.
+
+        Not to `wait` until it answers is for those who have it killed by the first who gets an answer.
+        """
         family = [psutil.Process(self._running.pid), *psutil.Process(self._running.pid).children(recursive=True)]
         if self._running.wait(PATIENCE) != -signal.SIGKILL:
             raise NotMeasured("PostgreSQL ended by itself")
         psutil.wait_procs(family, timeout=PATIENCE)
         self.pid_file.unlink(missing_ok=True)
-        self._running = self._start()
+        self._running = self._start() if wait else self._popen()
 
     def stop(self) -> None:
         self._running.send_signal(signal.SIGINT)  # a fast shutdown: it does not wait for connections left open
@@ -107,9 +110,7 @@ class PostgresServer:
         shutil.rmtree(self._home)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        running: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
-            self._command, stderr=subprocess.DEVNULL, **self._owner
-        )
+        running = self._popen()
         try:
             wait_until(lambda: self._answers() or running.poll() is not None, "PostgreSQL did not start", every=0.05)
             if running.poll() is not None:
@@ -118,6 +119,12 @@ class PostgresServer:
             running.kill()
             running.wait()
             raise
+        return running
+
+    def _popen(self) -> subprocess.Popen[bytes]:
+        running: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+            self._command, stderr=subprocess.DEVNULL, **self._owner
+        )
         return running
 
     def _answers(self) -> bool:
