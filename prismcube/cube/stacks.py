@@ -287,9 +287,9 @@ def works(jobs: Iterable[Job], means: Means) -> Iterator[Work]:
         yield from _stacks(stacked, means)
 
 
-def _stacks(alike: Iterator[_Alike], means: Means) -> Iterator[Work]:
-    first = next(alike)
-    rest = chain([first], alike)
+def _stacks(stacked: Iterator[_Alike], means: Means) -> Iterator[Work]:
+    first = next(stacked)
+    rest = chain([first], stacked)
     for count in _counts(*first, means):
         some = list(islice(rest, count))
         if not some:

@@ -200,8 +200,8 @@ def fill(pixels: Array, *, format: DataFormat, out: Array, valid: Mask, shunned:
 def mark(*, format: DataFormat, out: Array, valid: Mask, empty: Any, shunned: float | None = None) -> None:
     """As `fill`, of pixels that have been read into `out` already, where nothing was valid; the rest is `empty`.
 
-    Arrays may have any shape, and `valid` may hold anything. By numpy, whose
-    comparisons take a tenth of the time of a loop with branches.
+    Arrays may have any shape, and `valid` may hold anything. By numpy, whose comparisons take a tenth of the
+    time of a loop with branches.
     """
     nodata, has_one = _nodata(out.dtype, format)
     if has_one:

@@ -73,7 +73,7 @@ def _serving(home: Path) -> Iterator[tuple[str, psutil.Process]]:
     command = [sys.executable, "-m", "server.cli", "serve", "--home", str(home), "--port", str(port), "--workers", "1"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PRISMCUBE_")}
     with (home / "output").open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)  # noqa: S603
+        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)  # noqa: S603  our own program
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _answers(url) or server.poll() is not None, "the server did not answer", every=0.05)

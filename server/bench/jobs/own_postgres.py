@@ -51,7 +51,7 @@ class PostgresServer:
         self._owner: dict[str, Any] = {"user": "postgres", "cwd": home} if os.geteuid() == 0 else {"cwd": home}
         try:
             self._make(folder)
-        except BaseException:
+        except BaseException:  # whatever it is goes on, and nothing is left behind
             shutil.rmtree(home, ignore_errors=True)
             raise
 
@@ -64,7 +64,8 @@ class PostgresServer:
                 raise NotMeasured("PostgreSQL does not run as root, and there is no user postgres") from error
         data = str(home / "data")
         initdb = [str(folder / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run([*initdb, "--locale=C.UTF-8"], check=True, capture_output=True, **self._owner)  # noqa: S603
+        initdb.append("--locale=C.UTF-8")
+        subprocess.run(initdb, check=True, capture_output=True, **self._owner)  # noqa: S603  the server's own program
         self._command = [str(folder / "postgres"), "-D", data, "-k", str(home), "-c", "listen_addresses="]
         self._made = 0
         self._running = self._start()
@@ -115,14 +116,14 @@ class PostgresServer:
             wait_until(lambda: self._answers() or running.poll() is not None, "PostgreSQL did not start", every=0.05)
             if running.poll() is not None:
                 raise NotMeasured(f"PostgreSQL ended at its start, with {running.returncode}")
-        except BaseException:
+        except BaseException:  # whatever it is goes on, and no server is left running
             running.kill()
             running.wait()
             raise
         return running
 
     def _popen(self) -> subprocess.Popen[bytes]:
-        running: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+        running: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  as above
             self._command, stderr=subprocess.DEVNULL, **self._owner
         )
         return running
